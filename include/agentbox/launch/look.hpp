@@ -1,0 +1,24 @@
+#pragma once
+
+// The only reader of the machine and of the environment: everything that `policy` decides about is collected here once.
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/policy/policy.hpp"
+#include "agentbox/profile/profile.hpp"
+
+namespace agentbox::launch {
+
+// Home, user, environment, XDG folders, the workspace's absolute path: what `looks` needs. Throws base::SystemError
+// when the user has no home or the workspace is gone.
+[[nodiscard]] policy::HostFacts look_at_user(const base::AbsPath& workspace);
+
+// Everything that the profile names: paths, patterns, repositories, bwrap, cgroup, devices. Walks the workspace if a
+// pattern asks for it, with a bound.
+[[nodiscard]] base::Result<policy::HostFacts> look(policy::HostFacts user, const profile::Profile& profile,
+                                                   const policy::Flags& flags);
+
+// The current directory as getcwd(2) has it. Throws when it is gone.
+[[nodiscard]] base::AbsPath current_directory();
+
+}  // namespace agentbox::launch

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/plan.hpp"
+#include "agentbox/policy/policy.hpp"
+
+namespace agentbox::launch {
+
+enum class OnAsk { terminal, queue, deny };
+
+struct RunRequest {
+  policy::Policy policy;
+  plan::LaunchPlan plan;
+  policy::HostFacts facts;
+  OnAsk on_ask = OnAsk::deny;
+  int status_fd = -1;        // --status-fd: JSON, one object a line; -1: none
+};
+
+// Spawns, furnishes, starts, supervises, tears down (DESIGN §4.2-4.6). Returns the exit code of `agentbox run`: the
+// command's own, 128+n for a signal, 125, 126, 127. Throws base::SystemError for what stops the launch.
+[[nodiscard]] int run(const RunRequest& request);
+
+}  // namespace agentbox::launch

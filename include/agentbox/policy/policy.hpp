@@ -1,0 +1,148 @@
+#pragma once
+
+// Profile + HostFacts + Flags → Policy: what the room will be, with nothing left to decide.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/profile/profile.hpp"
+
+namespace agentbox::policy {
+
+// What the command line adds to the profile. Each says its flag as its origin.
+struct Flags {
+  std::vector<std::string> command;
+  profile::List<profile::PathText> read, write;
+  profile::List<profile::PatternText> hide;
+  profile::List<profile::HostRule> allow;
+};
+
+// Strictest first, so that std::min is the stricter one.
+enum class Access { hidden, read, write };
+
+// One thing of the host that appears in the room.
+struct Mount {
+  base::AbsPath target;                    // in the room
+  base::AbsPath source;                    // on the host, resolved; unused when hidden
+  FileKind kind = FileKind::directory;     // directory, regular, socket, character_device, symlink (a pinned link)
+  Access access = Access::read;
+  enum class Why {
+    floor,        // a system folder
+    grant,        // files.read, files.write, a flag
+    workspace,
+    git,          // a common directory that the workspace's repository needs
+    ancestor,     // a directory on the way to a protected path: a mount point, so that it can't be renamed
+    protect,      // read-only because of `protect`
+    hide,
+    ghost,        // a directory kind that is missing: an empty directory is made, mounted over, removed at the end
+    device,
+    pin,          // a symbolic link whose resolved content is mounted in its place
+  } why = Why::grant;
+  profile::Origin origin;                  // whose line says so
+};
+
+struct Tmpfs {
+  base::AbsPath target;
+  std::uint64_t size = 0;                  // bytes
+  std::uint32_t mode = 0700;
+};
+struct RoomFile {                          // generated, read-only in the room
+  base::AbsPath target;
+  std::string content;
+  std::uint32_t mode = 0444;
+};
+struct RoomLink {
+  base::AbsPath target;
+  std::string to;
+};
+
+// A file kind that is missing now: whoever makes it during the run is stopped, and it goes to quarantine.
+struct Watched {
+  base::AbsPath directory;                 // exists
+  std::string name;
+  enum class Why { protect, hide } why = Why::protect;
+  profile::Origin origin;
+};
+
+// A file that stays writable and is shown at the end: keep or restore.
+struct Held {
+  base::AbsPath path;
+  FileKind kind = FileKind::missing;       // at the start: regular, directory or missing
+  profile::Origin origin;
+};
+
+// A directory that `write` with a trailing '/' makes before the launch, mode 0700.
+struct ToMake {
+  base::AbsPath path;
+  profile::Origin origin;
+};
+
+struct Loopback {                          // 127.0.0.1 and ::1, same port on both sides
+  std::uint16_t port = 0;
+  profile::Speech speech = profile::Speech::any;
+  profile::Origin origin;
+};
+
+struct Limits {
+  std::uint64_t processes = 512;
+  std::uint64_t open_files = 4096;
+  std::uint64_t file_size = 20ULL << 30;   // bytes
+  std::chrono::seconds cpu_time{0};        // per process; 0: none
+  std::chrono::seconds time{0};            // of the room; 0: none
+  std::uint64_t memory = 0;                // bytes; 0: none; needs a delegated cgroup
+  std::uint64_t cpu = 0;                   // cgroup cpu.weight 1-10000; 0: none
+  std::uint64_t home = 1ULL << 30, tmp = 2ULL << 30, shm = 256ULL << 20;  // bytes of each private tmpfs
+};
+
+// Something that the reader of `explain` must know: a grant that was skipped, a shadowed rule, what is exposed.
+struct Note {
+  enum class Kind { skipped, shadowed, exposes, changed, warning } kind = Kind::exposes;
+  std::string text;                        // one sentence; paths in it are escaped
+  profile::Origin origin;
+};
+
+struct Policy {
+  std::string profile;
+  std::vector<std::string> files;          // which went into it
+  User user;
+  std::vector<std::string> command;        // argv
+  base::AbsPath workspace;                 // resolved
+  base::AbsPath directory;                 // where the command starts
+  profile::WorkspaceMode mode = profile::WorkspaceMode::direct;
+
+  // In the order of placing: parents before what is inside them; a later one lies on top (ARCHITECTURE.md, "Order").
+  std::vector<Mount> mounts;
+  std::vector<Tmpfs> tmpfs;
+  std::vector<RoomFile> room_files;
+  std::vector<RoomLink> room_links;
+  std::vector<ToMake> to_make;
+  std::vector<Watched> watched;
+  std::vector<Held> held;
+  std::vector<GitFact> repositories;       // for the scan at the end
+
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::string> seccomp_allow, seccomp_deny;
+  bool nested_userns = false;              // seccomp.allow has "userns"
+  std::vector<Loopback> loopback;
+  std::vector<profile::Publication> publish;
+  struct { bool gpu = false, audio = false, display = false; } devices;
+  Limits limits;
+  std::vector<Note> notes;
+};
+
+// All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
+[[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);
+
+// What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
+[[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
+
+// Is this a directory that may be a workspace? $HOME, /, and ancestors of the state folder are refused.
+[[nodiscard]] base::Diagnostics check_workspace(const base::AbsPath& resolved, const HostFacts& facts);
+
+}  // namespace agentbox::policy

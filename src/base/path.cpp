@@ -1,0 +1,88 @@
+#include "agentbox/base/path.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace agentbox::base {
+
+namespace {
+
+constexpr std::size_t path_max = 4095;
+
+// '/' sorts before every other byte, so that a parent's children come before its longer-named siblings.
+int order_of(char c) { return c == '/' ? 0 : 1 + static_cast<unsigned char>(c); }
+
+}  // namespace
+
+std::optional<AbsPath> AbsPath::parse(std::string_view text) {
+  if (text.empty() || text.front() != '/' || text.size() > path_max) return std::nullopt;
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  std::string normal;
+  normal.reserve(text.size());
+  for (std::size_t begin = 0; begin < text.size();) {
+    std::size_t end = std::min(text.find('/', begin), text.size());
+    std::string_view part = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") return std::nullopt;
+    normal += '/';
+    normal += part;
+  }
+  if (normal.empty()) normal = "/";
+  return AbsPath(std::move(normal));
+}
+
+std::string_view AbsPath::name() const noexcept {
+  return std::string_view(text_).substr(text_.rfind('/') + 1);
+}
+
+AbsPath AbsPath::parent() const {
+  std::size_t slash = text_.rfind('/');
+  return slash == 0 ? AbsPath() : AbsPath(text_.substr(0, slash));
+}
+
+std::vector<std::string_view> AbsPath::components() const {
+  std::vector<std::string_view> parts;
+  if (is_root()) return parts;
+  std::string_view rest = std::string_view(text_).substr(1);
+  while (true) {
+    std::size_t slash = rest.find('/');
+    parts.push_back(rest.substr(0, slash));
+    if (slash == std::string_view::npos) return parts;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+std::size_t AbsPath::depth() const noexcept {
+  return is_root() ? 0 : static_cast<std::size_t>(std::ranges::count(text_, '/'));
+}
+
+bool AbsPath::is_within(const AbsPath& ancestor) const noexcept {
+  if (ancestor.is_root()) return true;
+  return text_.starts_with(ancestor.text_) &&
+         (text_.size() == ancestor.text_.size() || text_[ancestor.text_.size()] == '/');
+}
+
+bool AbsPath::is_below(const AbsPath& ancestor) const noexcept {
+  return text_.size() != ancestor.text_.size() && is_within(ancestor);
+}
+
+std::string_view AbsPath::relative_to(const AbsPath& ancestor) const noexcept {
+  std::string_view rest = std::string_view(text_).substr(ancestor.is_root() ? 0 : ancestor.text_.size());
+  if (!rest.empty()) rest.remove_prefix(1);
+  return rest;
+}
+
+AbsPath AbsPath::operator/(std::string_view relative) const {
+  std::optional<AbsPath> joined = parse((is_root() ? "" : text_) + "/" + std::string(relative));
+  assert(joined);
+  return *std::move(joined);
+}
+
+std::strong_ordering operator<=>(const AbsPath& left, const AbsPath& right) noexcept {
+  return std::lexicographical_compare_three_way(
+      left.text_.begin(), left.text_.end(), right.text_.begin(), right.text_.end(),
+      [](char a, char b) { return order_of(a) <=> order_of(b); });
+}
+
+}  // namespace agentbox::base

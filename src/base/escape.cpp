@@ -34,16 +34,17 @@ struct Range {
   std::uint32_t first, last;
 };
 
-// What a terminal shows as nothing, as something else, or somewhere else: C0 and C1 controls, soft hyphen, combining
-// marks (which can pile up over other text), zero-width and bidirectional characters, line and paragraph separators,
-// variation selectors, interlinear annotation, tags, private use and noncharacters. Unicode 15.
+// What a terminal shows as nothing, as something else, or somewhere else: C0 and C1 controls, soft hyphen,
+// combining marks (which can pile up over other text), zero-width and bidirectional characters, line and
+// paragraph separators, variation selectors, interlinear annotation, tags, private use and noncharacters.
+// Unicode 15.
 constexpr Range deceptive[] = {
-    {0x00, 0x1f},       {0x7f, 0xa0},       {0xad, 0xad},       {0x300, 0x36f},     {0x483, 0x489},
-    {0x591, 0x5bd},     {0x610, 0x61c},     {0x64b, 0x65f},     {0x115f, 0x1160},   {0x17b4, 0x17b5},
-    {0x180b, 0x180f},   {0x1ab0, 0x1aff},   {0x1dc0, 0x1dff},   {0x2000, 0x200f},   {0x2028, 0x202f},
-    {0x205f, 0x206f},   {0x20d0, 0x20ff},   {0x2800, 0x2800},   {0x3000, 0x3000},   {0x3164, 0x3164},
-    {0xe000, 0xf8ff},   {0xfe00, 0xfe0f},   {0xfe20, 0xfe2f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0},
-    {0xfff0, 0xfffb},   {0xfffe, 0xffff},   {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0x10ffff},
+    {0x00, 0x1f},     {0x7f, 0xa0},     {0xad, 0xad},       {0x300, 0x36f},     {0x483, 0x489},
+    {0x591, 0x5bd},   {0x610, 0x61c},   {0x64b, 0x65f},     {0x115f, 0x1160},   {0x17b4, 0x17b5},
+    {0x180b, 0x180f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},   {0x2000, 0x200f},   {0x2028, 0x202f},
+    {0x205f, 0x206f}, {0x20d0, 0x20ff}, {0x2800, 0x2800},   {0x3000, 0x3000},   {0x3164, 0x3164},
+    {0xe000, 0xf8ff}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0},
+    {0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0x10ffff},
 };
 
 bool is_deceptive(std::uint32_t value) {
@@ -55,10 +56,17 @@ bool is_deceptive(std::uint32_t value) {
 
 void append_escaped(std::string& out, std::uint32_t value) {
   switch (value) {
-    case '\n': out += "\\n"; return;
-    case '\t': out += "\\t"; return;
-    case '\r': out += "\\r"; return;
-    default: break;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    default:
+      break;
   }
   if (value < 0x80) {
     fmt::format_to(std::back_inserter(out), "\\x{:02x}", value);
@@ -67,7 +75,8 @@ void append_escaped(std::string& out, std::uint32_t value) {
   }
 }
 
-// The text with every deceptive character escaped; `special` are further ASCII characters to put a backslash before.
+// The text with every deceptive character escaped; `special` are further ASCII characters to put a backslash
+// before.
 std::string escape_with(std::string_view text, std::string_view special) {
   std::string out;
   out.reserve(text.size());
@@ -96,7 +105,9 @@ bool is_plain(char c) {
 
 }  // namespace
 
-std::string escape(std::string_view untrusted) { return escape_with(untrusted, "\\"); }
+std::string escape(std::string_view untrusted) {
+  return escape_with(untrusted, "\\");
+}
 
 std::string quote(std::string_view argument) {
   if (argument.empty()) return "''";

@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t path_max = 4095;
 
 // '/' sorts before every other byte, so that a parent's children come before its longer-named siblings.
-int order_of(char c) { return c == '/' ? 0 : 1 + static_cast<unsigned char>(c); }
+int order_of(char c) {
+  return c == '/' ? 0 : 1 + static_cast<unsigned char>(c);
+}
 
 }  // namespace
 
@@ -80,9 +82,9 @@ AbsPath AbsPath::operator/(std::string_view relative) const {
 }
 
 std::strong_ordering operator<=>(const AbsPath& left, const AbsPath& right) noexcept {
-  return std::lexicographical_compare_three_way(
-      left.text_.begin(), left.text_.end(), right.text_.begin(), right.text_.end(),
-      [](char a, char b) { return order_of(a) <=> order_of(b); });
+  return std::lexicographical_compare_three_way(left.text_.begin(), left.text_.end(), right.text_.begin(),
+                                                right.text_.end(),
+                                                [](char a, char b) { return order_of(a) <=> order_of(b); });
 }
 
 }  // namespace agentbox::base

@@ -18,7 +18,8 @@ TEST_CASE("a message shows the file, the line and a caret") {
 }
 
 TEST_CASE("the caret stands under the escaped text") {
-  Diagnostic diagnostic{.file = "a", .at = {.line = 1, .column = 3, .length = 1}, .source_line = "\033 x", .message = "m"};
+  Diagnostic diagnostic{
+      .file = "a", .at = {.line = 1, .column = 3, .length = 1}, .source_line = "\033 x", .message = "m"};
   CHECK(render(diagnostic, Colour::off) == "a:1:3: error: m\n    \\x1b x\n         ^\n");
 }
 

@@ -17,7 +17,8 @@ TEST_CASE("what a terminal would act upon is shown as text") {
   CHECK(escape("a\033[2Jb") == "a\\x1b[2Jb");
   CHECK(escape("a\nb\r\t") == "a\\nb\\r\\t");
   CHECK(escape("\x7f") == "\\x7f");
-  CHECK(escape("\xc2\x9b" "31m") == "\\u{9b}31m");
+  CHECK(escape("\xc2\x9b"
+               "31m") == "\\u{9b}31m");
   CHECK(escape(std::string_view("\0", 1)) == "\\x00");
 }
 
@@ -36,7 +37,9 @@ TEST_CASE("bytes that are not UTF-8 are shown one by one") {
   CHECK(escape("\xe2\x82") == "\\xe2\\x82");
 }
 
-TEST_CASE("an escape cannot be forged") { CHECK(escape("\\x1b") == "\\\\x1b"); }
+TEST_CASE("an escape cannot be forged") {
+  CHECK(escape("\\x1b") == "\\\\x1b");
+}
 
 TEST_CASE("argument lists that differ look different") {
   std::vector<std::string> one = {"a b"}, two = {"a", "b"};

@@ -21,7 +21,7 @@ enum class Severity { error, warning, note };
 // Something that the user can mend, said so that he can: what is wrong, where, and what to do about it.
 struct Diagnostic {
   Severity severity = Severity::error;
-  std::string file;         // as the user knows it; empty when it is not about a file
+  std::string file;  // as the user knows it; empty when it is not about a file
   Position at;
   std::string source_line;  // the line itself, raw bytes; escaped when rendered
   std::string message;      // one sentence, lower case, no full stop
@@ -50,6 +50,7 @@ enum class Colour { off, on };
 
 // The candidate that was probably meant: within two edits (one for words under five letters), nearest first;
 // empty when none is near.
-[[nodiscard]] std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates);
+[[nodiscard]] std::string_view nearest(std::string_view word,
+                                       const std::vector<std::string_view>& candidates);
 
 }  // namespace agentbox::base

@@ -10,16 +10,16 @@
 
 namespace agentbox::base {
 
-// An absolute path in lexical normal form: it begins with '/', has no empty, "." or ".." component, no trailing
-// slash (but "/" itself) and no NUL byte. The bytes need not be UTF-8. It says nothing about the file system:
-// two AbsPaths may name one file, and a component may be a symbolic link.
+// An absolute path in lexical normal form: it begins with '/', has no empty, "." or ".." component, no
+// trailing slash (but "/" itself) and no NUL byte. The bytes need not be UTF-8. It says nothing about the
+// file system: two AbsPaths may name one file, and a component may be a symbolic link.
 class AbsPath {
  public:
   // The root, "/".
   AbsPath() : text_("/") {}
 
-  // Folds "//" and "/./" and a trailing slash. Nothing for a relative path, a ".." (which only the file system
-  // can resolve), a NUL, or more than 4095 bytes (PATH_MAX).
+  // Folds "//" and "/./" and a trailing slash. Nothing for a relative path, a ".." (which only the file
+  // system can resolve), a NUL, or more than 4095 bytes (PATH_MAX).
   [[nodiscard]] static std::optional<AbsPath> parse(std::string_view text);
 
   [[nodiscard]] const std::string& str() const noexcept { return text_; }

@@ -13,8 +13,8 @@ namespace agentbox::launch {
 class Room {
  public:
   virtual ~Room() = default;
-  // Returns when no process of the room runs any more (cgroup.freeze, else SIGSTOP until nothing runs). Nests.
-  // Throws base::SystemError if that can't be reached within two seconds: the caller ends the run.
+  // Returns when no process of the room runs any more. Nests. Throws base::SystemError if that can't be reached
+  // within two seconds: the caller ends the run.
   virtual void freeze() = 0;
   virtual void thaw() = 0;
   // Carries out one furnishing now, by the helper that stays in the room's namespaces. For a mount that fell off.

@@ -15,7 +15,7 @@
 namespace agentbox::plan {
 
 // Which descriptor stands at this place of bwrap's argv; `launch` fills in the number.
-enum class FdSlot { seccomp, info, status, block };
+enum class FdSlot { seccomp, info, block };
 
 // One bwrap option with its operands. They go through --args, so no length limit and nothing visible in /proc.
 struct BwrapOption {
@@ -61,8 +61,6 @@ struct LaunchPlan {
 
 // The path of init inside the room. bwrap executes it, and it is placed last (DESIGN §4.2).
 inline constexpr std::string_view init_path = "/run/agentbox/init";
-// Where the host's tree is while the room is furnished.
-inline constexpr std::string_view host_path = "/run/agentbox/host";
 
 [[nodiscard]] LaunchPlan make(const policy::Policy& policy);
 

@@ -1,0 +1,142 @@
+#include "freezer.hpp"
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/unique_fd.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace agentbox::launch {
+
+namespace {
+
+enum class Activity { stopped, waiting, running };  // waiting: uninterruptible, in the kernel
+
+struct Process {
+  pid_t parent = 0;
+  char state = '?';
+};
+
+// Field 3 and 4 of a stat file; the name before them may hold anything.
+Process read_stat(int directory, const std::string& path) {
+  base::UniqueFd fd(::openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 512> buffer{};
+  ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size() - 1) : 0;
+  if (count <= 0) return {};
+  std::string_view text(buffer.data(), static_cast<std::size_t>(count));
+  std::size_t end = text.rfind(") ");
+  if (end == std::string_view::npos || end + 4 >= text.size()) return {};
+  return {static_cast<pid_t>(std::strtol(text.data() + end + 4, nullptr, 10)), text[end + 2]};
+}
+
+// The numbers among a directory's names.
+std::vector<pid_t> numbers_in(const std::string& path) {
+  std::vector<pid_t> numbers;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return numbers;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is ours alone
+  while (const dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
+      numbers.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
+    }
+  }
+  ::closedir(directory);
+  return numbers;
+}
+
+Activity activity_of(char state) {
+  switch (state) {
+    case 'T':
+    case 't':
+    case 'Z':
+    case 'X':
+    case '?':
+      return Activity::stopped;
+    case 'D':
+      return Activity::waiting;
+    default:
+      return Activity::running;
+  }
+}
+
+// Of all threads: the first one may have exited (then it is a zombie) while others go on.
+Activity activity_of(pid_t pid) {
+  std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+  Activity most = Activity::stopped;
+  for (pid_t thread : numbers_in(tasks)) {
+    most = std::max(most,
+                    activity_of(read_stat(AT_FDCWD, tasks + "/" + std::to_string(thread) + "/stat").state));
+  }
+  return most;
+}
+
+// An orphan of the room becomes init's child, so the tree below init is the whole room.
+std::vector<pid_t> room_processes(pid_t init) {
+  std::multimap<pid_t, pid_t> children;
+  for (pid_t pid : numbers_in("/proc")) {
+    children.emplace(read_stat(AT_FDCWD, "/proc/" + std::to_string(pid) + "/stat").parent, pid);
+  }
+  std::vector<pid_t> room = {init};
+  for (std::size_t next = 0; next < room.size(); ++next) {
+    auto [first, last] = children.equal_range(room[next]);
+    for (; first != last; ++first) room.push_back(first->second);
+  }
+  return room;
+}
+
+// Sends SIGSTOP to whoever is not stopped yet.
+Activity stop_all(pid_t init, std::set<pid_t>& stopped) {
+  Activity most = Activity::stopped;
+  for (pid_t pid : room_processes(init)) {
+    Activity activity = activity_of(pid);
+    if (activity != Activity::stopped && ::kill(pid, SIGSTOP) == 0) stopped.insert(pid);
+    most = std::max(most, activity);
+  }
+  return most;
+}
+
+}  // namespace
+
+void Freezer::freeze() {
+  if (depth_++ > 0) return;
+  constexpr int tries = 2000;
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+  // A process may fork between our look and our signal, so quiet is only what is quiet twice. A thread that
+  // waits in the kernel stops before it gets back to its program; one that waits for a vfork child which we
+  // have stopped would wait for ever, so after a while that counts as quiet too.
+  constexpr int quiet_enough = 2, waiting_enough = 20;
+  int quiet = 0, waiting = 0;
+  for (int i = 0; i < tries; ++i) {
+    Activity activity = stop_all(init_, stopped_);
+    quiet = activity == Activity::stopped ? quiet + 1 : 0;
+    waiting = activity == Activity::running ? 0 : waiting + 1;
+    if (quiet == quiet_enough || waiting == waiting_enough) return;
+    if (quiet == 0) ::nanosleep(&pause, nullptr);
+  }
+  thaw();
+  throw base::SystemError(ETIMEDOUT, "cannot stop the processes of the room");
+}
+
+void Freezer::thaw() {
+  if (depth_ == 0 || --depth_ > 0) return;
+  // init last: then it finds nobody stopped that it would have to report.
+  for (pid_t pid : room_processes(init_)) {
+    if (pid != init_ && stopped_.contains(pid)) ::kill(pid, SIGCONT);
+  }
+  if (stopped_.contains(init_)) ::kill(init_, SIGCONT);
+  stopped_.clear();
+}
+
+}  // namespace agentbox::launch

@@ -1,0 +1,322 @@
+#include "furnisher.hpp"
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace agentbox::launch {
+
+namespace {
+
+using base::AbsPath;
+using base::SystemError;
+using base::UniqueFd;
+using policy::FileKind;
+
+// Where what lies over hidden things comes from: an empty directory, and an empty file that nobody may open.
+constexpr const char* mask_directory = "/run/agentbox/mask-directory";
+constexpr const char* mask_file = "/run/agentbox/mask-file";
+// A process may have 1,024 descriptors open by default; this many trees are in flight at once.
+constexpr std::size_t batch_size = 512;
+
+std::string shown(const AbsPath& path) {
+  return base::escape(path.str());
+}
+
+// No component may be a symbolic link, the last one neither followed nor refused: what is opened is what was
+// named.
+UniqueFd open_beneath(int from, const std::string& path, std::uint64_t flags) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
+  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, from, path.c_str(), &how, sizeof how)));
+}
+
+UniqueFd open_exactly(const AbsPath& path) {
+  return open_beneath(AT_FDCWD, path.str(), O_PATH);
+}
+
+std::uint64_t mount_id(const UniqueFd& fd) {
+  struct statx info{};
+  if (::statx(fd.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0 || (info.stx_mask & STATX_MNT_ID) == 0) {
+    throw SystemError(errno, "cannot tell which mount a directory belongs to",
+                      "Linux 5.8 or newer is needed");
+  }
+  return info.stx_mnt_id;
+}
+
+FileKind kind_of(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return FileKind::regular;
+    case S_IFDIR:
+      return FileKind::directory;
+    case S_IFLNK:
+      return FileKind::symlink;
+    case S_IFSOCK:
+      return FileKind::socket;
+    case S_IFIFO:
+      return FileKind::fifo;
+    case S_IFCHR:
+      return FileKind::character_device;
+    case S_IFBLK:
+      return FileKind::block_device;
+    default:
+      return FileKind::unreadable;
+  }
+}
+
+UniqueFd clone_tree(const UniqueFd& source) {
+  return UniqueFd(static_cast<int>(::syscall(
+      SYS_open_tree, source.get(), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+}
+
+// Private, so that what the host mounts below the source later does not appear in the room without these
+// attributes.
+int set_attributes(const UniqueFd& tree, std::uint64_t attributes) {
+  mount_attr attr{};
+  attr.attr_set = attributes;
+  attr.propagation = MS_PRIVATE;
+  return static_cast<int>(
+      ::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr));
+}
+
+std::uint64_t attributes_of(plan::Bind::Mode mode) {
+  constexpr std::uint64_t never = MOUNT_ATTR_NOSUID;
+  switch (mode) {
+    case plan::Bind::Mode::read:
+      return never | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+    case plan::Bind::Mode::write:
+      return never | MOUNT_ATTR_NODEV;
+    case plan::Bind::Mode::device:
+      return never;
+  }
+  return never | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+}
+
+void configure(const UniqueFd& context, const char* key, const std::string& value) {
+  if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key, value.c_str(), 0) != 0) {
+    throw SystemError(errno, std::string("cannot set a tmpfs's ") + key);
+  }
+}
+
+UniqueFd make_tmpfs(std::uint64_t size, std::uint32_t mode) {
+  UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)));
+  if (!context) throw SystemError(errno, "cannot make a tmpfs");
+  configure(context, "size", std::to_string(size));
+  configure(context, "mode", fmt::format("{:o}", mode));
+  if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    throw SystemError(errno, "cannot make a tmpfs");
+  }
+  UniqueFd tree(static_cast<int>(
+      ::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)));
+  if (!tree) throw SystemError(errno, "cannot make a tmpfs");
+  return tree;
+}
+
+void write_new_file(const UniqueFd& parent, const std::string& name, const std::string& content,
+                    mode_t mode) {
+  UniqueFd file(
+      ::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) throw SystemError(errno, "cannot make " + base::escape(name) + " in the room");
+  for (std::size_t done = 0; done < content.size();) {
+    ssize_t count = ::write(file.get(), content.data() + done, content.size() - done);
+    if (count < 0) throw SystemError(errno, "cannot write " + base::escape(name) + " in the room");
+    done += static_cast<std::size_t>(count);
+  }
+  if (::fchmod(file.get(), mode) != 0)
+    throw SystemError(errno, "cannot set the mode of " + base::escape(name));
+}
+
+std::span<const plan::Furnishing> first_batch(std::span<const plan::Furnishing> furnishings) {
+  return furnishings.first(std::min(batch_size, furnishings.size()));
+}
+
+}  // namespace
+
+void Furnisher::prepare_room() {
+  ::umask(0);
+  own_.insert(mount_id(open_exactly(AbsPath())));
+  UniqueFd own = open_exactly(AbsPath() / "run/agentbox");
+  if (!own || !is_own(own) || ::mkdirat(own.get(), "mask-directory", 0555) != 0) {
+    throw SystemError(errno, "cannot prepare the room");
+  }
+  write_new_file(own, "mask-file", "", 0);
+  write_new_file(own, "init", "", 0);
+}
+
+bool Furnisher::is_own(const UniqueFd& directory) const {
+  return own_.contains(mount_id(directory));
+}
+
+void Furnisher::clone_ahead(std::span<const plan::Furnishing> furnishings, const AbsPath& init) {
+  init_ = clone({.source = init, .target = {}, .kind = FileKind::regular, .mode = plan::Bind::Mode::read});
+  ahead_ = clone_batch(first_batch(furnishings));
+}
+
+// All sources of a batch are cloned on the host's side, then everything is placed on the room's, in order.
+void Furnisher::furnish(std::span<const plan::Furnishing> furnishings) {
+  while (!furnishings.empty()) {
+    std::span<const plan::Furnishing> batch = first_batch(furnishings);
+    if (ahead_.empty()) {
+      namespaces_.enter_host();
+      ahead_ = clone_batch(batch);
+      namespaces_.enter_room();
+    }
+    for (std::size_t i = 0; i < batch.size(); ++i) carry_out(batch[i], ahead_[i]);
+    ahead_.clear();
+    furnishings = furnishings.subspan(batch.size());
+  }
+}
+
+std::vector<UniqueFd> Furnisher::clone_batch(std::span<const plan::Furnishing> batch) {
+  std::vector<UniqueFd> trees(batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (const auto* bind = std::get_if<plan::Bind>(&batch[i])) trees[i] = clone(*bind);
+  }
+  return trees;
+}
+
+void Furnisher::carry_out(const plan::Furnishing& furnishing, UniqueFd& tree) {
+  if (const auto* bind = std::get_if<plan::Bind>(&furnishing)) {
+    place(tree, bind->target, bind->kind);
+    tree.reset();
+    return;
+  }
+  std::visit(
+      [this](const auto& other) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(other)>, plan::Bind>) (*this)(other);
+      },
+      furnishing);
+}
+
+UniqueFd Furnisher::clone(const plan::Bind& bind) {
+  UniqueFd source = open_exactly(bind.source);
+  struct stat info{};
+  if (!source || ::fstat(source.get(), &info) != 0)
+    throw SystemError(errno, "cannot open " + shown(bind.source));
+  if (kind_of(info.st_mode) != bind.kind) {
+    throw SystemError(0, shown(bind.source) + " was replaced while the room was built", "try again");
+  }
+  UniqueFd tree = clone_tree(source);
+  if (!tree || set_attributes(tree, attributes_of(bind.mode)) != 0) {
+    throw SystemError(errno, "cannot make a mount of " + shown(bind.source),
+                      "`agentbox doctor` tells what this kernel lacks");
+  }
+  return tree;
+}
+
+void Furnisher::place(const UniqueFd& tree, const AbsPath& target, FileKind kind) {
+  UniqueFd at = open_target(target, kind);
+  if (::syscall(SYS_move_mount, tree.get(), "", at.get(), "",
+                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+    throw SystemError(errno, "cannot place " + shown(target) + " in the room");
+  }
+}
+
+// The directory that holds `target`, with what is missing on the way made, but only on the room's own tmpfs.
+UniqueFd Furnisher::open_parent(const AbsPath& target) {
+  AbsPath parent = target.parent();
+  UniqueFd fd = open_exactly(parent);
+  if (fd) return fd;
+  if (errno != ENOENT || parent.is_root())
+    throw SystemError(errno, "cannot open " + shown(parent) + " in the room");
+  UniqueFd above = open_parent(parent);
+  if (!is_own(above)) {
+    throw SystemError(ENOENT, "cannot place " + shown(target) + ", since " + shown(parent) + " is gone",
+                      "try again");
+  }
+  std::string name(parent.name());
+  if (::mkdirat(above.get(), name.c_str(), 0755) != 0) {
+    throw SystemError(errno, "cannot make " + shown(parent) + " in the room");
+  }
+  return open_beneath(above.get(), name, O_PATH);
+}
+
+UniqueFd Furnisher::open_target(const AbsPath& target, FileKind kind) {
+  UniqueFd at = open_exactly(target);
+  if (at) return at;
+  if (errno != ENOENT) throw SystemError(errno, "cannot open " + shown(target) + " in the room");
+  UniqueFd parent = open_parent(target);
+  if (!is_own(parent)) {
+    throw SystemError(ENOENT, "cannot place " + shown(target),
+                      "it was removed while the room was built: try again");
+  }
+  std::string name(target.name());
+  if (kind != FileKind::directory) {
+    write_new_file(parent, name, "", 0);
+  } else if (::mkdirat(parent.get(), name.c_str(), 0755) != 0) {
+    throw SystemError(errno, "cannot make " + shown(target) + " in the room");
+  }
+  return open_beneath(parent.get(), name, O_PATH);
+}
+
+void Furnisher::operator()(const plan::MakeTmpfs& furnishing) {
+  UniqueFd tree = make_tmpfs(furnishing.size, furnishing.mode);
+  place(tree, furnishing.target, FileKind::directory);
+  own_.insert(mount_id(tree));
+}
+
+void Furnisher::operator()(const plan::MakeFile& furnishing) {
+  UniqueFd parent = open_parent(furnishing.target);
+  if (!is_own(parent))
+    throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
+  write_new_file(parent, std::string(furnishing.target.name()), furnishing.content, furnishing.mode);
+}
+
+void Furnisher::operator()(const plan::MakeLink& furnishing) {
+  UniqueFd parent = open_parent(furnishing.target);
+  if (!is_own(parent))
+    throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
+  if (::symlinkat(furnishing.to.c_str(), parent.get(), std::string(furnishing.target.name()).c_str()) != 0) {
+    throw SystemError(errno, "cannot make the link " + shown(furnishing.target) + " in the room");
+  }
+}
+
+void Furnisher::operator()(const plan::Mask& furnishing) {
+  bool directory = furnishing.kind == FileKind::directory;
+  UniqueFd source(::open(directory ? mask_directory : mask_file, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd tree = clone_tree(source);
+  if (!tree || set_attributes(tree, attributes_of(plan::Bind::Mode::read)) != 0) {
+    throw SystemError(errno, "cannot make what hides " + shown(furnishing.target));
+  }
+  place(tree, furnishing.target, furnishing.kind);
+}
+
+void Furnisher::operator()(const plan::Ghost& furnishing) {
+  UniqueFd parent = open_exactly(furnishing.target.parent());
+  std::string name(furnishing.target.name());
+  // EEXIST: another room in this workspace was faster; then it is that one's empty directory.
+  if (!parent || (::mkdirat(parent.get(), name.c_str(), 0755) != 0 && errno != EEXIST)) {
+    throw SystemError(errno, "cannot reserve " + shown(furnishing.target));
+  }
+  (*this)(plan::Mask{furnishing.target, FileKind::directory});
+}
+
+void Furnisher::operator()(const plan::Seal& furnishing) {
+  UniqueFd at = open_exactly(furnishing.target);
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_RDONLY;
+  if (!at || ::syscall(SYS_mount_setattr, at.get(), "", AT_EMPTY_PATH, &attr, sizeof attr) != 0) {
+    throw SystemError(errno, "cannot make " + shown(furnishing.target) + " read-only");
+  }
+}
+
+void Furnisher::place_init() {
+  place(init_, *AbsPath::parse(plan::init_path), FileKind::regular);
+  init_.reset();
+}
+
+}  // namespace agentbox::launch

@@ -1,0 +1,57 @@
+#pragma once
+
+// Carries out furnishings in a room (DESIGN §4.3), by descriptors, never by a path that could be swapped
+// underneath. Works in the helper, which has all rights over the room's mounts and none over the owner's
+// beyond the owner's own.
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/plan.hpp"
+#include "namespaces.hpp"
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace agentbox::launch {
+
+class Furnisher {
+ public:
+  // On the host's side. Nothing is made yet.
+  explicit Furnisher(Namespaces& namespaces) : namespaces_(namespaces) {}
+
+  // What can be done while bwrap still lays its floor: clones init and the first sources.
+  void clone_ahead(std::span<const plan::Furnishing> furnishings, const base::AbsPath& init);
+  // In the finished room, once: what the furnishings and init need to be placed on.
+  void prepare_room();
+  // In order. Throws base::SystemError naming the object that can't be placed: the room must then not start.
+  void furnish(std::span<const plan::Furnishing> furnishings);
+  // The last step: from here on bwrap finds something to execute.
+  void place_init();
+
+ private:
+  // The clones of a batch's sources, empty for what is not a Bind.
+  [[nodiscard]] std::vector<base::UniqueFd> clone_batch(std::span<const plan::Furnishing> batch);
+  void carry_out(const plan::Furnishing& furnishing, base::UniqueFd& tree);
+  [[nodiscard]] base::UniqueFd clone(const plan::Bind& bind);
+  void place(const base::UniqueFd& tree, const base::AbsPath& target, policy::FileKind kind);
+  [[nodiscard]] base::UniqueFd open_target(const base::AbsPath& target, policy::FileKind kind);
+  [[nodiscard]] base::UniqueFd open_parent(const base::AbsPath& target);
+  [[nodiscard]] bool is_own(const base::UniqueFd& directory) const;
+
+  void operator()(const plan::MakeTmpfs& furnishing);
+  void operator()(const plan::MakeFile& furnishing);
+  void operator()(const plan::MakeLink& furnishing);
+  void operator()(const plan::Mask& furnishing);
+  void operator()(const plan::Ghost& furnishing);
+  void operator()(const plan::Seal& furnishing);
+
+  Namespaces& namespaces_;
+  // Mount ids of the room's own tmpfs: only there may a missing target be made.
+  std::set<std::uint64_t> own_;
+  std::vector<base::UniqueFd> ahead_;
+  base::UniqueFd init_;
+};
+
+}  // namespace agentbox::launch

@@ -1,0 +1,63 @@
+#pragma once
+
+// The process that furnishes the room and stays for as long as it lives: outside the room's pid namespace,
+// invisible to the agent, inside its user, mount and network namespaces. It decides nothing.
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/plan.hpp"
+#include "spawn.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace agentbox::launch {
+
+// What is to be done before the room starts.
+struct HelperWork {
+  std::span<const plan::Furnishing> furnishings;
+  base::AbsPath init;                   // the host's file
+  std::string marker;                   // as given to `spawn`
+  bool terminal = false;                // a pseudo-terminal of the room's own is wanted
+  std::vector<std::uint16_t> loopback;  // ports on which to listen inside, on 127.0.0.1 and ::1
+};
+
+struct Listener {
+  std::uint16_t port = 0;
+  int family = 0;  // AF_INET or AF_INET6
+  base::UniqueFd fd;
+};
+
+// What came out of the room.
+struct Furnished {
+  base::UniqueFd terminal;  // the master of the room's /dev/pts/0
+  std::vector<Listener> listeners;
+};
+
+class Helper {
+ public:
+  // Forks; the process must have one thread. `child` is what bwrap reported.
+  Helper(const HelperWork& work, const Spawned& spawned, pid_t child);
+  ~Helper();
+  Helper(Helper&& other) noexcept;
+  Helper(const Helper&) = delete;
+
+  // Waits until every furnishing is in place and init lies ready. Throws base::SystemError with the first
+  // thing that could not be done, or when bwrap ended. `interrupt` is also waited for: if it becomes
+  // readable, so do we throw.
+  [[nodiscard]] Furnished wait(const Spawned& spawned, int interrupt);
+
+  // Afterwards. Both throw base::SystemError.
+  void place(const plan::Furnishing& furnishing);        // a Bind or a Mask
+  [[nodiscard]] base::UniqueFd open_socket(int family);  // SOCK_STREAM, non-blocking, of the room's network
+
+ private:
+  base::UniqueFd socket_;
+  pid_t pid_ = -1;
+};
+
+}  // namespace agentbox::launch

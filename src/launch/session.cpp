@@ -1,0 +1,227 @@
+#include "session.hpp"
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+namespace agentbox::launch {
+
+namespace {
+
+using base::AbsPath;
+using base::SystemError;
+using base::UniqueFd;
+
+constexpr const char* file_name = "session.json";
+constexpr std::size_t file_limit = 256 * 1024;
+
+// Ours and nobody else's: a folder in /tmp might have been put there by another user.
+bool is_private_folder(const std::string& path) {
+  struct stat info{};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() &&
+         (info.st_mode & 0077) == 0;
+}
+
+void make_folder(const AbsPath& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw SystemError(errno, "cannot make " + base::escape(path.str()));
+  }
+  if (!is_private_folder(path.str())) {
+    throw SystemError(0, base::escape(path.str()) + " is not a folder that only you can open",
+                      "remove it, or `chmod 700` it if it is yours");
+  }
+}
+
+std::uint64_t start_time_of(pid_t pid) {
+  UniqueFd fd(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 1024> buffer{};
+  ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size() - 1) : 0;
+  if (count <= 0) return 0;
+  std::string_view text(buffer.data(), static_cast<std::size_t>(count));
+  // "pid (name) state ...": the name may hold anything, so count from its end; field 3 follows.
+  std::size_t at = text.rfind(") ");
+  if (at == std::string_view::npos) return 0;
+  at += 2;
+  for (int field = 3; field < 22 && at != std::string_view::npos; ++field) {
+    at = text.find(' ', at);
+    if (at != std::string_view::npos) ++at;
+  }
+  return at == std::string_view::npos ? 0 : std::strtoull(text.data() + at, nullptr, 10);
+}
+
+std::string random_letters() {
+  // No vowels and no look-alikes: an id is read aloud and typed.
+  constexpr std::string_view letters = "bcdfghjkmnpqrstvwxz23456789";
+  std::array<unsigned char, 5> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw SystemError(errno, "cannot get random bytes");
+  }
+  std::string text;
+  for (unsigned char byte : bytes) text += letters[byte % letters.size()];
+  return text;
+}
+
+// "pi" of "pi" and of "/home/me/pi.toml".
+std::string short_name(std::string_view profile) {
+  profile = profile.substr(profile.rfind('/') + 1);
+  profile = profile.substr(0, profile.find(".toml"));
+  std::string name;
+  for (char c : profile.substr(0, 32)) {
+    bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    name += plain ? c : '_';
+  }
+  return name.empty() ? "room" : name;
+}
+
+// A path or an argument need not be UTF-8, JSON must be.
+std::string printable(const std::string& text) {
+  return base::escape(text);
+}
+
+std::string to_json(const SessionInfo& info) {
+  nlohmann::json json = {{"id", info.id},
+                         {"pid", info.pid},
+                         {"start_time", info.start_time},
+                         {"since", info.since},
+                         {"profile", printable(info.profile)},
+                         {"workspace", printable(info.workspace)}};
+  json["command"] = nlohmann::json::array();
+  for (const std::string& word : info.command) json["command"].push_back(printable(word));
+  return json.dump() + "\n";
+}
+
+std::optional<SessionInfo> from_json(const std::string& text) {
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  try {
+    return SessionInfo{.id = json.at("id"),
+                       .pid = json.at("pid"),
+                       .start_time = json.at("start_time"),
+                       .since = json.at("since"),
+                       .profile = json.at("profile"),
+                       .workspace = json.at("workspace"),
+                       .command = json.at("command")};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0) throw SystemError(errno, "cannot write the session's file");
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+}
+
+void remove_folder(const AbsPath& folder) {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder.str(), ignored);
+}
+
+// Nothing when the supervisor is dead, and then its folder is removed.
+std::optional<SessionInfo> read_session(const AbsPath& folder) {
+  UniqueFd fd(::open((folder / file_name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) return std::nullopt;  // being made, or being removed
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) {
+    struct stat info{};
+    // An empty file is one whose maker has not locked it yet.
+    if (::fstat(fd.get(), &info) == 0 && info.st_size > 0) remove_folder(folder);
+    return std::nullopt;
+  }
+  std::string text(file_limit, '\0');
+  ssize_t count = ::pread(fd.get(), text.data(), text.size(), 0);
+  if (count <= 0) return std::nullopt;
+  text.resize(static_cast<std::size_t>(count));
+  return from_json(text);
+}
+
+}  // namespace
+
+AbsPath runtime_folder() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread, and nobody sets variables
+  const char* given = std::getenv("XDG_RUNTIME_DIR");
+  std::optional<AbsPath> runtime = given != nullptr ? AbsPath::parse(given) : std::nullopt;
+  AbsPath folder = runtime && is_private_folder(runtime->str())
+                       ? *runtime / "agentbox"
+                       : AbsPath() / ("tmp/agentbox-" + std::to_string(::geteuid()));
+  make_folder(folder);
+  return folder;
+}
+
+Session::Session(const policy::Policy& policy) {
+  info_.pid = ::getpid();
+  info_.start_time = start_time_of(info_.pid);
+  info_.since = ::time(nullptr);
+  info_.profile = policy.profile;
+  info_.workspace = policy.workspace.str();
+  info_.command = policy.command;
+  AbsPath runtime = runtime_folder();
+  for (;;) {
+    info_.id = short_name(policy.profile) + "-" + random_letters();
+    folder_ = runtime / info_.id;
+    if (::mkdir(folder_.c_str(), 0700) == 0) break;
+    if (errno != EEXIST) throw SystemError(errno, "cannot make " + base::escape(folder_.str()));
+  }
+  lock_.reset(
+      ::open((folder_ / file_name).c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    int error = errno;
+    remove_folder(folder_);
+    throw SystemError(error, "cannot make the session's file");
+  }
+  write_all(lock_.get(), to_json(info_));
+}
+
+Session::~Session() {
+  remove_folder(folder_);
+}
+
+std::vector<SessionInfo> list_sessions() {
+  std::vector<SessionInfo> sessions;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(runtime_folder().str(), error)) {
+    auto folder = AbsPath::parse(entry.path().native());
+    if (!folder || !is_private_folder(folder->str())) continue;
+    if (auto session = read_session(*folder)) sessions.push_back(*std::move(session));
+  }
+  std::ranges::sort(sessions, {}, [](const SessionInfo& s) { return std::pair(s.start_time, s.id); });
+  return sessions;
+}
+
+bool stop_session(const SessionInfo& session, int patience_ms) {
+  UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, session.pid, 0)));
+  // With the pidfd in hand: is it still the process that wrote the file, or another that got its number?
+  if (!process || start_time_of(session.pid) != session.start_time) return false;
+  auto signal = [&process](int number) {
+    if (::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0) != 0 && errno != ESRCH) {
+      throw SystemError(errno, "cannot signal the session's supervisor");
+    }
+  };
+  pollfd wait{process.get(), POLLIN, 0};
+  signal(SIGTERM);
+  signal(SIGCONT);  // it may be stopped by Ctrl-Z
+  if (::poll(&wait, 1, patience_ms) > 0) return true;
+  signal(SIGKILL);
+  if (::poll(&wait, 1, 5000) > 0) return true;
+  throw SystemError(ETIMEDOUT, "the session's supervisor does not end");
+}
+
+}  // namespace agentbox::launch

@@ -1,0 +1,255 @@
+#include "spawn.hpp"
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/wire/init_message.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace agentbox::launch {
+
+namespace {
+
+using base::SystemError;
+using base::UniqueFd;
+
+struct Pipe {
+  UniqueFd read, write;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw SystemError(errno, "cannot make a pipe");
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// A file in memory that nobody can change any more.
+UniqueFd sealed_memory(const char* name, const void* bytes, std::size_t size) {
+  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) throw SystemError(errno, "cannot make a memory file");
+  const char* from = static_cast<const char*>(bytes);
+  for (std::size_t done = 0; done < size;) {
+    ssize_t count = ::write(fd.get(), from + done, size - done);
+    if (count < 0) throw SystemError(errno, "cannot fill a memory file");
+    done += static_cast<std::size_t>(count);
+  }
+  if (::lseek(fd.get(), 0, SEEK_SET) != 0 ||
+      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
+    throw SystemError(errno, "cannot seal a memory file");
+  }
+  return fd;
+}
+
+// Where bwrap finds its descriptors. 3 to 7 belong to init (wire/init_message.hpp).
+constexpr int first_bwrap_fd = 8;
+enum BwrapFd { args_fd = first_bwrap_fd, seccomp_fd, info_fd, block_fd, end_of_fds };
+
+int number_of(plan::FdSlot slot) {
+  switch (slot) {
+    case plan::FdSlot::seccomp:
+      return seccomp_fd;
+    case plan::FdSlot::info:
+      return info_fd;
+    case plan::FdSlot::block:
+      return block_fd;
+  }
+  std::abort();
+}
+
+std::string bwrap_arguments(const plan::LaunchPlan& plan, const std::string& marker) {
+  std::string text;
+  auto add = [&text](std::string_view word) {
+    text += word;
+    text += '\0';
+  };
+  for (const plan::BwrapOption& option : plan.bwrap) {
+    add(option.option);
+    for (const auto& operand : option.operands) {
+      if (const auto* slot = std::get_if<plan::FdSlot>(&operand)) {
+        add(std::to_string(number_of(*slot)));
+      } else {
+        add(std::get<std::string>(operand));
+      }
+    }
+  }
+  add("--dir");
+  add(marker);
+  return text;
+}
+
+wire::Start start_message(const plan::InitPlan& init, const Streams& streams) {
+  wire::Start start;
+  start.argv = init.argv;
+  for (const auto& [name, value] : init.environment) start.environment.push_back(name + "=" + value);
+  start.directory = init.directory.str();
+  start.processes = init.processes;
+  start.open_files = init.open_files;
+  start.file_size = init.file_size;
+  start.cpu_seconds = init.cpu_seconds;
+  start.terminal = static_cast<std::uint8_t>(streams.terminal_bits());
+  return start;
+}
+
+// Everything that the child needs, made before the fork.
+struct Child {
+  const char* path = nullptr;
+  std::array<const char*, 5> argv{};
+  std::array<int, end_of_fds> from{};  // from[i] becomes fd i; all lie above end_of_fds
+  pid_t parent = -1;
+  int report = -1;
+};
+
+// Between vfork and exec: no allocation, no exception, no library but the bare system calls.
+[[noreturn]] void become_bwrap(const Child& child) noexcept {
+  auto fail = [&child] {
+    int error = errno;
+    (void)!::write(child.report, &error, sizeof error);
+    ::_exit(127);
+  };
+  // The room dies with the supervisor, also if bwrap has not come to its own --die-with-parent yet.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != child.parent) ::_exit(127);
+  // Out of the terminal's session, so that its signals reach the supervisor only.
+  if (::setsid() < 0) fail();
+  // A fresh session keyring: the caller's holds what the owner's other programs put there. ENOSYS: a kernel
+  // without keys.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS) fail();
+  for (int fd = 0; fd < end_of_fds; ++fd) {
+    if (::dup2(child.from[static_cast<std::size_t>(fd)], fd) < 0) fail();
+  }
+  // Only what was just placed survives; the report's own end is close-on-exec.
+  if (child.report != end_of_fds && ::dup3(child.report, end_of_fds, O_CLOEXEC) < 0) fail();
+  if (::close_range(end_of_fds + 1, ~0U, 0) != 0) ::_exit(127);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const char* const no_environment[] = {nullptr};
+  ::execve(child.path, const_cast<char* const*>(child.argv.data()), const_cast<char* const*>(no_environment));
+  int error = errno;
+  (void)!::write(end_of_fds, &error, sizeof error);
+  ::_exit(127);
+}
+
+// Moves the descriptor up so that placing the others can't overwrite it.
+UniqueFd above(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, end_of_fds + 1));
+  if (!copy) throw SystemError(errno, "cannot duplicate a descriptor");
+  return copy;
+}
+
+}  // namespace
+
+Spawned spawn(const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
+              UniqueFd seccomp, const std::string& marker) {
+  Spawned spawned;
+  Pipe info = make_pipe(), block = make_pipe(), errors = make_pipe(), report = make_pipe();
+  std::array<int, 2> control{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control.data()) != 0) {
+    throw SystemError(errno, "cannot make a socket pair");
+  }
+  spawned.control.reset(control[0]);
+  UniqueFd room_control(control[1]);
+  std::vector<std::byte> start = wire::encode(start_message(plan.init, streams));
+  if (start.size() > wire::start_limit)
+    throw SystemError(E2BIG, "the command and its environment are too long");
+  std::string arguments = bwrap_arguments(plan, marker);
+  UniqueFd start_memory = sealed_memory("agentbox-start", start.data(), start.size());
+  UniqueFd args_memory = sealed_memory("agentbox-args", arguments.data(), arguments.size());
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) throw SystemError(errno, "cannot open /dev/null");
+
+  std::array<UniqueFd, end_of_fds> placed;
+  auto place = [&placed](int at, int fd) { placed.at(static_cast<std::size_t>(at)) = above(fd); };
+  place(0, null.get());
+  place(1, null.get());
+  place(2, errors.write.get());
+  place(wire::init_control_fd, room_control.get());
+  place(wire::init_start_fd, start_memory.get());
+  for (int stream = 0; stream < 3; ++stream) {
+    bool passes = streams.kind.at(static_cast<std::size_t>(stream)) == StreamKind::passed;
+    place(wire::init_stream_fd + stream, passes ? stream : null.get());
+  }
+  place(args_fd, args_memory.get());
+  place(seccomp_fd, seccomp.get());
+  place(info_fd, info.write.get());
+  place(block_fd, block.read.get());
+
+  UniqueFd report_write = above(report.write.get());
+  report.write.reset();
+  Child child;
+  std::string args_number = std::to_string(args_fd);
+  child.path = bwrap.c_str();
+  child.argv = {"bwrap", "--args", args_number.c_str(), plan::init_path.data(), nullptr};
+  for (std::size_t i = 0; i < child.from.size(); ++i) child.from.at(i) = placed.at(i).get();
+  child.parent = ::getpid();
+  child.report = report_write.get();
+
+  // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): a copy of our page tables would cost more than
+  // bwrap
+  spawned.bwrap = ::vfork();
+  if (spawned.bwrap == 0) become_bwrap(child);
+  if (spawned.bwrap < 0) throw SystemError(errno, "cannot start a process");
+  report_write.reset();
+  spawned.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, spawned.bwrap, 0)));
+  int error = 0;
+  bool failed = ::read(report.read.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error);
+  if (failed || !spawned.pidfd) {
+    int code = failed ? error : errno;
+    ::kill(spawned.bwrap, SIGKILL);
+    ::waitpid(spawned.bwrap, nullptr, 0);
+    throw SystemError(code, "cannot start " + base::escape(bwrap.str()));
+  }
+  spawned.info = std::move(info.read);
+  spawned.block = std::move(block.write);
+  spawned.errors = std::move(errors.read);
+  return spawned;
+}
+
+pid_t read_child_pid(const Spawned& spawned) {
+  constexpr std::string_view key = "\"child-pid\": ";
+  std::string text;
+  std::array<char, 512> buffer{};
+  // bwrap closes its end after the whole object, or by ending.
+  for (;;) {
+    ssize_t count = ::read(spawned.info.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw SystemError(errno, "cannot read from bwrap");
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+    std::size_t at = text.find(key);
+    if (at != std::string::npos &&
+        text.find_first_not_of("0123456789", at + key.size()) != std::string::npos) {
+      return static_cast<pid_t>(std::strtol(text.c_str() + at + key.size(), nullptr, 10));
+    }
+    if (count == 0) return 0;
+  }
+}
+
+std::string read_errors(const Spawned& spawned) {
+  std::string text;
+  std::array<char, 1024> buffer{};
+  for (;;) {
+    // Something in the room might still hold the other end: take what is there.
+    pollfd wait{spawned.errors.get(), POLLIN, 0};
+    if (::poll(&wait, 1, 100) <= 0) break;
+    ssize_t count = ::read(spawned.errors.get(), buffer.data(), buffer.size());
+    if (count <= 0 || text.size() > 4096) break;
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return base::escape(text);
+}
+
+}  // namespace agentbox::launch

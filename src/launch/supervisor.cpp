@@ -1,0 +1,224 @@
+#include "supervisor.hpp"
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/wire/init_message.hpp"
+#include "freezer.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace agentbox::launch {
+
+namespace {
+
+namespace asio = boost::asio;
+using Descriptor = asio::posix::stream_descriptor;
+using base::SystemError;
+
+// After a request to end: how long the agent has to do so by itself.
+constexpr std::chrono::seconds grace{5};
+
+std::string name_of(wire::Step step) {
+  switch (step) {
+    case wire::Step::read_start:
+      return "cannot read what to start";
+    case wire::Step::set_session:
+      return "cannot make a session";
+    case wire::Step::open_terminal:
+      return "cannot open the room's terminal";
+    case wire::Step::set_limits:
+      return "cannot set the limits";
+    case wire::Step::change_directory:
+      return "cannot enter the working directory";
+    case wire::Step::fork:
+      return "cannot start a process in the room";
+    case wire::Step::execute:
+      return "cannot execute";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+class Supervisor::Impl {
+ public:
+  Impl(Supervisor& self, asio::io_context& loop, Spawned& spawned, Helper& helper, pid_t child, int signals)
+      : self_(self),
+        loop_(loop),
+        spawned_(spawned),
+        helper_(helper),
+        freezer_(child),
+        control_(loop, ::dup(spawned.control.get())),
+        death_(loop, ::dup(spawned.pidfd.get())),
+        signals_(loop),
+        timer_(loop),
+        grace_timer_(loop) {
+    if (signals >= 0) signals_.assign(::dup(signals));
+  }
+
+  Outcome run() {
+    wait_for_control();
+    wait_for_death();
+    if (signals_.is_open()) wait_for_signals();
+    if (::write(spawned_.block.get(), "x", 1) != 1) throw SystemError(errno, "cannot start the room");
+    spawned_.block.reset();
+    while (!dead_) loop_.run_one();
+    timer_.cancel();
+    grace_timer_.cancel();
+    return outcome_;
+  }
+
+  void limit_time(std::chrono::seconds time) {
+    if (time.count() <= 0) return;
+    timer_.expires_after(time);
+    timer_.async_wait([this](boost::system::error_code error) {
+      if (error) return;
+      outcome_.timed_out = true;
+      end_agent(SIGTERM);
+    });
+  }
+
+  void kill_room() { ::syscall(SYS_pidfd_send_signal, spawned_.pidfd.get(), SIGKILL, nullptr, 0); }
+
+  Freezer& freezer() { return freezer_; }
+  Helper& helper() { return helper_; }
+
+ private:
+  void wait_for_control() {
+    control_.async_wait(Descriptor::wait_read, [this](boost::system::error_code error) {
+      if (!error && read_control()) wait_for_control();
+    });
+  }
+
+  // False at end-of-file.
+  bool read_control() {
+    std::array<std::byte, wire::packet_limit> packet{};
+    ssize_t count = ::recv(control_.native_handle(), packet.data(), packet.size(), MSG_DONTWAIT);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    if (count == 0) return false;
+    auto message = wire::decode_from_init(std::span(packet).first(static_cast<std::size_t>(count)));
+    if (message) std::visit([this](const auto& known) { handle(known); }, *message);
+    return true;
+  }
+
+  void handle(const wire::Started&) {}
+  void handle(const wire::Failed& failed) {
+    outcome_.kind = Outcome::Kind::not_started;
+    outcome_.value = failed.error;
+    outcome_.step = failed.step == wire::Step::execute ? "" : name_of(failed.step);
+  }
+  void handle(const wire::Exited& exited) {
+    outcome_.kind = WIFSIGNALED(exited.status) ? Outcome::Kind::killed : Outcome::Kind::exited;
+    outcome_.value = WIFSIGNALED(exited.status) ? WTERMSIG(exited.status) : WEXITSTATUS(exited.status);
+  }
+  // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over.
+  void handle(const wire::Stopped&) {
+    if (freezer_.is_frozen()) return;
+    if (self_.on_suspend) self_.on_suspend();
+    ::raise(SIGSTOP);
+    if (self_.on_resume) self_.on_resume();
+    send(wire::Continue{});
+  }
+
+  void send(const wire::ToInit& message) {
+    std::vector<std::byte> bytes = wire::encode(message);
+    (void)::send(control_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+
+  void wait_for_death() {
+    death_.async_wait(Descriptor::wait_read, [this](boost::system::error_code error) {
+      if (error) return;
+      // init may have said something just before.
+      while (read_control_once()) {
+      }
+      siginfo_t info{};
+      ::waitid(P_PIDFD, static_cast<id_t>(spawned_.pidfd.get()), &info, WEXITED);
+      spawned_.bwrap = -1;
+      dead_ = true;
+    });
+  }
+  bool read_control_once() {
+    std::byte peek{};
+    return ::recv(control_.native_handle(), &peek, 1, MSG_DONTWAIT | MSG_PEEK) > 0 && read_control();
+  }
+
+  void wait_for_signals() {
+    signals_.async_wait(Descriptor::wait_read, [this](boost::system::error_code error) {
+      if (error) return;
+      signalfd_siginfo info{};
+      while (::read(signals_.native_handle(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        handle_signal(static_cast<int>(info.ssi_signo));
+      }
+      wait_for_signals();
+    });
+  }
+
+  void handle_signal(int number) {
+    // A program may treat SIGINT and SIGQUIT as a wish and go on (a Python prompt does): it is passed on, no
+    // more.
+    if (number == SIGINT || number == SIGQUIT) {
+      send(wire::Signal{number});
+      return;
+    }
+    outcome_.interrupted = number;
+    end_agent(number);
+  }
+
+  void end_agent(int number) {
+    send(wire::Signal{number});
+    send(wire::Continue{});
+    grace_timer_.expires_after(grace);
+    grace_timer_.async_wait([this](boost::system::error_code error) {
+      if (!error) kill_room();
+    });
+  }
+
+  Supervisor& self_;
+  asio::io_context& loop_;
+  Spawned& spawned_;
+  Helper& helper_;
+  Freezer freezer_;
+  Descriptor control_, death_, signals_;
+  asio::steady_timer timer_, grace_timer_;
+  Outcome outcome_;
+  bool dead_ = false;
+};
+
+Supervisor::Supervisor(asio::io_context& loop, Spawned& spawned, Helper& helper, pid_t child, int signals)
+    : impl_(std::make_unique<Impl>(*this, loop, spawned, helper, child, signals)) {}
+Supervisor::~Supervisor() = default;
+
+void Supervisor::freeze() {
+  impl_->freezer().freeze();
+}
+void Supervisor::thaw() {
+  impl_->freezer().thaw();
+}
+void Supervisor::furnish(const plan::Furnishing& furnishing) {
+  impl_->helper().place(furnishing);
+}
+base::UniqueFd Supervisor::room_socket(int family) {
+  return impl_->helper().open_socket(family);
+}
+void Supervisor::limit_time(std::chrono::seconds time) {
+  impl_->limit_time(time);
+}
+Outcome Supervisor::run() {
+  return impl_->run();
+}
+void Supervisor::kill_room() {
+  impl_->kill_room();
+}
+
+}  // namespace agentbox::launch

@@ -1,4 +1,4 @@
-#include "session.hpp"
+#include "agentbox/launch/sessions.hpp"
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"

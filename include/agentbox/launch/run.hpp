@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/base/diagnostic.hpp"
 #include "agentbox/plan/plan.hpp"
 #include "agentbox/policy/policy.hpp"
 
@@ -16,6 +16,7 @@ struct RunRequest {
   policy::HostFacts facts;
   OnAsk on_ask = OnAsk::deny;
   int status_fd = -1;        // --status-fd: JSON, one object a line; -1: none
+  base::Colour colour = base::Colour::off;  // of what agentbox itself says on standard error
 };
 
 // Spawns, furnishes, starts, supervises, tears down (DESIGN §4.2-4.6). Returns the exit code of `agentbox run`: the

@@ -1,0 +1,93 @@
+#include "prepare.hpp"
+
+#include <cerrno>
+#include <iterator>
+
+#include <sys/stat.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/look.hpp"
+#include "agentbox/launch/sources.hpp"
+#include "agentbox/profile/parse.hpp"
+
+namespace agentbox::cli {
+
+namespace {
+
+profile::Origin flag_origin(const char* flag, const std::string& text) {
+  return {.file = flag, .at = {}, .source_line = text};
+}
+
+// Parses each text of a repeatable flag, collecting what is wrong with any of them.
+template <class T, class Parse>
+void parse_flags(const char* flag, const std::vector<std::string>& texts, Parse parse, profile::List<T>& out,
+                 base::Diagnostics& errors) {
+  for (const std::string& text : texts) {
+    profile::Origin origin = flag_origin(flag, text);
+    base::Result<T> value = parse(text, origin);
+    if (value) {
+      out.push_back({*std::move(value), std::move(origin)});
+    } else {
+      errors.insert(errors.end(), value.error().begin(), value.error().end());
+    }
+  }
+}
+
+// On the command line a path may be relative: to where the user stands.
+std::vector<std::string> made_absolute(const std::vector<std::string>& texts) {
+  std::vector<std::string> out;
+  for (const std::string& text : texts) {
+    bool rooted = text.empty() || text[0] == '/' || text[0] == '~' || text[0] == '$';
+    out.push_back(rooted ? text : launch::current_directory().str() + "/" + text);
+  }
+  return out;
+}
+
+base::Result<policy::Flags> parse_all_flags(const RoomOptions& options) {
+  policy::Flags flags;
+  base::Diagnostics errors;
+  flags.command = options.command;
+  parse_flags("--read", made_absolute(options.read), profile::parse_path, flags.read, errors);
+  parse_flags("--write", made_absolute(options.write), profile::parse_path, flags.write, errors);
+  parse_flags("--hide", options.hide, profile::parse_pattern, flags.hide, errors);
+  parse_flags("--allow", options.allow, profile::parse_host_rule, flags.allow, errors);
+  if (!errors.empty()) return std::unexpected(std::move(errors));
+  return flags;
+}
+
+base::Result<base::AbsPath> find_workspace(const std::string& given) {
+  if (given.empty()) return launch::current_directory();
+  std::string text = given[0] == '/' ? given : launch::current_directory().str() + "/" + given;
+  auto path = base::AbsPath::parse(text);
+  struct stat info {};
+  if (!path) {
+    return base::fail("the workspace " + base::escape(given) + " is not a plain path", "write it without '..'");
+  }
+  if (::stat(path->c_str(), &info) != 0) {
+    return base::fail("cannot use " + base::escape(given) + " as the workspace: " + base::errno_text(errno));
+  }
+  if (!S_ISDIR(info.st_mode)) return base::fail("the workspace " + base::escape(given) + " is not a directory");
+  return *std::move(path);
+}
+
+}  // namespace
+
+base::Result<Prepared> prepare(const RoomOptions& options) {
+  Prepared prepared;
+  auto flags = parse_all_flags(options);
+  if (!flags) return std::unexpected(std::move(flags.error()));
+  auto workspace = find_workspace(options.workspace);
+  if (!workspace) return std::unexpected(std::move(workspace.error()));
+  auto profile = launch::load(options.profile);
+  if (!profile) return std::unexpected(std::move(profile.error()));
+  auto tightened = launch::tighten_by_workspace(*profile, *workspace);
+  if (!tightened) return std::unexpected(std::move(tightened.error()));
+  auto facts = launch::look(launch::look_at_user(*workspace), *tightened, *flags);
+  if (!facts) return std::unexpected(std::move(facts.error()));
+  auto policy = policy::decide(*tightened, *facts, *flags);
+  if (!policy) return std::unexpected(std::move(policy.error()));
+  return Prepared{*std::move(tightened), *std::move(flags), *std::move(facts), *std::move(policy)};
+}
+
+}  // namespace agentbox::cli

@@ -1,0 +1,22 @@
+#pragma once
+
+// From the command line to a policy: the way that run, explain and demo have in common.
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/policy/policy.hpp"
+#include "agentbox/profile/profile.hpp"
+#include "options.hpp"
+
+namespace agentbox::cli {
+
+struct Prepared {
+  profile::Profile profile;   // with .agentbox.toml of the workspace applied
+  policy::Flags flags;
+  policy::HostFacts facts;
+  policy::Policy policy;
+};
+
+// All errors that one stage finds, at once. Throws base::SystemError.
+[[nodiscard]] base::Result<Prepared> prepare(const RoomOptions& options);
+
+}  // namespace agentbox::cli

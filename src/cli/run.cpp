@@ -1,0 +1,63 @@
+#include "agentbox/launch/run.hpp"
+
+#include <cstdio>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/plan/plan.hpp"
+#include "options.hpp"
+#include "prepare.hpp"
+
+namespace agentbox::cli {
+
+namespace {
+
+int refuse(const base::Diagnostics& errors, const Terminal& terminal) {
+  fmt::print(stderr, "{}", base::render(errors, terminal.err));
+  return static_cast<int>(base::ExitCode::agentbox_failed);
+}
+
+launch::OnAsk on_ask_of(const std::string& text) {
+  if (text == "queue") return launch::OnAsk::queue;
+  if (text == "deny") return launch::OnAsk::deny;
+  if (text == "terminal" || ::isatty(STDERR_FILENO) == 1) return launch::OnAsk::terminal;
+  return launch::OnAsk::deny;
+}
+
+// What the owner should know before the agent fills the screen.
+void tell_notes(const policy::Policy& policy, const Terminal& terminal) {
+  for (const policy::Note& note : policy.notes) {
+    if (note.kind != policy::Note::Kind::warning && note.kind != policy::Note::Kind::changed) continue;
+    base::Diagnostic diagnostic{.severity = base::Severity::note, .message = note.text};
+    if (note.kind == policy::Note::Kind::warning) diagnostic.severity = base::Severity::warning;
+    fmt::print(stderr, "{}", base::render(diagnostic, terminal.err));
+  }
+}
+
+}  // namespace
+
+int run(const RunOptions& options, const Terminal& terminal) {
+  auto prepared = prepare(options);
+  if (!prepared) return refuse(prepared.error(), terminal);
+  base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
+  if (!unbuilt.empty()) return refuse(unbuilt, terminal);
+  if (prepared->policy.command.empty()) {
+    return refuse({{.message = "no command to run, and the profile " + prepared->policy.profile + " names none",
+                    .hint = "write it behind two dashes: agentbox run " + options.profile + " -- COMMAND"}},
+                  terminal);
+  }
+  tell_notes(prepared->policy, terminal);
+  launch::RunRequest request{.policy = std::move(prepared->policy),
+                             .plan = {},
+                             .facts = std::move(prepared->facts),
+                             .on_ask = on_ask_of(options.on_ask),
+                             .status_fd = options.status_fd,
+                             .colour = terminal.err};
+  request.plan = plan::make(request.policy);
+  return launch::run(request);
+}
+
+}  // namespace agentbox::cli

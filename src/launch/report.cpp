@@ -1,0 +1,130 @@
+#include "report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+namespace agentbox::launch {
+
+namespace {
+
+using base::Diagnostic;
+using base::ExitCode;
+using base::Severity;
+
+void write_line(int fd, const nlohmann::json& json) {
+  if (fd < 0) return;
+  std::string line = json.dump() + "\n";
+  (void)!::write(fd, line.data(), line.size());
+}
+
+std::string_view name_of(GuardEvent::Kind kind) {
+  switch (kind) {
+    case GuardEvent::Kind::quarantined: return "quarantined";
+    case GuardEvent::Kind::restored: return "restored";
+    case GuardEvent::Kind::kept: return "kept";
+    case GuardEvent::Kind::placed_again: return "placed again";
+    case GuardEvent::Kind::would_execute: return "would execute";
+    case GuardEvent::Kind::unverified: return "unverified";
+  }
+  return "";
+}
+
+std::string_view name_of(Outcome::Kind kind) {
+  switch (kind) {
+    case Outcome::Kind::exited: return "exited";
+    case Outcome::Kind::killed: return "killed";
+    case Outcome::Kind::not_started: return "not started";
+    case Outcome::Kind::lost: return "lost";
+  }
+  return "";
+}
+
+void say(const RunRequest& request, const Diagnostic& diagnostic) {
+  fmt::print(stderr, "{}", base::render(diagnostic, request.colour));
+}
+
+Diagnostic not_executed(const RunRequest& request, const Outcome& outcome) {
+  std::string command = base::quote(request.plan.init.argv.front());
+  Diagnostic diagnostic{.message = fmt::format("cannot execute {}: {}", command, base::errno_text(outcome.value))};
+  if (outcome.value == ENOENT) {
+    bool searched = request.plan.init.argv.front().find('/') == std::string::npos;
+    diagnostic.message = fmt::format("{} is not there in the room", command);
+    diagnostic.hint = fmt::format("{}`agentbox explain {}` shows what the room holds",
+                                  searched ? "a folder of its PATH must be granted; " : "",
+                                  base::quote(request.policy.profile));
+  }
+  return diagnostic;
+}
+
+}  // namespace
+
+void StatusLine::started(const std::string& session, pid_t supervisor) const {
+  write_line(fd_, {{"event", "started"}, {"session", session}, {"pid", supervisor}});
+}
+
+void StatusLine::guarded(const GuardEvent& event) const {
+  write_line(fd_, {{"event", "guard"},
+                   {"kind", name_of(event.kind)},
+                   {"path", base::escape(event.path.str())},
+                   {"detail", base::escape(event.detail)}});
+}
+
+void StatusLine::ended(int exit_code, const Outcome& outcome) const {
+  write_line(fd_, {{"event", "ended"}, {"exit_code", exit_code}, {"how", name_of(outcome.kind)}});
+}
+
+int exit_code(const Outcome& outcome) {
+  constexpr int by_signal = 128;
+  if (outcome.timed_out) return by_signal + SIGTERM;
+  switch (outcome.kind) {
+    case Outcome::Kind::exited: return outcome.value;
+    case Outcome::Kind::killed: return by_signal + outcome.value;
+    case Outcome::Kind::not_started:
+      if (!outcome.step.empty()) break;
+      return static_cast<int>(outcome.value == ENOENT ? ExitCode::not_found : ExitCode::not_executable);
+    case Outcome::Kind::lost:
+      if (outcome.interrupted != 0) return by_signal + outcome.interrupted;
+      break;
+  }
+  return static_cast<int>(ExitCode::agentbox_failed);
+}
+
+void tell_outcome(const RunRequest& request, const Outcome& outcome, const std::string& sandbox_errors) {
+  if (outcome.timed_out) {
+    say(request, {.severity = Severity::note,
+                  .message = fmt::format("the room's time was up after {} seconds", request.policy.limits.time.count()),
+                  .hint = "[limits] time in the profile sets it"});
+  }
+  if (outcome.kind == Outcome::Kind::not_started) {
+    if (outcome.step.empty()) return say(request, not_executed(request, outcome));
+    return say(request, {.message = fmt::format("{}: {}", outcome.step, base::errno_text(outcome.value))});
+  }
+  if (outcome.kind == Outcome::Kind::lost && outcome.interrupted == 0 && !outcome.timed_out) {
+    say(request, {.message = sandbox_errors.empty() ? "the room was killed" : sandbox_errors});
+  }
+}
+
+bool tell_guard(const RunRequest& request, const std::vector<GuardEvent>& events) {
+  for (const GuardEvent& event : events) {
+    Diagnostic diagnostic{.severity = Severity::note,
+                          .message = fmt::format("{}: {}{}{}", base::escape(event.path.str()), name_of(event.kind),
+                                                 event.detail.empty() ? "" : ", ", base::escape(event.detail))};
+    if (event.kind == GuardEvent::Kind::unverified) diagnostic.severity = Severity::error;
+    say(request, diagnostic);
+  }
+  return std::ranges::none_of(events, [](const GuardEvent& e) { return e.kind == GuardEvent::Kind::unverified; });
+}
+
+}  // namespace agentbox::launch

@@ -1,0 +1,320 @@
+// The real bwrap, as an ordinary user or as root: what the launcher's parts do when they are put together.
+
+#include <array>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "helper.hpp"
+#include "seccomp_compile.hpp"
+#include "spawn.hpp"
+#include "streams.hpp"
+#include "supervisor.hpp"
+
+namespace fs = std::filesystem;
+using namespace agentbox;
+using base::AbsPath;
+using launch::Outcome;
+using plan::Bind;
+using policy::FileKind;
+
+namespace {
+
+AbsPath path(const std::string& text) { return AbsPath::parse(text).value(); }
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (fs::temp_directory_path() / "agentbox-room-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = fs::canonical(name).string();
+    fs::create_directory(path_ + "/work");
+  }
+  ~TemporaryFolder() { fs::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(*this / name) << text; }
+  [[nodiscard]] std::string read(const std::string& name) const {
+    std::ifstream in(*this / name);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+ private:
+  std::string path_;
+};
+
+// A floor as `plan` makes it, and the folder's work/ as a writable workspace under its own name.
+plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& script) {
+  plan::LaunchPlan plan;
+  auto add = [&plan](const std::string& option, std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
+    plan.bwrap.push_back({option, std::move(operands)});
+  };
+  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+                             "--unshare-cgroup", "--disable-userns", "--die-with-parent", "--as-pid-1"}) {
+    add(option);
+  }
+  add("--ro-bind", {"/usr", "/usr"});
+  for (const char* name : {"bin", "sbin", "lib", "lib64"}) {
+    if (fs::is_symlink(std::string("/") + name)) {
+      add("--symlink", {std::string("usr/") + name, std::string("/") + name});
+    } else if (fs::exists(std::string("/") + name)) {
+      add("--ro-bind", {std::string("/") + name, std::string("/") + name});
+    }
+  }
+  add("--proc", {"/proc"});
+  add("--dev", {"/dev"});
+  add("--dir", {"/run/agentbox"});
+  add("--chdir", {"/"});
+  add("--info-fd", {plan::FdSlot::info});
+  add("--block-fd", {plan::FdSlot::block});
+  add("--add-seccomp-fd", {plan::FdSlot::seccomp});
+  plan.seccomp = plan::seccomp_program({}, {});
+  AbsPath work = path(folder / "work");
+  plan.furnishings = {plan::MakeTmpfs{path("/tmp"), 1 << 20, 01777},
+                      Bind{work, work, FileKind::directory, Bind::Mode::write}};
+  plan.init = {.argv = {"/bin/sh", "-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}, .directory = work};
+  return plan;
+}
+
+// Where a test's run is cut off by SIGKILL, as an out-of-memory killer or an angry owner would.
+enum class Cut { never, after_spawn, after_child_pid, after_helper, after_furnishing, after_start };
+
+struct Room {
+  explicit Room(plan::LaunchPlan launch_plan, Cut cut = Cut::never) : plan(std::move(launch_plan)) {
+    plan.furnishings.emplace_back(plan::Seal{path("/")});
+    std::string marker = "/run/agentbox/marker";
+    launch::Streams none{{launch::StreamKind::passed, launch::StreamKind::passed, launch::StreamKind::passed}};
+    spawned = launch::spawn(path(AGENTBOX_TEST_BWRAP), plan, none, launch::compile(plan.seccomp), marker);
+    die_if(cut, Cut::after_spawn);
+    child = launch::read_child_pid(spawned);
+    if (child == 0) FAIL(launch::read_errors(spawned));
+    die_if(cut, Cut::after_child_pid);
+    helper.emplace(launch::HelperWork{plan.furnishings, path(AGENTBOX_TEST_INIT), marker, false, {}}, spawned, child);
+    die_if(cut, Cut::after_helper);
+    auto furnished = helper->wait(spawned, -1);
+    die_if(cut, Cut::after_furnishing);
+    supervisor.emplace(loop, spawned, *helper, child, -1);
+  }
+  ~Room() {
+    helper.reset();
+    if (spawned.bwrap <= 0) return;
+    ::kill(spawned.bwrap, SIGKILL);
+    ::waitpid(spawned.bwrap, nullptr, 0);
+  }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  static void die_if(Cut cut, Cut here) {
+    if (cut == here) ::raise(SIGKILL);
+  }
+
+  plan::LaunchPlan plan;
+  launch::Spawned spawned;
+  pid_t child = 0;
+  std::optional<launch::Helper> helper;
+  boost::asio::io_context loop;
+  std::optional<launch::Supervisor> supervisor;
+};
+
+Outcome run(plan::LaunchPlan plan) {
+  Room room(std::move(plan));
+  return room.supervisor->run();
+}
+
+std::string refusal(plan::LaunchPlan plan) {
+  try {
+    Room room(std::move(plan));
+  } catch (const base::SystemError& error) {
+    return error.what();
+  }
+  return "built";
+}
+
+}  // namespace
+
+TEST_CASE("a command's exit code and the signal that killed it come back") {
+  TemporaryFolder folder;
+  Outcome exited = run(plan_for(folder, "exit 7"));
+  CHECK(exited.kind == Outcome::Kind::exited);
+  CHECK(exited.value == 7);
+  Outcome killed = run(plan_for(folder, "kill -TERM $$"));
+  CHECK(killed.kind == Outcome::Kind::killed);
+  CHECK(killed.value == SIGTERM);
+}
+
+TEST_CASE("a command that is not there or can't be executed is told apart") {
+  TemporaryFolder folder;
+  plan::LaunchPlan missing = plan_for(folder, "");
+  missing.init.argv = {"no-such-command"};
+  Outcome outcome = run(missing);
+  CHECK(outcome.kind == Outcome::Kind::not_started);
+  CHECK(outcome.value == ENOENT);
+  CHECK(outcome.step.empty());
+  plan::LaunchPlan plain = plan_for(folder, "");
+  folder.write("work/plain", "text");
+  plain.init.argv = {folder / "work/plain"};
+  CHECK(run(plain).value == EACCES);
+}
+
+TEST_CASE("a read-only place inside a writable one can't be written, a hidden one can't be seen") {
+  TemporaryFolder folder;
+  fs::create_directories(folder / "work/fixed");
+  fs::create_directories(folder / "work/secret");
+  folder.write("work/secret/key", "key");
+  folder.write("work/token", "token");
+  plan::LaunchPlan plan = plan_for(
+      folder, "touch plain; touch fixed/x 2>e1; touch secret/x 2>e2; ls -A secret >seen; cat token >seen2 2>e3; :");
+  AbsPath work = path(folder / "work");
+  plan.furnishings.emplace_back(Bind{work / "fixed", work / "fixed", FileKind::directory, Bind::Mode::read});
+  plan.furnishings.emplace_back(plan::Mask{work / "secret", FileKind::directory});
+  plan.furnishings.emplace_back(plan::Mask{work / "token", FileKind::regular});
+  CHECK(run(plan).kind == Outcome::Kind::exited);
+  CHECK(fs::exists(folder / "work/plain"));  // the control: writing beside it works
+  CHECK_FALSE(fs::exists(folder / "work/fixed/x"));
+  CHECK(folder.read("work/e1").find("Read-only file system") != std::string::npos);
+  CHECK(folder.read("work/e2").find("Read-only file system") != std::string::npos);
+  CHECK(folder.read("work/seen").empty());
+  CHECK(folder.read("work/seen2").empty());
+  if (::getuid() != 0) CHECK(folder.read("work/e3").find("Permission denied") != std::string::npos);
+}
+
+TEST_CASE("what stands behind a link on the way to a source or a target is never mounted") {
+  TemporaryFolder folder;
+  fs::create_directories(folder / "outside/deep");
+  fs::create_directory_symlink(folder / "outside", folder / "work/link");
+  AbsPath work = path(folder / "work");
+  plan::LaunchPlan source = plan_for(folder, "true");
+  source.furnishings.emplace_back(Bind{work / "link/deep", path("/granted"), FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(source) == "cannot open " + (folder / "work/link/deep") + ": Too many levels of symbolic links");
+  plan::LaunchPlan target = plan_for(folder, "true");
+  target.furnishings.emplace_back(
+      Bind{path(folder / "outside/deep"), work / "link/deep", FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(target) ==
+        "cannot open " + (folder / "work/link/deep") + " in the room: Too many levels of symbolic links");
+  plan::LaunchPlan control = plan_for(folder, "true");
+  control.furnishings.emplace_back(
+      Bind{path(folder / "outside/deep"), path("/granted"), FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(control) == "built");
+}
+
+TEST_CASE("a source that turned into something else is refused") {
+  TemporaryFolder folder;
+  folder.write("thing", "file");
+  plan::LaunchPlan plan = plan_for(folder, "true");
+  plan.furnishings.emplace_back(
+      Bind{path(folder / "thing"), path("/granted"), FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(plan) == (folder / "thing") + " was replaced while the room was built");
+}
+
+TEST_CASE("nothing is made on a folder of the host to mount upon") {
+  TemporaryFolder folder;
+  fs::create_directory(folder / "other");
+  plan::LaunchPlan plan = plan_for(folder, "true");
+  AbsPath work = path(folder / "work");
+  plan.furnishings.emplace_back(Bind{path(folder / "other"), work / "new", FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(plan).starts_with("cannot place " + (folder / "work/new")));
+  CHECK_FALSE(fs::exists(folder / "work/new"));
+}
+
+TEST_CASE("the host's tree is not in the room, and init can't be looked into") {
+  TemporaryFolder folder;
+  plan::LaunchPlan plan = plan_for(folder,
+                                   "ls -A / | tr '\\n' ' ' >root; ls -A /run/agentbox >own; "
+                                   "cat /proc/1/environ >environ 2>why; ls /proc/1/root/ >through 2>&1; "
+                                   "cat /proc/self/environ >mine; :");
+  run(plan);
+  CHECK(folder.read("work/root").find("home") == std::string::npos);
+  CHECK(folder.read("work/own") == "init\nmask-directory\nmask-file\n");
+  CHECK(folder.read("work/environ").empty());
+  CHECK(folder.read("work/why").find("Permission denied") != std::string::npos);
+  CHECK(folder.read("work/through").find("Permission denied") != std::string::npos);
+  CHECK(folder.read("work/mine").find("PATH=") != std::string::npos);  // the control
+}
+
+TEST_CASE("a killed supervisor leaves neither an agent that starts nor a process") {
+  Cut cut = GENERATE(Cut::never, Cut::after_spawn, Cut::after_child_pid, Cut::after_helper, Cut::after_furnishing,
+                     Cut::after_start);
+  TemporaryFolder folder;
+  plan::LaunchPlan plan = plan_for(folder, "touch started; exec sleep 1000");
+  if (cut == Cut::never) plan.init.argv[2] = "touch started";
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  pid_t supervisor = ::fork();
+  REQUIRE(supervisor >= 0);
+  if (supervisor == 0) {
+    Room room(plan, cut);
+    if (cut == Cut::after_start) {
+      // Dies as soon as the agent has done something.
+      if (::fork() == 0) {
+        while (!fs::exists(folder / "work/started")) ::usleep(1000);
+        ::kill(::getppid(), SIGKILL);
+        ::_exit(0);
+      }
+    }
+    (void)room.supervisor->run();
+    ::_exit(0);
+  }
+  // Orphans become ours: when none is left, nothing of the run is.
+  int seconds = 0;
+  ::alarm(20);
+  while (::waitpid(-1, nullptr, 0) > 0) ++seconds;
+  ::alarm(0);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  INFO("cut " << static_cast<int>(cut));
+  CHECK(errno == ECHILD);
+  CHECK(fs::exists(folder / "work/started") == (cut == Cut::never || cut == Cut::after_start));
+}
+
+TEST_CASE("a frozen room does nothing, a thawed one goes on") {
+  TemporaryFolder folder;
+  // Two writers, one of them in a process group of its own, and many short-lived children.
+  Room room(plan_for(folder, "(setsid sh -c 'while :; do echo x >>a; done') & while :; do /bin/true; echo x >>b; done"));
+  pid_t driver = ::fork();
+  if (driver == 0) {
+    (void)room.supervisor->run();
+    ::_exit(0);
+  }
+  auto size = [&](const char* name) {
+    std::error_code none;
+    auto bytes = fs::file_size(folder / (std::string("work/") + name), none);
+    return none ? 0 : bytes;
+  };
+  while (size("a") < 100 || size("b") < 10) ::usleep(1000);
+  room.supervisor->freeze();
+  auto a = size("a"), b = size("b");
+  for (int i = 0; i < 50; ++i) {
+    ::usleep(1000);
+    REQUIRE(size("a") == a);
+    REQUIRE(size("b") == b);
+  }
+  room.supervisor->thaw();
+  while (size("a") == a || size("b") == b) ::usleep(1000);
+  ::kill(driver, SIGKILL);
+  ::waitpid(driver, nullptr, 0);
+}
+
+TEST_CASE("the helper hides a file in a running room and opens sockets of the room's network") {
+  TemporaryFolder folder;
+  folder.write("work/late", "secret");
+  Room room(plan_for(folder, "true"));
+  room.supervisor->furnish(plan::Mask{path(folder / "work/late"), FileKind::regular});
+  base::UniqueFd socket = room.supervisor->room_socket(AF_INET);
+  CHECK(socket.get() >= 0);
+  CHECK_THROWS_AS(room.supervisor->furnish(plan::Mask{path(folder / "work/none"), FileKind::regular}),
+                  base::SystemError);
+  CHECK(room.supervisor->run().value == 0);
+}

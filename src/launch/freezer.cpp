@@ -1,45 +1,24 @@
 #include "freezer.hpp"
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/base/unique_fd.hpp"
+#include "process.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace agentbox::launch {
 
 namespace {
 
 enum class Activity { stopped, waiting, running };  // waiting: uninterruptible, in the kernel
-
-struct Process {
-  pid_t parent = 0;
-  char state = '?';
-};
-
-// Field 3 and 4 of a stat file; the name before them may hold anything.
-Process read_stat(int directory, const std::string& path) {
-  base::UniqueFd fd(::openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 512> buffer{};
-  ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size() - 1) : 0;
-  if (count <= 0) return {};
-  std::string_view text(buffer.data(), static_cast<std::size_t>(count));
-  std::size_t end = text.rfind(") ");
-  if (end == std::string_view::npos || end + 4 >= text.size()) return {};
-  return {static_cast<pid_t>(std::strtol(text.data() + end + 4, nullptr, 10)), text[end + 2]};
-}
 
 // The numbers among a directory's names.
 std::vector<pid_t> numbers_in(const std::string& path) {
@@ -76,8 +55,7 @@ Activity activity_of(pid_t pid) {
   std::string tasks = "/proc/" + std::to_string(pid) + "/task";
   Activity most = Activity::stopped;
   for (pid_t thread : numbers_in(tasks)) {
-    most = std::max(most,
-                    activity_of(read_stat(AT_FDCWD, tasks + "/" + std::to_string(thread) + "/stat").state));
+    most = std::max(most, activity_of(read_stat(tasks + "/" + std::to_string(thread) + "/stat").state));
   }
   return most;
 }
@@ -86,7 +64,7 @@ Activity activity_of(pid_t pid) {
 std::vector<pid_t> room_processes(pid_t init) {
   std::multimap<pid_t, pid_t> children;
   for (pid_t pid : numbers_in("/proc")) {
-    children.emplace(read_stat(AT_FDCWD, "/proc/" + std::to_string(pid) + "/stat").parent, pid);
+    children.emplace(parent_of(pid), pid);
   }
   std::vector<pid_t> room = {init};
   for (std::size_t next = 0; next < room.size(); ++next) {

@@ -287,7 +287,7 @@ Packet await_reply(int socket, const char* what) {
 
 }  // namespace
 
-Helper::Helper(const HelperWork& work, const Spawned& spawned, pid_t child) {
+Helper::Helper(const HelperWork& work, const Spawned& spawned) {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     throw SystemError(errno, "cannot make a socket pair");
@@ -296,11 +296,8 @@ Helper::Helper(const HelperWork& work, const Spawned& spawned, pid_t child) {
   UniqueFd other(ends[1]);
   pid_ = ::fork();
   if (pid_ < 0) throw SystemError(errno, "cannot start the helper");
-  if (pid_ == 0) helper_main(work, spawned.bwrap, child, std::move(other));
+  if (pid_ == 0) helper_main(work, spawned.bwrap, spawned.child, std::move(other));
 }
-
-Helper::Helper(Helper&& other) noexcept
-    : socket_(std::move(other.socket_)), pid_(std::exchange(other.pid_, -1)) {}
 
 Helper::~Helper() {
   if (pid_ <= 0) return;

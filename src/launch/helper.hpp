@@ -40,11 +40,10 @@ struct Furnished {
 
 class Helper {
  public:
-  // Forks; the process must have one thread. `child` is what bwrap reported.
-  Helper(const HelperWork& work, const Spawned& spawned, pid_t child);
+  // Forks; the process must have one thread. bwrap has named its child.
+  Helper(const HelperWork& work, const Spawned& spawned);
   ~Helper();
-  Helper(Helper&& other) noexcept;
-  Helper(const Helper&) = delete;
+  Helper(Helper&&) = delete;
 
   // Waits until every furnishing is in place and init lies ready. Throws base::SystemError with the first
   // thing that could not be done, or when bwrap ended. `interrupt` is also waited for: if it becomes

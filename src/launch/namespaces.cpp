@@ -1,10 +1,9 @@
 #include "namespaces.hpp"
 
 #include "agentbox/base/error.hpp"
+#include "process.hpp"
 
-#include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <ctime>
 
 #include <fcntl.h>
@@ -30,17 +29,6 @@ UniqueFd open_namespace(const std::string& path) {
 
 void enter(const UniqueFd& fd, int kind, const char* what) {
   if (::setns(fd.get(), kind) != 0) throw SystemError(errno, std::string("cannot enter the room's ") + what);
-}
-
-// The parent's pid, from /proc/PID/stat: "pid (name) state ppid ...", where the name may hold anything.
-pid_t parent_of(pid_t pid) {
-  UniqueFd fd(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 512> buffer{};
-  ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size() - 1) : -1;
-  if (count <= 0) return -1;
-  std::string text(buffer.data(), static_cast<std::size_t>(count));
-  std::size_t end = text.rfind(')');
-  return end == std::string::npos ? -1 : static_cast<pid_t>(std::strtol(text.c_str() + end + 4, nullptr, 10));
 }
 
 double seconds_now() {

@@ -11,24 +11,20 @@
 
 #include "agentbox/launch/run.hpp"
 
-#include <array>
-#include <cerrno>
 #include <optional>
 
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
 #include "agentbox/gates/network/loopback_gate.hpp"
 #include "agentbox/gates/network/publish_gate.hpp"
 #include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/sessions.hpp"
 #include "agentbox/prompt/relay.hpp"
 #include "bwrap_facts.hpp"
+#include "cgroup.hpp"
 #include "helper.hpp"
 #include "places.hpp"
 #include "report.hpp"
@@ -50,22 +46,123 @@ void make_granted_folders(const std::vector<policy::ToMake>& folders) {
   for (const policy::ToMake& folder : folders) make_private_folders(folder.path);
 }
 
-// Ends bwrap, which may wait on its block descriptor, if an exception leaves it behind.
-class BwrapReaper {
+AbsPath trusted_bwrap(const policy::HostFacts& facts) {
+  if (auto problem = bwrap_problem(facts)) throw SystemError(0, problem->message, problem->hint);
+  return facts.bwrap->path;
+}
+
+// A name below /run/agentbox that nothing else has: bwrap makes it as its last step.
+std::string marker_for(const Session& session) { return "/run/agentbox/" + session.id(); }
+
+// What lives as long as the room does. The members go in reverse order: first the gates and the terminal, then the
+// helper, then what is left of bwrap.
+class Run {
  public:
-  explicit BwrapReaper(Spawned& spawned) : spawned_(spawned) {}
-  ~BwrapReaper() {
-    if (spawned_.bwrap <= 0) return;
-    ::kill(spawned_.bwrap, SIGKILL);
-    ::waitpid(spawned_.bwrap, nullptr, 0);
+  Run(const RunRequest& request, SignalGate& signals) : request_(request), signals_(signals) {}
+
+  void build(const Session& session) {
+    AbsPath bwrap = trusted_bwrap(request_.facts);
+    AbsPath init = init_program();
+    base::UniqueFd filter = compile(request_.plan.seccomp);
+    spawn(spawned_, bwrap, request_.plan, streams_, filter, marker_for(session));
+    read_child(spawned_);
+    if (request_.policy.limits.memory > 0 || request_.policy.limits.cpu > 0) {
+      cgroup_.emplace(RoomCgroup::create(request_.facts, "agentbox-" + session.id(), request_.policy.limits,
+                                         spawned_.child));
+    }
+    HelperWork work{.furnishings = request_.plan.furnishings,
+                    .init = init,
+                    .marker = marker_for(session),
+                    .terminal = streams_.any_terminal()};
+    for (const policy::Loopback& grant : request_.policy.loopback) work.loopback.push_back(grant.port);
+    helper_.emplace(work, spawned_);
+    furnished_ = helper_->wait(spawned_, signals_.fd());
+    supervisor_.emplace(loop_, spawned_, *helper_, signals_.fd());
+    supervisor_->limit_time(request_.policy.limits.time);
   }
-  BwrapReaper(const BwrapReaper&) = delete;
-  BwrapReaper& operator=(const BwrapReaper&) = delete;
+
+  // Everything that goes in and out of the room from now on.
+  void open_doors(Guard& guard) {
+    for (Listener& listener : furnished_.listeners) {
+      loopback_.push_back(
+          std::make_unique<gates::network::LoopbackGate>(loop_, std::move(listener.fd), listener.port));
+    }
+    for (const profile::Publication& publication : request_.policy.publish) {
+      publish_.push_back(std::make_unique<gates::network::PublishGate>(
+          loop_, publication.outside, publication.inside,
+          [this](int family) { return supervisor_->room_socket(family); }));
+    }
+    guard.watch(loop_, *supervisor_);
+    if (!furnished_.terminal) return;
+    human_.emplace(prompt::HumanTerminal::open(streams_.terminal_bits()));
+    relay_.emplace(loop_, *human_, std::move(furnished_.terminal));
+    supervisor_->on_suspend = [this] { relay_->suspend(); };
+    supervisor_->on_resume = [this] { relay_->resume(); };
+    relay_->start();
+  }
+
+  Outcome live() {
+    Outcome outcome = supervisor_->run();
+    if (relay_) relay_->drain();
+    return outcome;
+  }
+
+  [[nodiscard]] std::string sandbox_errors() const { return read_errors(spawned_); }
 
  private:
-  Spawned& spawned_;
+  const RunRequest& request_;
+  SignalGate& signals_;
+  Streams streams_ = judge_streams();
+  boost::asio::io_context loop_{1};
+  Spawned spawned_;
+  std::optional<RoomCgroup> cgroup_;
+  std::optional<Helper> helper_;
+  Furnished furnished_;
+  std::optional<Supervisor> supervisor_;
+  std::optional<prompt::HumanTerminal> human_;
+  std::optional<prompt::Relay> relay_;
+  std::vector<std::unique_ptr<gates::network::LoopbackGate>> loopback_;
+  std::vector<std::unique_ptr<gates::network::PublishGate>> publish_;
 };
 
+// From the spawn to the death of the room. Nothing of the room is left when it returns or throws.
+Outcome live(const RunRequest& request, const Session& session, Guard& guard, SignalGate& signals,
+             std::string& sandbox_errors) {
+  Run run(request, signals);
+  run.build(session);
+  run.open_doors(guard);
+  StatusLine(request.status_fd).started(session.id(), ::getpid());
+  Outcome outcome = run.live();
+  if (outcome.kind == Outcome::Kind::lost) sandbox_errors = run.sandbox_errors();
+  return outcome;
+}
+
 }  // namespace
+
+int run(const RunRequest& request) {
+  SignalGate signals;
+  make_granted_folders(request.policy.to_make);
+  AbsPath state = state_folder(request.facts);
+  (void)sweep(state);
+  Session session(request.policy);
+  Guard guard(request.policy, request.plan, state, session.id());
+  Outcome outcome;
+  std::string sandbox_errors;
+  try {
+    outcome = live(request, session, guard, signals, sandbox_errors);
+  } catch (const SystemError&) {
+    // What was made for the room goes, also when the room never came to be.
+    (void)guard.finish();
+    if (int number = signals.take(); number != 0) return 128 + number;
+    throw;
+  }
+  StatusLine status(request.status_fd);
+  std::vector<GuardEvent> events = guard.finish();
+  for (const GuardEvent& event : events) status.guarded(event);
+  tell_outcome(request, outcome, sandbox_errors);
+  int code = tell_guard(request, events) ? exit_code(outcome) : static_cast<int>(base::ExitCode::agentbox_failed);
+  status.ended(code, outcome);
+  return code;
+}
 
 }  // namespace agentbox::launch

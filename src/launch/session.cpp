@@ -2,6 +2,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "process.hpp"
 
 #include <algorithm>
 #include <array>
@@ -47,23 +48,6 @@ void make_folder(const AbsPath& path) {
     throw SystemError(0, base::escape(path.str()) + " is not a folder that only you can open",
                       "remove it, or `chmod 700` it if it is yours");
   }
-}
-
-std::uint64_t start_time_of(pid_t pid) {
-  UniqueFd fd(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 1024> buffer{};
-  ssize_t count = fd ? ::read(fd.get(), buffer.data(), buffer.size() - 1) : 0;
-  if (count <= 0) return 0;
-  std::string_view text(buffer.data(), static_cast<std::size_t>(count));
-  // "pid (name) state ...": the name may hold anything, so count from its end; field 3 follows.
-  std::size_t at = text.rfind(") ");
-  if (at == std::string_view::npos) return 0;
-  at += 2;
-  for (int field = 3; field < 22 && at != std::string_view::npos; ++field) {
-    at = text.find(' ', at);
-    if (at != std::string_view::npos) ++at;
-  }
-  return at == std::string_view::npos ? 0 : std::strtoull(text.data() + at, nullptr, 10);
 }
 
 std::string random_letters() {
@@ -168,7 +152,7 @@ AbsPath runtime_folder() {
 
 Session::Session(const policy::Policy& policy) {
   info_.pid = ::getpid();
-  info_.start_time = start_time_of(info_.pid);
+  info_.start_time = stat_of(info_.pid).start_time;
   info_.since = ::time(nullptr);
   info_.profile = policy.profile;
   info_.workspace = policy.workspace.str();
@@ -209,7 +193,7 @@ std::vector<SessionInfo> list_sessions() {
 bool stop_session(const SessionInfo& session, int patience_ms) {
   UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, session.pid, 0)));
   // With the pidfd in hand: is it still the process that wrote the file, or another that got its number?
-  if (!process || start_time_of(session.pid) != session.start_time) return false;
+  if (!process || stat_of(session.pid).start_time != session.start_time) return false;
   auto signal = [&process](int number) {
     if (::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0) != 0 && errno != ESRCH) {
       throw SystemError(errno, "cannot signal the session's supervisor");

@@ -3,6 +3,7 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/wire/init_message.hpp"
+#include "process.hpp"
 
 #include <array>
 #include <cerrno>
@@ -152,9 +153,8 @@ UniqueFd above(int fd) {
 
 }  // namespace
 
-Spawned spawn(const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
-              UniqueFd seccomp, const std::string& marker) {
-  Spawned spawned;
+void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
+           const UniqueFd& seccomp, const std::string& marker) {
   Pipe info = make_pipe(), block = make_pipe(), errors = make_pipe(), report = make_pipe();
   std::array<int, 2> control{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control.data()) != 0) {
@@ -208,23 +208,24 @@ Spawned spawn(const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const St
   bool failed = ::read(report.read.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error);
   if (failed || !spawned.pidfd) {
     int code = failed ? error : errno;
-    ::kill(spawned.bwrap, SIGKILL);
-    ::waitpid(spawned.bwrap, nullptr, 0);
+    end_room(spawned);
     throw SystemError(code, "cannot start " + base::escape(bwrap.str()));
   }
   spawned.info = std::move(info.read);
   spawned.block = std::move(block.write);
   spawned.errors = std::move(errors.read);
-  return spawned;
 }
 
-pid_t read_child_pid(const Spawned& spawned) {
+namespace {
+
+// 0 when bwrap ended without naming one.
+pid_t read_child_pid(const UniqueFd& info) {
   constexpr std::string_view key = "\"child-pid\": ";
   std::string text;
   std::array<char, 512> buffer{};
   // bwrap closes its end after the whole object, or by ending.
   for (;;) {
-    ssize_t count = ::read(spawned.info.get(), buffer.data(), buffer.size());
+    ssize_t count = ::read(info.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw SystemError(errno, "cannot read from bwrap");
     text.append(buffer.data(), static_cast<std::size_t>(count));
@@ -235,6 +236,39 @@ pid_t read_child_pid(const Spawned& spawned) {
     }
     if (count == 0) return 0;
   }
+}
+
+}  // namespace
+
+void read_child(Spawned& spawned) {
+  spawned.child = read_child_pid(spawned.info);
+  if (spawned.child > 0) {
+    spawned.child_pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, spawned.child, 0)));
+    // With the pidfd in hand: still bwrap's child, not a stranger who got its number?
+    if (spawned.child_pidfd && parent_of(spawned.child) == spawned.bwrap) return;
+  }
+  spawned.child = -1;
+  spawned.child_pidfd.reset();
+  std::string said = read_errors(spawned);
+  throw SystemError(0, said.empty() ? "bwrap ended without a word" : said,
+                    "`agentbox doctor` tells what this machine lacks");
+}
+
+void end_room(Spawned& spawned) noexcept {
+  if (spawned.child_pidfd) {
+    ::syscall(SYS_pidfd_send_signal, spawned.child_pidfd.get(), SIGKILL, nullptr, 0);
+    pollfd wait{spawned.child_pidfd.get(), POLLIN, 0};
+    while (::poll(&wait, 1, -1) < 0 && errno == EINTR) {
+    }
+  }
+  if (spawned.bwrap <= 0) return;
+  ::kill(spawned.bwrap, SIGKILL);
+  ::waitpid(spawned.bwrap, nullptr, 0);
+  spawned.bwrap = -1;
+}
+
+Spawned::~Spawned() {
+  end_room(*this);
 }
 
 std::string read_errors(const Spawned& spawned) {

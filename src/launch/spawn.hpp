@@ -12,10 +12,19 @@
 
 namespace agentbox::launch {
 
-// A bwrap that lays its floor and then waits on `block`. Its own messages come on `errors`.
+// A bwrap that lays its floor and then waits on `block`. Its own messages come on `errors`. It goes with this
+// object, if it is still there, and the whole room with it.
 struct Spawned {
+  Spawned() = default;
+  ~Spawned();
+  Spawned(Spawned&&) = delete;
+
   pid_t bwrap = -1;
   base::UniqueFd pidfd;
+  // The room's first process, known after `read_child`. When it has ended, nothing of the room is left: the
+  // kernel ends a pid namespace before its first process (pid_namespaces(7)).
+  pid_t child = -1;
+  base::UniqueFd child_pidfd;
   base::UniqueFd info;   // JSON with the child's pid
   base::UniqueFd block;  // a byte: go. End-of-file is also a "go": see the header of run.cpp
   base::UniqueFd errors;
@@ -24,11 +33,14 @@ struct Spawned {
 
 // `seccomp` is a memfd with the compiled filter. `marker` is a directory that bwrap makes as its last step,
 // so that the helper can tell the floor from what was there before. Throws base::SystemError.
-[[nodiscard]] Spawned spawn(const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
-                            base::UniqueFd seccomp, const std::string& marker);
+void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
+           const base::UniqueFd& seccomp, const std::string& marker);
 
-// Reads bwrap's info until it names the child. 0 when bwrap ended without it: `errors` says why.
-[[nodiscard]] pid_t read_child_pid(const Spawned& spawned);
+// Waits until bwrap names its child. Throws base::SystemError with bwrap's own words when it ends instead.
+void read_child(Spawned& spawned);
+
+// Kills the room, if it still lives, waits until nothing of it is left, and reaps bwrap.
+void end_room(Spawned& spawned) noexcept;
 
 // What bwrap said on its standard error, escaped, one line; empty if nothing. Call it when bwrap has ended.
 [[nodiscard]] std::string read_errors(const Spawned& spawned);

@@ -53,14 +53,14 @@ std::string name_of(wire::Step step) {
 
 class Supervisor::Impl {
  public:
-  Impl(Supervisor& self, asio::io_context& loop, Spawned& spawned, Helper& helper, pid_t child, int signals)
+  Impl(Supervisor& self, asio::io_context& loop, Spawned& spawned, Helper& helper, int signals)
       : self_(self),
         loop_(loop),
         spawned_(spawned),
         helper_(helper),
-        freezer_(child),
+        freezer_(spawned.child),
         control_(loop, ::dup(spawned.control.get())),
-        death_(loop, ::dup(spawned.pidfd.get())),
+        death_(loop, ::dup(spawned.child_pidfd.get())),
         signals_(loop),
         timer_(loop),
         grace_timer_(loop) {
@@ -89,7 +89,8 @@ class Supervisor::Impl {
     });
   }
 
-  void kill_room() { ::syscall(SYS_pidfd_send_signal, spawned_.pidfd.get(), SIGKILL, nullptr, 0); }
+  // The first process takes all others of its namespace along; bwrap follows by itself.
+  void kill_room() { ::syscall(SYS_pidfd_send_signal, spawned_.child_pidfd.get(), SIGKILL, nullptr, 0); }
 
   Freezer& freezer() { return freezer_; }
   Helper& helper() { return helper_; }
@@ -142,9 +143,7 @@ class Supervisor::Impl {
       // init may have said something just before.
       while (read_control_once()) {
       }
-      siginfo_t info{};
-      ::waitid(P_PIDFD, static_cast<id_t>(spawned_.pidfd.get()), &info, WEXITED);
-      spawned_.bwrap = -1;
+      end_room(spawned_);
       dead_ = true;
     });
   }
@@ -195,8 +194,8 @@ class Supervisor::Impl {
   bool dead_ = false;
 };
 
-Supervisor::Supervisor(asio::io_context& loop, Spawned& spawned, Helper& helper, pid_t child, int signals)
-    : impl_(std::make_unique<Impl>(*this, loop, spawned, helper, child, signals)) {}
+Supervisor::Supervisor(asio::io_context& loop, Spawned& spawned, Helper& helper, int signals)
+    : impl_(std::make_unique<Impl>(*this, loop, spawned, helper, signals)) {}
 Supervisor::~Supervisor() = default;
 
 void Supervisor::freeze() {

@@ -37,9 +37,8 @@ struct Outcome {
 
 class Supervisor final : public Room {
  public:
-  // `signals` is a signalfd (or -1 for none) for the signals that `watched_signals` names, which the caller
-  // has blocked. `child` is the room's first process.
-  Supervisor(boost::asio::io_context& loop, Spawned& spawned, Helper& helper, pid_t child, int signals);
+  // `signals` is a descriptor on which SignalGate's signals arrive, -1 for none.
+  Supervisor(boost::asio::io_context& loop, Spawned& spawned, Helper& helper, int signals);
   ~Supervisor() override;
 
   void freeze() override;

@@ -1,5 +1,12 @@
 // The real bwrap, as an ordinary user or as root: what the launcher's parts do when they are put together.
 
+#include "agentbox/base/error.hpp"
+#include "helper.hpp"
+#include "seccomp_compile.hpp"
+#include "spawn.hpp"
+#include "streams.hpp"
+#include "supervisor.hpp"
+
 #include <array>
 #include <csignal>
 #include <filesystem>
@@ -17,13 +24,6 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
-#include "agentbox/base/error.hpp"
-#include "helper.hpp"
-#include "seccomp_compile.hpp"
-#include "spawn.hpp"
-#include "streams.hpp"
-#include "supervisor.hpp"
-
 namespace fs = std::filesystem;
 using namespace agentbox;
 using base::AbsPath;
@@ -33,7 +33,9 @@ using policy::FileKind;
 
 namespace {
 
-AbsPath path(const std::string& text) { return AbsPath::parse(text).value(); }
+AbsPath path(const std::string& text) {
+  return AbsPath::parse(text).value();
+}
 
 class TemporaryFolder {
  public:
@@ -61,13 +63,16 @@ class TemporaryFolder {
 // A floor as `plan` makes it, and the folder's work/ as a writable workspace under its own name.
 plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& script) {
   plan::LaunchPlan plan;
-  auto add = [&plan](const std::string& option, std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
+  auto add = [&plan](const std::string& option,
+                     std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
     plan.bwrap.push_back({option, std::move(operands)});
   };
-  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-                             "--unshare-cgroup", "--disable-userns", "--die-with-parent", "--as-pid-1"}) {
+  for (const char* option :
+       {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+        "--unshare-cgroup", "--disable-userns", "--die-with-parent", "--as-pid-1"}) {
     add(option);
   }
+  add("--cap-drop", {"ALL"});
   add("--ro-bind", {"/usr", "/usr"});
   for (const char* name : {"bin", "sbin", "lib", "lib64"}) {
     if (fs::is_symlink(std::string("/") + name)) {
@@ -87,7 +92,8 @@ plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& scri
   AbsPath work = path(folder / "work");
   plan.furnishings = {plan::MakeTmpfs{path("/tmp"), 1 << 20, 01777},
                       Bind{work, work, FileKind::directory, Bind::Mode::write}};
-  plan.init = {.argv = {"/bin/sh", "-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}, .directory = work};
+  plan.init = {
+      .argv = {"/bin/sh", "-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}, .directory = work};
   return plan;
 }
 
@@ -98,23 +104,18 @@ struct Room {
   explicit Room(plan::LaunchPlan launch_plan, Cut cut = Cut::never) : plan(std::move(launch_plan)) {
     plan.furnishings.emplace_back(plan::Seal{path("/")});
     std::string marker = "/run/agentbox/marker";
-    launch::Streams none{{launch::StreamKind::passed, launch::StreamKind::passed, launch::StreamKind::passed}};
-    spawned = launch::spawn(path(AGENTBOX_TEST_BWRAP), plan, none, launch::compile(plan.seccomp), marker);
+    launch::Streams none{
+        {launch::StreamKind::passed, launch::StreamKind::passed, launch::StreamKind::passed}};
+    launch::spawn(spawned, path(AGENTBOX_TEST_BWRAP), plan, none, launch::compile(plan.seccomp), marker);
     die_if(cut, Cut::after_spawn);
-    child = launch::read_child_pid(spawned);
-    if (child == 0) FAIL(launch::read_errors(spawned));
+    launch::read_child(spawned);
     die_if(cut, Cut::after_child_pid);
-    helper.emplace(launch::HelperWork{plan.furnishings, path(AGENTBOX_TEST_INIT), marker, false, {}}, spawned, child);
+    helper.emplace(launch::HelperWork{plan.furnishings, path(AGENTBOX_TEST_INIT), marker, false, {}},
+                   spawned);
     die_if(cut, Cut::after_helper);
     auto furnished = helper->wait(spawned, -1);
     die_if(cut, Cut::after_furnishing);
-    supervisor.emplace(loop, spawned, *helper, child, -1);
-  }
-  ~Room() {
-    helper.reset();
-    if (spawned.bwrap <= 0) return;
-    ::kill(spawned.bwrap, SIGKILL);
-    ::waitpid(spawned.bwrap, nullptr, 0);
+    supervisor.emplace(loop, spawned, *helper, -1);
   }
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
@@ -125,7 +126,6 @@ struct Room {
 
   plan::LaunchPlan plan;
   launch::Spawned spawned;
-  pid_t child = 0;
   std::optional<launch::Helper> helper;
   boost::asio::io_context loop;
   std::optional<launch::Supervisor> supervisor;
@@ -178,7 +178,8 @@ TEST_CASE("a read-only place inside a writable one can't be written, a hidden on
   folder.write("work/secret/key", "key");
   folder.write("work/token", "token");
   plan::LaunchPlan plan = plan_for(
-      folder, "touch plain; touch fixed/x 2>e1; touch secret/x 2>e2; ls -A secret >seen; cat token >seen2 2>e3; :");
+      folder,
+      "touch plain; touch fixed/x 2>e1; touch secret/x 2>e2; ls -A secret >seen; cat token >seen2 2>e3; :");
   AbsPath work = path(folder / "work");
   plan.furnishings.emplace_back(Bind{work / "fixed", work / "fixed", FileKind::directory, Bind::Mode::read});
   plan.furnishings.emplace_back(plan::Mask{work / "secret", FileKind::directory});
@@ -199,8 +200,10 @@ TEST_CASE("what stands behind a link on the way to a source or a target is never
   fs::create_directory_symlink(folder / "outside", folder / "work/link");
   AbsPath work = path(folder / "work");
   plan::LaunchPlan source = plan_for(folder, "true");
-  source.furnishings.emplace_back(Bind{work / "link/deep", path("/granted"), FileKind::directory, Bind::Mode::read});
-  CHECK(refusal(source) == "cannot open " + (folder / "work/link/deep") + ": Too many levels of symbolic links");
+  source.furnishings.emplace_back(
+      Bind{work / "link/deep", path("/granted"), FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(source) ==
+        "cannot open " + (folder / "work/link/deep") + ": Too many levels of symbolic links");
   plan::LaunchPlan target = plan_for(folder, "true");
   target.furnishings.emplace_back(
       Bind{path(folder / "outside/deep"), work / "link/deep", FileKind::directory, Bind::Mode::read});
@@ -226,7 +229,8 @@ TEST_CASE("nothing is made on a folder of the host to mount upon") {
   fs::create_directory(folder / "other");
   plan::LaunchPlan plan = plan_for(folder, "true");
   AbsPath work = path(folder / "work");
-  plan.furnishings.emplace_back(Bind{path(folder / "other"), work / "new", FileKind::directory, Bind::Mode::read});
+  plan.furnishings.emplace_back(
+      Bind{path(folder / "other"), work / "new", FileKind::directory, Bind::Mode::read});
   CHECK(refusal(plan).starts_with("cannot place " + (folder / "work/new")));
   CHECK_FALSE(fs::exists(folder / "work/new"));
 }
@@ -247,8 +251,8 @@ TEST_CASE("the host's tree is not in the room, and init can't be looked into") {
 }
 
 TEST_CASE("a killed supervisor leaves neither an agent that starts nor a process") {
-  Cut cut = GENERATE(Cut::never, Cut::after_spawn, Cut::after_child_pid, Cut::after_helper, Cut::after_furnishing,
-                     Cut::after_start);
+  Cut cut = GENERATE(Cut::never, Cut::after_spawn, Cut::after_child_pid, Cut::after_helper,
+                     Cut::after_furnishing, Cut::after_start);
   TemporaryFolder folder;
   plan::LaunchPlan plan = plan_for(folder, "touch started; exec sleep 1000");
   if (cut == Cut::never) plan.init.argv[2] = "touch started";
@@ -282,7 +286,8 @@ TEST_CASE("a killed supervisor leaves neither an agent that starts nor a process
 TEST_CASE("a frozen room does nothing, a thawed one goes on") {
   TemporaryFolder folder;
   // Two writers, one of them in a process group of its own, and many short-lived children.
-  Room room(plan_for(folder, "(setsid sh -c 'while :; do echo x >>a; done') & while :; do /bin/true; echo x >>b; done"));
+  Room room(plan_for(
+      folder, "(setsid sh -c 'while :; do echo x >>a; done') & while :; do /bin/true; echo x >>b; done"));
   pid_t driver = ::fork();
   if (driver == 0) {
     (void)room.supervisor->run();

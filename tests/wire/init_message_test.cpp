@@ -17,7 +17,9 @@ Start example() {
 }
 }  // namespace
 
-TEST_CASE("a start message comes back as it was") { CHECK(decode_start(encode(example())) == example()); }
+TEST_CASE("a start message comes back as it was") {
+  CHECK(decode_start(encode(example())) == example());
+}
 
 TEST_CASE("every packet comes back as it was") {
   for (const ToInit& message : {ToInit(Continue{}), ToInit(Signal{15})}) {

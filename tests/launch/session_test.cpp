@@ -1,0 +1,139 @@
+#include "agentbox/base/error.hpp"
+#include "agentbox/launch/sessions.hpp"
+#include "process.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+namespace fs = std::filesystem;
+using namespace agentbox;
+
+namespace {
+
+// A runtime folder of the test's own.
+class Runtime {
+ public:
+  Runtime() {
+    std::string name = (fs::temp_directory_path() / "agentbox-session-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+    ::setenv("XDG_RUNTIME_DIR", path_.c_str(), 1);
+  }
+  ~Runtime() {
+    ::unsetenv("XDG_RUNTIME_DIR");
+    fs::remove_all(path_);
+  }
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+policy::Policy example() {
+  policy::Policy policy;
+  policy.profile = "/home/me/My Agent.toml";
+  policy.workspace = base::AbsPath::parse("/home/me/a\nb\xff").value();
+  policy.command = {"pi", "-p", "do it"};
+  return policy;
+}
+
+// A process that holds a session until it is killed.
+pid_t start_holder(bool obeys_sigterm) {
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  pid_t pid = ::fork();
+  if (pid == 0) {
+    ::signal(SIGTERM, obeys_sigterm ? SIG_DFL : SIG_IGN);  // Catch2 has a handler of its own
+    launch::Session session(example());
+    (void)!::write(ready[1], "x", 1);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  return pid;
+}
+
+}  // namespace
+
+TEST_CASE("a running session is listed with what it is, and gone afterwards") {
+  Runtime runtime;
+  {
+    launch::Session session(example());
+    auto sessions = launch::list_sessions();
+    REQUIRE(sessions.size() == 1);
+    CHECK(sessions[0].id == session.id());
+    CHECK(session.id().starts_with("_y__gent-"));
+    CHECK(sessions[0].pid == ::getpid());
+    CHECK(sessions[0].start_time == launch::stat_of(::getpid()).start_time);
+    CHECK(sessions[0].workspace == "/home/me/a\\nb\\xff");
+    CHECK(sessions[0].command == std::vector<std::string>{"pi", "-p", "do it"});
+    CHECK((fs::status(session.folder().str()).permissions() & fs::perms::all) == fs::perms::owner_all);
+  }
+  CHECK(launch::list_sessions().empty());
+  CHECK(fs::is_empty(runtime.path() + "/agentbox"));
+}
+
+TEST_CASE("the folder of a killed supervisor is swept by the next look") {
+  Runtime runtime;
+  pid_t holder = start_holder(true);
+  REQUIRE(launch::list_sessions().size() == 1);
+  ::kill(holder, SIGKILL);
+  ::waitpid(holder, nullptr, 0);
+  CHECK_FALSE(fs::is_empty(runtime.path() + "/agentbox"));
+  CHECK(launch::list_sessions().empty());
+  CHECK(fs::is_empty(runtime.path() + "/agentbox"));
+}
+
+TEST_CASE("a session is stopped, politely first") {
+  Runtime runtime;
+  bool obeys = GENERATE(true, false);
+  pid_t holder = start_holder(obeys);
+  auto sessions = launch::list_sessions();
+  REQUIRE(sessions.size() == 1);
+  CHECK(launch::stop_session(sessions[0], obeys ? 5000 : 50));
+  int status = 0;
+  ::waitpid(holder, &status, 0);
+  CHECK(WTERMSIG(status) == (obeys ? SIGTERM : SIGKILL));
+}
+
+TEST_CASE("a process that merely got the number of a dead supervisor is left alone") {
+  Runtime runtime;
+  pid_t holder = start_holder(true);
+  auto sessions = launch::list_sessions();
+  REQUIRE(sessions.size() == 1);
+  sessions[0].start_time += 1;
+  CHECK_FALSE(launch::stop_session(sessions[0], 1000));
+  CHECK(::kill(holder, 0) == 0);
+  ::kill(holder, SIGKILL);
+  ::waitpid(holder, nullptr, 0);
+}
+
+TEST_CASE("a runtime folder that others can open is refused") {
+  Runtime runtime;
+  fs::create_directory(runtime.path() + "/agentbox");
+  fs::permissions(runtime.path() + "/agentbox", fs::perms::others_all, fs::perm_options::add);
+  CHECK_THROWS_WITH(launch::Session(example()),
+                    runtime.path() + "/agentbox is not a folder that only you can open");
+}
+
+TEST_CASE("a process's name can't forge its line in /proc") {
+  std::string file = (fs::temp_directory_path() / ("agentbox-stat-" + std::to_string(::getpid()))).string();
+  std::ofstream(file) << "7 (x) R 1 (y) S 42 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 12345 1000 10\n";
+  launch::ProcessStat stat = launch::read_stat(file);
+  fs::remove(file);
+  CHECK(stat.state == 'S');
+  CHECK(stat.parent == 42);
+  CHECK(stat.start_time == 12345);
+  CHECK(launch::parent_of(::getpid()) == ::getppid());
+}

@@ -1,1 +1,103 @@
-int main() { return 125; }
+// The only place that catches: what the user can mend comes back as diagnostics from the commands, what the
+// system refused as base::SystemError, anything else is a bug of ours.
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <sys/auxv.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/sources.hpp"
+#include "agentbox/profile/parse.hpp"
+
+#include "app.hpp"
+#include "report.hpp"
+#include "streams.hpp"
+
+namespace agentbox::cli {
+
+namespace {
+
+int print(const ShowText& show) {
+  fmt::print("{}", show.text);
+  return 0;
+}
+
+int print_profile_names() {
+  for (const launch::ProfileEntry& entry : launch::list_profiles()) {
+    // bash expands what completes a word: nothing but a plain name may reach it.
+    if (!entry.hidden_by_earlier && profile::is_profile_name(entry.name)) fmt::print("{}\n", entry.name);
+  }
+  return 0;
+}
+
+struct Dispatch {
+  const Terminal& terminal;
+  int operator()(const ShowText& show) const { return print(show); }
+  int operator()(const ProfileNames&) const { return print_profile_names(); }
+  int operator()(const RunOptions& options) const { return run(options, terminal); }
+  int operator()(const CheckOptions& options) const { return check(options, terminal); }
+  int operator()(const ExplainOptions& options) const { return explain(options, terminal); }
+  int operator()(const ProfilesOptions& options) const { return profiles(options, terminal); }
+  int operator()(const DoctorOptions& options) const { return doctor(options, terminal); }
+  int operator()(const PsOptions& options) const { return ps(options, terminal); }
+  int operator()(const StopOptions& options) const { return stop(options, terminal); }
+  int operator()(const QuarantineOptions& options) const { return quarantine(options, terminal); }
+  int operator()(const DemoOptions& options) const { return demo(options, terminal); }
+};
+
+// A command that prints ends when its reader goes away, as every tool does, even if our parent ignores
+// SIGPIPE. One that supervises a room must live on to clean up after it.
+void settle_sigpipe(bool supervises) {
+  std::signal(SIGPIPE, supervises ? SIG_IGN : SIG_DFL);
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  sigprocmask(SIG_UNBLOCK, &pipe, nullptr);
+}
+
+int guarded_main(const std::vector<std::string>& arguments) {
+  Terminal terminal;
+  // Until the command line is understood: `run` is what other programs start, and its code 1 would be the
+  // command's.
+  base::ExitCode on_failure =
+      !arguments.empty() && arguments.front() == "run" ? base::ExitCode::agentbox_failed : base::ExitCode::failed;
+  try {
+    open_missing_streams();
+    terminal = judge_terminal();
+    // Rights that the user does not have himself would be lent to every profile he writes.
+    if (::getauxval(AT_SECURE) != 0) {
+      throw base::SystemError(0, "agentbox must not be setuid or have file capabilities",
+                              "take them away; it needs none");
+    }
+    std::expected<Request, UsageError> request = parse(arguments);
+    if (!request) return refuse(request.error().diagnostics, terminal, request.error().exit_code);
+    settle_sigpipe(std::holds_alternative<RunOptions>(*request) || std::holds_alternative<DemoOptions>(*request));
+    int code = std::visit(Dispatch{terminal}, *request);
+    finish_output();
+    return code;
+  } catch (const base::SystemError& error) {
+    return refuse({{.message = error.what(), .hint = error.hint()}}, terminal, on_failure);
+  } catch (const std::exception& error) {
+    return refuse({{.message = fmt::format("internal error: {}", base::escape(error.what())),
+                    .hint = "this is a bug in agentbox; please report it"}},
+                  terminal, on_failure);
+  }
+}
+
+}  // namespace
+
+}  // namespace agentbox::cli
+
+int main(int argc, char** argv) {
+  // argc is 0 when a hostile caller passes an empty argv (execve(2) since Linux 5.18 makes it 1).
+  std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return agentbox::cli::guarded_main(arguments);
+}

@@ -1,40 +1,55 @@
 #pragma once
 
-// What the command line said, as plain values: only app.cpp knows the option parser. One struct per subcommand, and
-// one function per subcommand, each in the file of its name. Each returns the process's exit code.
+// What the command line said, as plain values: only app.cpp knows the option parser. One struct per
+// subcommand, and one function per subcommand, each in the file of its name. Each returns the process's exit
+// code.
+
+#include "agentbox/base/diagnostic.hpp"
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "agentbox/base/diagnostic.hpp"
-
 namespace agentbox::cli {
 
 struct Terminal {
-  base::Colour out = base::Colour::off;   // stdout
-  base::Colour err = base::Colour::off;   // stderr
+  base::Colour out = base::Colour::off;  // stdout
+  base::Colour err = base::Colour::off;  // stderr
 };
 
 // What shapes a room, shared by run, explain and check.
 struct RoomOptions {
   std::string profile;
-  std::string workspace;                  // empty: the current directory
+  std::string workspace;  // empty: the current directory
   std::vector<std::string> read, write, hide, allow;
   std::vector<std::string> command;
 };
 struct RunOptions : RoomOptions {
   int status_fd = -1;
-  std::string on_ask;                     // "", "terminal", "queue", "deny"
+  std::string on_ask;  // "", "terminal", "queue", "deny"
 };
-struct CheckOptions { std::string profile; bool json = false; };
-struct ExplainOptions : RoomOptions { bool bwrap = false, seccomp = false, json = false; };
-struct ProfilesOptions { bool json = false; };
-struct DoctorOptions { bool json = false, sweep = false; };
-struct PsOptions { bool json = false; };
-struct StopOptions { std::vector<std::string> sessions; bool all = false; };
+struct CheckOptions {
+  std::string profile;
+  bool json = false;
+};
+struct ExplainOptions : RoomOptions {
+  bool bwrap = false, seccomp = false, json = false;
+};
+struct ProfilesOptions {
+  bool json = false;
+};
+struct DoctorOptions {
+  bool json = false, sweep = false;
+};
+struct PsOptions {
+  bool json = false;
+};
+struct StopOptions {
+  std::vector<std::string> sessions;
+  bool all = false;
+};
 struct QuarantineOptions {
-  std::string action;                     // "list", "show", "restore", "delete"
+  std::string action;  // "list", "show", "restore", "delete"
   std::vector<std::string> ids;
   bool json = false, all = false;
 };

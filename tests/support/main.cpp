@@ -1,5 +1,6 @@
-// Catch2's main, and a reporter that prints one TAP line per test *case* (Catch2's own prints one per assertion), so
-// that meson and tests/count.py count what a reader calls a test. Run it as `test_base -r tap`.
+// Catch2's main, and a reporter that prints one TAP line per test *case* (Catch2's own prints one per
+// assertion), so that meson and tests/count.py count what a reader calls a test. Run it as `test_base -r
+// tap`.
 
 #define CATCH_CONFIG_MAIN
 #include <sstream>
@@ -9,8 +10,8 @@
 
 namespace {
 
-// A test's output must not be able to add or change a TAP line: every line of it becomes a comment, and a '#' in a
-// name would begin a directive such as "# SKIP".
+// A test's output must not be able to add or change a TAP line: every line of it becomes a comment, and a '#'
+// in a name would begin a directive such as "# SKIP".
 std::string comment(const std::string& text) {
   std::string out;
   std::istringstream lines(text);

@@ -23,11 +23,14 @@ struct BwrapOption {
   std::vector<std::variant<std::string, FdSlot>> operands;
 };
 
-// ---- what the helper does in the waiting room, in this order --------------------------------------------------
+// ---- what the helper does in the waiting room ----------------------------------------------------------------
+// The list is in the order of placing: by path, so that a folder comes before what lies in it (tmpfs, files, links,
+// mounts and masks alike; no two have the same target), and at last the seals.
 struct MakeTmpfs { base::AbsPath target; std::uint64_t size = 0; std::uint32_t mode = 0700; };
 struct MakeFile  { base::AbsPath target; std::string content; std::uint32_t mode = 0444; };
 struct MakeLink  { base::AbsPath target; std::string to; };
-// Clones `source` of the host and moves it onto `target`. A missing target is made if it lies in one of the room's own
+// Clones `source` of the host and moves it onto `target`. With kind `symlink` source and target are the link itself,
+// opened with O_PATH | O_NOFOLLOW: it then can't be replaced, and stays a link. A missing target is made if it lies in one of the room's own
 // tmpfs; on a host folder it must exist.
 struct Bind {
   base::AbsPath source, target;
@@ -35,13 +38,15 @@ struct Bind {
   enum class Mode { read, write, device } mode = Mode::read;   // device: writable and not nodev
   policy::Mount::Why why = policy::Mount::Why::grant;
 };
-// An empty directory or file (mode 000) that can't be written, over what must not be seen.
+// An empty directory or file (mode 000) that can't be written, over what must not be seen. Any kind but `directory` is
+// covered by the file, a symbolic link on its own place included.
 struct Mask { base::AbsPath target; policy::FileKind kind = policy::FileKind::directory; };
 // A directory kind that is missing: made through the workspace's own mount, recorded on disk before, then masked.
 struct Ghost { base::AbsPath target; };
 // Makes the tmpfs that is mounted at `target` read-only (the room's /, /etc, /run).
 struct Seal { base::AbsPath target; };
 using Furnishing = std::variant<MakeTmpfs, MakeFile, MakeLink, Bind, Mask, Ghost, Seal>;
+[[nodiscard]] const base::AbsPath& target_of(const Furnishing& furnishing);
 
 // What init does before it becomes the agent's parent.
 struct InitPlan {

@@ -88,7 +88,8 @@ struct GitFact {
   std::vector<base::AbsPath> links;   // symbolic links found inside, which git follows when it writes
 };
 
-// A file or directory that a pattern of the profile names. `pattern` is the PatternText's text.
+// A file or directory that a pattern of the profile names. `pattern` is the PatternText's text. `path` is what the walk
+// met, below the real workspace, with no link on the way to it; where it is a link itself, `files` tells where it leads.
 struct Match {
   std::string pattern;
   base::AbsPath path;

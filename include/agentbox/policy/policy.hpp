@@ -26,11 +26,12 @@ struct Flags {
 // Strictest first, so that std::min is the stricter one.
 enum class Access { hidden, read, write };
 
-// One thing of the host that appears in the room.
+// One thing of the host that appears in the room. Inside and outside it has the same path: `target` equals `source`.
 struct Mount {
-  base::AbsPath target;                    // in the room
+  base::AbsPath target;                    // in the room; no symbolic link on the way to it
   base::AbsPath source;                    // on the host, resolved; unused when hidden
-  FileKind kind = FileKind::directory;     // directory, regular, socket, character_device, symlink (a pinned link)
+  // directory, regular, socket, fifo, character_device; symlink: the link itself, never what it points to.
+  FileKind kind = FileKind::directory;
   Access access = Access::read;
   enum class Why {
     floor,        // a system folder
@@ -42,7 +43,11 @@ struct Mount {
     hide,
     ghost,        // a directory kind that is missing: an empty directory is made, mounted over, removed at the end
     device,
-    pin,          // a symbolic link whose resolved content is mounted in its place
+    // A symbolic link on the way to something protected: the link itself is mounted on its own place
+    // (open_tree on an O_PATH | O_NOFOLLOW fd; works on Linux 5.2 and later), so that it can't be replaced and still is
+    // a link for git. Where it leads is protected for itself. Its target's content is never mounted in its place:
+    // a link that an earlier agent planted would then make a foreign file readable.
+    pin,
   } why = Why::grant;
   profile::Origin origin;                  // whose line says so
 };
@@ -65,19 +70,22 @@ struct RoomLink {
 // A file kind that is missing now: whoever makes it during the run is stopped, and it goes to quarantine.
 struct Watched {
   base::AbsPath directory;                 // exists
-  std::string name;
+  std::string name;                        // one component
   enum class Why { protect, hide } why = Why::protect;
   profile::Origin origin;
+  base::AbsPath wanted;                    // what the pattern names: directory/name, or below it (only with hide)
 };
 
 // A file that stays writable and is shown at the end: keep or restore.
 struct Held {
   base::AbsPath path;
-  FileKind kind = FileKind::missing;       // at the start: regular, directory or missing
+  // At the start: regular, directory, missing; symlink: the link itself is held (its text), and where it leads is in
+  // the list for itself if the room can write there.
+  FileKind kind = FileKind::missing;
   profile::Origin origin;
 };
 
-// A directory that `write` with a trailing '/' makes before the launch, mode 0700.
+// A directory that `write` with a trailing '/' makes before the launch, mode 0700, with the parents that are missing.
 struct ToMake {
   base::AbsPath path;
   profile::Origin origin;
@@ -136,13 +144,17 @@ struct Policy {
   std::vector<Note> notes;
 };
 
+// The profile as the command line changes it: --read, --write, --hide and --allow appended to their lists.
+[[nodiscard]] profile::Profile with_flags(profile::Profile profile, const Flags& flags);
+
 // All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
 [[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);
 
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
 
-// Is this a directory that may be a workspace? $HOME, /, and ancestors of the state folder are refused.
+// Is this a directory that may be a workspace? $HOME, /, system folders, and whatever holds or lies in the state
+// folder are refused.
 [[nodiscard]] base::Diagnostics check_workspace(const base::AbsPath& resolved, const HostFacts& facts);
 
 }  // namespace agentbox::policy

@@ -1,0 +1,39 @@
+#pragma once
+
+// The command line → plain values. Pure: reads nothing but its arguments, prints nothing, ends nothing.
+
+#include <expected>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/base/error.hpp"
+
+#include "docs.hpp"
+#include "options.hpp"
+
+namespace agentbox::cli {
+
+// Only to be printed: help, the version, a generated page.
+struct ShowText {
+  std::string text;
+};
+// `agentbox generate profile-names`, for the completions.
+struct ProfileNames {};
+
+using Request = std::variant<ShowText, ProfileNames, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions,
+                             DoctorOptions, PsOptions, StopOptions, QuarantineOptions, DemoOptions>;
+
+struct UsageError {
+  base::Diagnostics diagnostics;
+  // 2; for `run` 125, since there every other code belongs to the command in the room.
+  base::ExitCode exit_code = base::ExitCode::usage;
+};
+
+// `arguments` without the program's name.
+[[nodiscard]] std::expected<Request, UsageError> parse(std::vector<std::string> arguments);
+
+[[nodiscard]] ProgramDoc documentation();
+
+}  // namespace agentbox::cli

@@ -1,0 +1,139 @@
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "docs.hpp"
+
+namespace agentbox::cli {
+
+namespace {
+
+constexpr std::size_t width = 80;
+
+// Words of `text`, broken at `width`, each line after the first indented by `indent`; `column` is where it
+// begins.
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t column) {
+  std::string out;
+  bool at_start = true;
+  while (!text.empty()) {
+    if (text.front() == '\n') {
+      out += '\n';
+      text.remove_prefix(1);
+      column = 0;
+      at_start = true;
+      continue;
+    }
+    std::size_t end = std::min(text.find_first_of(" \n"), text.size());
+    std::string_view word = text.substr(0, end);
+    if (!at_start && column + 1 + word.size() > width) {
+      out += '\n' + std::string(indent, ' ');
+      column = indent;
+      at_start = true;
+    }
+    if (!at_start) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+    at_start = false;
+    text.remove_prefix(end);
+    if (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+  }
+  return out;
+}
+
+struct Row {
+  std::string left;
+  std::string_view right;
+};
+
+std::string table(const std::vector<Row>& rows) {
+  std::size_t left = 0;
+  for (const Row& row : rows) left = std::max(left, row.left.size());
+  std::string out;
+  for (const Row& row : rows) {
+    std::size_t column = 2 + left + 3;
+    fmt::format_to(std::back_inserter(out), "  {:{}}   {}\n", row.left, left, wrapped(row.right, column, column));
+  }
+  return out;
+}
+
+std::vector<Row> rows_of(const std::vector<OptionDoc>& options) {
+  std::vector<Row> rows;
+  for (const OptionDoc& option : options) {
+    // Long names stay under one another, with or without a short one before them.
+    std::string names = option.names.front().starts_with("--") ? "    " : "";
+    for (const std::string& name : option.names) {
+      if (&name != &option.names.front()) names += ", ";
+      names += name;
+    }
+    bool many = choices(option.value).size() > 1;
+    if (many) {
+      names += " WHERE";
+    } else if (!option.value.empty()) {
+      names += " " + option.value;
+    }
+    rows.push_back({std::move(names), option.text});
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<std::string_view> choices(std::string_view value) {
+  std::vector<std::string_view> words;
+  if (value.find('|') == std::string_view::npos) return words;
+  while (true) {
+    std::size_t bar = value.find('|');
+    words.push_back(value.substr(0, bar));
+    if (bar == std::string_view::npos) return words;
+    value.remove_prefix(bar + 1);
+  }
+}
+
+std::string usage(const CommandDoc& command) {
+  std::string line = "agentbox " + command.name;
+  if (!command.options.empty()) line += " [OPTIONS]";
+  for (const ArgumentDoc& argument : command.arguments) {
+    if (argument.name == "COMMAND" && command.takes_command) continue;
+    std::string name = argument.name + (argument.repeats ? "..." : "");
+    line += argument.required ? " " + name : " [" + name + "]";
+  }
+  if (command.takes_command) line += " [-- COMMAND...]";
+  return line;
+}
+
+std::string help(const CommandDoc& command) {
+  std::string out = wrapped(command.summary + ".", 0, 0) + "\n\nUsage: " + usage(command) + "\n";
+  if (!command.arguments.empty()) {
+    std::vector<Row> rows;
+    for (const ArgumentDoc& argument : command.arguments) rows.push_back({argument.name, argument.text});
+    out += "\nArguments\n" + table(rows);
+  }
+  out += "\nOptions\n" + table(rows_of(command.options));
+  if (!command.details.empty()) out += "\n" + wrapped(command.details, 0, 0) + "\n";
+  return out;
+}
+
+std::string help(const ProgramDoc& program) {
+  std::string out =
+      "agentbox lets an AI agent live in a room that holds only what you granted it.\n\n"
+      "Usage: agentbox COMMAND [OPTIONS]\n";
+  std::string_view group;
+  std::size_t left = 0;
+  for (const CommandDoc& command : program.commands) left = std::max(left, command.name.size());
+  for (const CommandDoc& command : program.commands) {
+    if (command.group != group) fmt::format_to(std::back_inserter(out), "\n{}\n", command.group);
+    group = command.group;
+    fmt::format_to(std::back_inserter(out), "  {:{}}   {}\n", command.name, left, command.summary);
+  }
+  out += "\nOptions\n" + table(rows_of(program.options));
+  out +=
+      "\nTo begin with: `agentbox demo`, then `agentbox run shell` in a project of yours.\n"
+      "`agentbox COMMAND --help` tells more, agentbox(1) everything.\n";
+  return out;
+}
+
+}  // namespace agentbox::cli

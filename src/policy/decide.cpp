@@ -1,0 +1,109 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "draft.hpp"
+#include "floor.hpp"
+
+namespace agentbox::policy {
+
+namespace {
+
+using base::AbsPath;
+
+void refuse_impossible_homes(Draft& draft) {
+  if (!draft.facts.user.home.is_root()) return;
+  draft.error({}, "your home directory is /, so there is nothing to keep apart from the system",
+              "set HOME to a folder of your own");
+}
+
+bool wants_git_config(const Draft& draft) {
+  return draft.profile.git.config && draft.profile.git.config->value == profile::GitConfig::inert;
+}
+
+}  // namespace
+
+void place_mounts(Draft& draft) {
+  Policy& policy = draft.policy;
+  policy.mounts = draft.tree.mounts();
+  std::map<AbsPath, std::string> links;
+  for (const Resolution::Link& link : draft.links) {
+    // Elsewhere the link is there already, as a part of what is granted.
+    if (draft.tree.at(link.at).access == Access::hidden) links.emplace(link.at, link.target);
+  }
+  links.emplace(*AbsPath::parse("/etc/mtab"), "../proc/self/mounts");
+  for (auto& [at, to] : links) policy.room_links.push_back({.target = at, .to = std::move(to)});
+  std::ranges::sort(policy.tmpfs, {}, &Tmpfs::target);
+  std::erase_if(policy.to_make, [&](const ToMake& make) { return !draft.tree.is_writable(make.path); });
+}
+
+void place_files(Draft& draft) {
+  base::Result<std::vector<RoomFile>> files = etc_files(draft.facts.user);
+  if (!files) {
+    draft.fail(files.error());
+    return;
+  }
+  draft.policy.room_files = *std::move(files);
+  if (wants_git_config(draft)) {
+    const profile::Origin& origin = draft.profile.git.config->origin;
+    InertConfig config = inert_git_config(draft.facts.git_config);
+    draft.policy.room_files.push_back({.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(config.text)});
+    if (config.signs) draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
+    if (config.left_out > 0) {
+      draft.note(Note::Kind::changed,
+                 fmt::format("{} entries of your git configuration are left out: they run programs or name files",
+                             config.left_out),
+                 origin);
+    }
+  }
+  // A file that the profile grants by name stands in the place of the generated one.
+  std::erase_if(draft.policy.room_files,
+                [&](const RoomFile& file) { return draft.tree.at(file.target).access != Access::hidden; });
+  std::ranges::sort(draft.policy.room_files, {}, &RoomFile::target);
+}
+
+profile::Profile with_flags(profile::Profile profile, const Flags& flags) {
+  auto append = [](auto& list, const auto& more) { list.insert(list.end(), more.begin(), more.end()); };
+  append(profile.files_section.read, flags.read);
+  append(profile.files_section.write, flags.write);
+  append(profile.files_section.hide, flags.hide);
+  append(profile.network.allow, flags.allow);
+  return profile;
+}
+
+base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags) {
+  profile::Profile merged = with_flags(profile, flags);
+  Draft draft(merged, facts, flags);
+  draft.policy.profile = profile.name;
+  draft.policy.files = profile.files;
+  draft.policy.user = facts.user;
+  draft.policy.repositories = facts.repositories;
+
+  refuse_impossible_homes(draft);
+  decide_limits(draft);
+  // Every grant, then what is taken from them: hide before protect, protect before hold, as DESIGN §3 ranks them.
+  grant_system(draft);
+  grant_devices(draft);
+  grant_workspace(draft);
+  grant_git(draft);
+  grant_files(draft);
+  mark_hidden(draft);
+  mark_protected(draft);
+  mark_held(draft);
+  place_mounts(draft);
+  place_files(draft);
+
+  decide_network(draft);
+  decide_environment(draft);
+  for (const auto& item : merged.seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
+  for (const auto& item : merged.seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
+  draft.policy.nested_userns = std::ranges::find(draft.policy.seccomp_allow, "userns") != draft.policy.seccomp_allow.end();
+  say_what_it_exposes(draft);
+  if (!draft.errors.empty()) return std::unexpected(std::move(draft.errors));
+  return std::move(draft.policy);
+}
+
+}  // namespace agentbox::policy

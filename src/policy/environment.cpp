@@ -1,0 +1,151 @@
+// What the command finds in its environment, and the command itself.
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "draft.hpp"
+
+namespace agentbox::policy {
+
+namespace {
+
+using base::AbsPath;
+
+constexpr std::string_view default_path = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
+// Of the owner's PATH what is in the room: a folder that isn't there would only tell about the machine.
+std::string path_in_room(Draft& draft) {
+  auto found = draft.facts.environment.find("PATH");
+  std::string_view rest = found == draft.facts.environment.end() ? std::string_view() : found->second;
+  std::string out;
+  std::vector<std::string_view> seen;
+  while (!rest.empty()) {
+    std::size_t colon = std::min(rest.find(':'), rest.size());
+    std::string_view entry = rest.substr(0, colon);
+    rest.remove_prefix(std::min(colon + 1, rest.size()));
+    std::optional<AbsPath> path = AbsPath::parse(entry);
+    if (!path || std::ranges::find(seen, entry) != seen.end()) continue;
+    seen.push_back(entry);
+    auto is_visible = [&](const AbsPath& place) {
+      return draft.tree.at(place).access != Access::hidden && draft.tree.hidden_by(place) == nullptr;
+    };
+    bool through_link = std::ranges::any_of(draft.policy.room_links,
+                                            [&](const RoomLink& link) { return path->is_within(link.target); });
+    if (!is_visible(*path) && !through_link && !is_visible(draft.resolve(*path).path)) continue;
+    if (!out.empty()) out += ':';
+    out += path->str();
+  }
+  return out.empty() ? std::string(default_path) : out;
+}
+
+bool looks_secret(std::string_view name) {
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY",
+                                                                     "APIKEY", "CREDENTIAL", "PRIVATE_KEY"},
+                             [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
+}
+
+class Environment {
+ public:
+  explicit Environment(Draft& draft) : draft_(draft) {}
+
+  void add_basics() {
+    const User& user = draft_.facts.user;
+    variables_["AGENTBOX"] = "1";  // lets a program know that it is in a room
+    variables_["HOME"] = user.home.str();
+    variables_["USER"] = variables_["LOGNAME"] = user.name;
+    variables_["SHELL"] = user.shell.str();
+    variables_["PATH"] = path_in_room(draft_);
+    variables_["PWD"] = draft_.policy.directory.str();
+    // Where the host's programs keep their files; the profile's paths mean the same places.
+    for (std::string_view name : {"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"}) {
+      auto found = draft_.facts.environment.find(std::string(name));
+      if (found != draft_.facts.environment.end() && found->second.starts_with('/')) variables_.insert(*found);
+    }
+    if (draft_.profile.git.config && draft_.profile.git.config->value == profile::GitConfig::inert) {
+      variables_["GIT_CONFIG_SYSTEM"] = "/etc/gitconfig";  // a git that was built elsewhere would not read it
+    }
+  }
+
+  void pass(const profile::Located<std::string>& item) {
+    std::string_view name = item.value;
+    if (name == "*") {
+      draft_.error(item.origin, "'*' would pass the whole environment",
+                   "name the variables; a wildcard stands at the end of a prefix, as in 'LC_*'");
+      return;
+    }
+    bool prefix = name.ends_with('*');
+    if (prefix) name.remove_suffix(1);
+    auto at = draft_.facts.environment.lower_bound(std::string(name));
+    for (; at != draft_.facts.environment.end() && at->first.starts_with(name); ++at) {
+      if (!prefix && at->first != name) break;
+      if (at->first == "PATH") continue;  // see add_basics
+      variables_[at->first] = at->second;
+      if (looks_secret(at->first)) {
+        draft_.note(Note::Kind::exposes, fmt::format("the agent can read the value of {}", base::escape(at->first)),
+                    item.origin);
+      }
+      if (!prefix) break;
+    }
+  }
+
+  void set(const std::string& name, const profile::Located<std::string>& value, const ValueNames& names) {
+    base::Result<std::string> text = expand_value(value, names);
+    if (text) {
+      variables_[name] = *std::move(text);
+    } else {
+      draft_.fail(text.error());
+    }
+  }
+
+  void add_sockets() {
+    const DeviceFact& devices = draft_.facts.devices;
+    if (!draft_.policy.devices.audio && !draft_.policy.devices.display) return;
+    AbsPath runtime = draft_.facts.runtime_dir.value_or(
+        AbsPath() / fmt::format("run/user/{}", draft_.facts.user.uid));
+    variables_["XDG_RUNTIME_DIR"] = runtime.str();
+    auto name_of = [&](const AbsPath& socket) {
+      return socket.parent() == runtime ? std::string(socket.name()) : socket.str();
+    };
+    if (draft_.policy.devices.display && devices.wayland_socket) {
+      variables_["WAYLAND_DISPLAY"] = name_of(*devices.wayland_socket);
+    }
+    if (draft_.policy.devices.audio && devices.pipewire_socket &&
+        *devices.pipewire_socket != runtime / "pipewire-0") {
+      variables_["PIPEWIRE_REMOTE"] = name_of(*devices.pipewire_socket);
+    }
+  }
+
+  std::vector<std::pair<std::string, std::string>> take() { return {variables_.begin(), variables_.end()}; }
+
+ private:
+  Draft& draft_;
+  std::map<std::string, std::string> variables_;
+};
+
+}  // namespace
+
+void decide_environment(Draft& draft) {
+  ValueNames names{draft.places, draft.facts.user.name, draft.facts.user.shell.str()};
+  Environment environment(draft);
+  environment.add_basics();
+  for (const auto& item : draft.profile.environment.pass) environment.pass(item);
+  environment.add_sockets();
+  for (const auto& [name, value] : draft.profile.environment.set) environment.set(name, value, names);
+  draft.policy.environment = environment.take();
+
+  draft.policy.command = draft.flags.command;
+  if (!draft.policy.command.empty() || !draft.profile.command) return;
+  for (const std::string& word : draft.profile.command->value) {
+    base::Result<std::string> text = expand_value({word, draft.profile.command->origin}, names);
+    if (text) {
+      draft.policy.command.push_back(*std::move(text));
+    } else {
+      draft.fail(text.error());
+    }
+  }
+}
+
+}  // namespace agentbox::policy

@@ -1,0 +1,133 @@
+// Loopback grants, published ports, and the limits.
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "draft.hpp"
+
+namespace agentbox::policy {
+
+namespace {
+
+using profile::HostKind;
+using profile::HostRule;
+using profile::PortSet;
+
+constexpr std::array<std::uint16_t, 2> web_ports = {80, 443};
+
+bool covers_port(const HostRule& rule, std::uint16_t port) {
+  switch (rule.ports) {
+    case PortSet::all: return true;
+    case PortSet::one: return rule.port == port;
+    case PortSet::web: return std::ranges::find(web_ports, port) != web_ports.end();
+  }
+  return false;
+}
+
+// Is 127.0.0.1 or ::1 among the addresses of this rule? `host` is canonical, so that few forms are left.
+bool names_loopback(const HostRule& rule) {
+  if (rule.kind == HostKind::localhost) return true;
+  if (rule.kind != HostKind::address) return false;
+  std::string_view host = rule.host;
+  std::string_view address = host.substr(0, host.find('/'));
+  if (address == "::1" || address.starts_with("127.")) return true;
+  if (address.size() == host.size()) return false;
+  if (address.find(':') != std::string_view::npos) return address == "::";  // any network that begins there holds ::1
+  auto number = [](std::string_view digits) {
+    unsigned value = 0;
+    for (char c : digits) value = value * 10 + static_cast<unsigned>(c - '0');
+    return value;
+  };
+  unsigned first = number(address.substr(0, address.find('.'))), prefix = number(host.substr(address.size() + 1));
+  return prefix < 8 && first >> (8 - prefix) == 127U >> (8 - prefix);
+}
+
+void add_loopback(Draft& draft, std::uint16_t port, const profile::Located<HostRule>& rule) {
+  auto denies = [&](const profile::Located<HostRule>& other) {
+    return names_loopback(other.value) && covers_port(other.value, port);
+  };
+  for (const auto* list : {&draft.profile.network.deny, &draft.profile.network.ask}) {
+    auto found = std::ranges::find_if(*list, denies);
+    if (found == list->end()) continue;
+    draft.note(Note::Kind::shadowed,
+               fmt::format("localhost:{} stays closed: '{}' {}", port, base::escape(found->value.text),
+                           list == &draft.profile.network.deny ? "is denied" : "asks"),
+               rule.origin);
+    return;
+  }
+  auto& all = draft.policy.loopback;
+  auto same = std::ranges::find(all, port, &Loopback::port);
+  if (same == all.end()) {
+    all.push_back({.port = port, .speech = rule.value.speech, .origin = rule.origin});
+  } else if (rule.value.speech == profile::Speech::llm) {
+    same->speech = profile::Speech::llm;  // of two grants of one port the narrower counts
+  }
+}
+
+template <class T>
+void take(const std::optional<profile::Located<T>>& from, T& to) {
+  if (from) to = from->value;
+}
+
+// What needs a cgroup is demanded by the profile: without one there is no such limit, so there is no room.
+void require_controller(Draft& draft, std::string_view key, std::string_view controller, const profile::Origin& origin) {
+  const auto& cgroup = draft.facts.cgroup;
+  bool has = cgroup && (cgroup->through_systemd ||
+                        std::ranges::find(cgroup->controllers, controller) != cgroup->controllers.end());
+  if (has) return;
+  draft.error(origin, fmt::format("[limits] {} needs a cgroup with the '{}' controller, and none is delegated to you", key, controller),
+              "`agentbox doctor` tells how to get one; without the line there is no such limit");
+}
+
+}  // namespace
+
+void decide_network(Draft& draft) {
+  for (const auto& rule : draft.profile.network.allow) {
+    if (rule.value.kind != HostKind::localhost || rule.value.ports == PortSet::all) continue;  // see `unbuilt`
+    if (rule.value.ports == PortSet::one) {
+      add_loopback(draft, rule.value.port, rule);
+    } else {
+      for (std::uint16_t port : web_ports) add_loopback(draft, port, rule);
+    }
+  }
+  std::ranges::sort(draft.policy.loopback, {}, &Loopback::port);
+  for (const auto& publication : draft.profile.network.publish) {
+    auto& all = draft.policy.publish;
+    auto same = std::ranges::find(all, publication.value.outside, &profile::Publication::outside);
+    if (same == all.end()) {
+      all.push_back(publication.value);
+    } else if (same->inside != publication.value.inside) {
+      draft.error(publication.origin, fmt::format("the host's port {} is published for two ports of the room",
+                                                  publication.value.outside));
+    }
+    if (std::ranges::find(draft.policy.loopback, publication.value.inside, &Loopback::port) !=
+        draft.policy.loopback.end()) {
+      draft.error(publication.origin,
+                  fmt::format("port {} of the room can't be published: the host's own localhost:{} is granted there",
+                              publication.value.inside, publication.value.inside),
+                  "publish another port of the room, as in \"3000:3001\"");
+    }
+  }
+}
+
+void decide_limits(Draft& draft) {
+  const auto& from = draft.profile.limits;
+  Limits& to = draft.policy.limits;
+  take(from.processes, to.processes);
+  take(from.open_files, to.open_files);
+  take(from.file_size, to.file_size);
+  take(from.cpu_time, to.cpu_time);
+  take(from.time, to.time);
+  take(from.memory, to.memory);
+  take(from.cpu, to.cpu);
+  take(from.home, to.home);
+  take(from.tmp, to.tmp);
+  take(from.shm, to.shm);
+  if (from.memory) require_controller(draft, "memory", "memory", from.memory->origin);
+  if (from.cpu) require_controller(draft, "cpu", "cpu", from.cpu->origin);
+}
+
+}  // namespace agentbox::policy

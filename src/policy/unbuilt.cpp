@@ -1,0 +1,100 @@
+// What a profile may say and this version can't do yet. Never ignored: a room that silently lacks a part of what its
+// profile says would be trusted for what it isn't. A list shrinks here when its gate is built.
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/policy/policy.hpp"
+#include "expand.hpp"
+
+namespace agentbox::policy {
+
+namespace {
+
+using profile::Default;
+using profile::Origin;
+
+class Refusals {
+ public:
+  void add(const Origin& origin, std::string what, std::string hint = {}) {
+    errors_.push_back(error_at(origin, std::move(what) + " is not built yet", std::move(hint)));
+  }
+  template <class T>
+  void list(const profile::List<T>& items, std::string_view what, std::string_view hint = {}) {
+    for (const auto& item : items) add(item.origin, std::string(what), std::string(hint));
+  }
+  template <class T>
+  void scalar(const std::optional<profile::Located<T>>& value, std::string_view what, std::string_view hint = {}) {
+    if (value) add(value->origin, std::string(what), std::string(hint));
+  }
+  void unless_deny(const std::optional<profile::Located<Default>>& value, std::string_view section) {
+    if (!value || value->value == Default::deny) return;
+    add(value->origin, fmt::format("[{}] default = \"{}\"", section, value->value == Default::ask ? "ask" : "allow"),
+        "only \"deny\" works so far");
+  }
+  base::Diagnostics take() { return std::move(errors_); }
+
+ private:
+  base::Diagnostics errors_;
+};
+
+constexpr std::string_view asking = "until then, grant it or leave it out";
+constexpr std::string_view loopback_only = "so far a room reaches only ports of this machine: \"localhost:8080\"";
+
+void refuse_network(const profile::Profile& profile, Refusals& refusals) {
+  for (const auto& rule : profile.network.allow) {
+    std::string text = base::escape(rule.value.text);
+    if (rule.value.kind != profile::HostKind::localhost) {
+      refusals.add(rule.origin, fmt::format("a network grant beyond loopback ('{}')", text), std::string(loopback_only));
+    } else if (rule.value.ports == profile::PortSet::all) {
+      refusals.add(rule.origin, fmt::format("a grant of every port of this machine ('{}')", text), "name the ports");
+    } else if (rule.value.speech == profile::Speech::llm) {
+      refusals.add(rule.origin, fmt::format("`as = \"llm\"` ('{}')", text),
+                   "without it, whatever that server can do the agent can do");
+    } else if (rule.value.via) {
+      refusals.add(rule.origin, fmt::format("`via` ('{}')", text), {});
+    }
+  }
+  refusals.list(profile.network.ask, "[network] ask", asking);
+  refusals.unless_deny(profile.network.default_, "network");
+  refusals.scalar(profile.network.via, "[network] via");
+  refusals.scalar(profile.network.bytes_out, "[network] bytes_out");
+  if (profile.network.proxy && profile.network.proxy->value) refusals.scalar(profile.network.proxy, "[network] proxy");
+}
+
+}  // namespace
+
+base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
+  profile::Profile profile = with_flags(given, flags);
+  Refusals refusals;
+  if (profile.workspace.mode && profile.workspace.mode->value == profile::WorkspaceMode::review) {
+    refusals.scalar(profile.workspace.mode, "[workspace] mode = \"review\"", "\"direct\" and \"read-only\" work");
+  }
+  refusals.list(profile.files_section.ask, "[files] ask", asking);
+  refusals.scalar(profile.files_section.deletes, "[files] deletes");
+  refuse_network(profile, refusals);
+
+  constexpr std::string_view inside = "the room's own programs need no grant: they run inside";
+  refusals.list(profile.commands.allow, "a command on the host", inside);
+  refusals.list(profile.commands.ask, "a command on the host", inside);
+  refusals.unless_deny(profile.commands.default_, "commands");
+
+  refusals.list(profile.messages.allow, "[messages] allow");
+  refusals.list(profile.messages.ask, "[messages] ask");
+  refusals.unless_deny(profile.messages.default_, "messages");
+  for (const profile::MessageBackend& backend : profile.messages.backends) {
+    refusals.scalar(backend.send, fmt::format("[messages.{}] send", base::escape(backend.name)));
+  }
+  refusals.scalar(profile.spending.pay_command, "[spending.pay] command");
+
+  refusals.scalar(profile.approval.reviewer, "[approval] reviewer");
+  if (profile.approval.require && profile.approval.require->value == profile::Require::human_and_reviewer) {
+    refusals.scalar(profile.approval.require, "[approval] require = \"human+reviewer\"");
+  }
+  refusals.scalar(profile.approval.notify, "[approval] notify");
+  return refusals.take();
+}
+
+}  // namespace agentbox::policy

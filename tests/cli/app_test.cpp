@@ -1,0 +1,183 @@
+#include "app.hpp"
+
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+using namespace agentbox;
+using namespace agentbox::cli;
+using Words = std::vector<std::string>;
+
+namespace {
+
+template <class T>
+T parsed(Words words) {
+  auto request = parse(std::move(words));
+  REQUIRE(request);
+  REQUIRE(std::holds_alternative<T>(*request));
+  return std::get<T>(*request);
+}
+
+// What the user would see.
+std::string complaint(Words words) {
+  auto request = parse(std::move(words));
+  REQUIRE_FALSE(request);
+  return base::render(request.error().diagnostics, base::Colour::off);
+}
+
+base::ExitCode refused_with(Words words) {
+  auto request = parse(std::move(words));
+  REQUIRE_FALSE(request);
+  return request.error().exit_code;
+}
+
+}  // namespace
+
+TEST_CASE("run takes its options before and after the profile") {
+  auto run = parsed<RunOptions>({"run", "--read", "/a", "pi", "--read=/b", "-w", "/w", "--hide", "*.env", "--allow",
+                                 "localhost:8080", "--write", "/c", "--on-ask", "deny", "--status-fd", "7"});
+  CHECK(run.profile == "pi");
+  CHECK(run.workspace == "/w");
+  CHECK(run.read == Words{"/a", "/b"});
+  CHECK(run.write == Words{"/c"});
+  CHECK(run.hide == Words{"*.env"});
+  CHECK(run.allow == Words{"localhost:8080"});
+  CHECK(run.on_ask == "deny");
+  CHECK(run.status_fd == 7);
+  CHECK(run.command.empty());
+}
+
+TEST_CASE("what follows the first -- belongs to the command, verbatim") {
+  auto run = parsed<RunOptions>({"run", "pi", "--", "pi", "--read", "--", "--help", "", "-x=1"});
+  CHECK(run.command == Words{"pi", "--read", "--", "--help", "", "-x=1"});
+  CHECK(run.read.empty());
+  CHECK(parsed<RunOptions>({"run", "pi", "--"}).command.empty());
+  CHECK(parsed<ExplainOptions>({"explain", "pi", "--json", "--", "--bwrap"}).command == Words{"--bwrap"});
+}
+
+TEST_CASE("a profile may have the name of a command") {
+  CHECK(parsed<RunOptions>({"run", "check"}).profile == "check");
+  CHECK(parsed<CheckOptions>({"check", "run"}).profile == "run");
+}
+
+TEST_CASE("a value is taken as it is") {
+  // Lists, escapes and separators that the parser knows from configuration files mean nothing on a command line.
+  auto run =
+      parsed<RunOptions>({"run", "pi", "--read", "[/a,/b]", "--read", "a b\n", "--read", "\\x41", "--read", "%%"});
+  CHECK(run.read == Words{"[/a,/b]", "a b\n", "\\x41", "%%"});
+  CHECK(parsed<RunOptions>({"run", "pi", "--read", "\xff"}).read == Words{"\xff"});
+}
+
+TEST_CASE("each other command fills in its own options") {
+  CHECK(parsed<CheckOptions>({"check", "--json", "./x.toml"}).profile == "./x.toml");
+  CHECK(parsed<ExplainOptions>({"explain", "pi", "--bwrap"}).bwrap);
+  CHECK(parsed<ExplainOptions>({"explain", "pi", "--seccomp"}).seccomp);
+  CHECK(parsed<ProfilesOptions>({"profiles", "--json"}).json);
+  CHECK(parsed<DoctorOptions>({"doctor", "--sweep"}).sweep);
+  CHECK(parsed<PsOptions>({"ps", "--json"}).json);
+  CHECK(parsed<StopOptions>({"stop", "a", "b"}).sessions == Words{"a", "b"});
+  CHECK(parsed<StopOptions>({"stop", "--all"}).all);
+  CHECK(parsed<QuarantineOptions>({"quarantine"}).action == "list");
+  CHECK(parsed<QuarantineOptions>({"quarantine", "delete", "--all"}).all);
+  CHECK(parsed<QuarantineOptions>({"quarantine", "restore", "1", "2"}).ids == Words{"1", "2"});
+  (void)parsed<DemoOptions>({"demo"});
+}
+
+TEST_CASE("what is misspelt gets the nearest suggestion") {
+  CHECK(complaint({"rnu"}) == "agentbox: error: unknown command 'rnu'\nhint: see `agentbox --help`\n");
+  CHECK(complaint({"expalin"}) == "agentbox: error: unknown command 'expalin'\nhint: did you mean 'explain'?\n");
+  CHECK(complaint({"run", "pi", "--wrkspace", "x"}) ==
+        "agentbox: error: unknown option '--wrkspace'\nhint: did you mean '--workspace'?\n");
+  CHECK(complaint({"run", "pi", "--reed=x"}) ==
+        "agentbox: error: unknown option '--reed'\nhint: did you mean '--read'?\n");
+  CHECK(complaint({"quarantine", "restor", "1"}) ==
+        "agentbox: error: the action is one of list, show, restore, delete, not 'restor'\n"
+        "hint: did you mean 'restore'?\n");
+}
+
+TEST_CASE("a command without -- is refused, and told where to stand") {
+  CHECK(complaint({"run", "pi", "pi", "-p", "hello"}) ==
+        "agentbox: error: unexpected argument 'pi'\n"
+        "hint: put the command after '--': agentbox run pi -- pi ...\n");
+}
+
+TEST_CASE("what is missing is named") {
+  CHECK(complaint({}) ==
+        "agentbox: error: no command given\nhint: see `agentbox --help`; to begin with: `agentbox demo`\n");
+  CHECK(complaint({"run", "--", "x"}) == "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n");
+  CHECK(complaint({"run", "pi", "--read"}) ==
+        "agentbox: error: option '--read' needs a value\nhint: see `agentbox run --help`\n");
+  CHECK(complaint({"stop"}) == "agentbox: error: missing SESSION\nhint: `agentbox ps` lists them; --all ends all\n");
+  CHECK(complaint({"quarantine", "show"}) == "agentbox: error: missing ID\nhint: `agentbox quarantine` lists them\n");
+}
+
+TEST_CASE("an empty value does not swallow the next argument") {
+  CHECK(complaint({"run", "--hide=", "pi"}) ==
+        "agentbox: error: option '--hide' needs a value\nhint: see `agentbox run --help`\n");
+}
+
+TEST_CASE("options that contradict each other are refused") {
+  CHECK(complaint({"explain", "pi", "--bwrap", "--json"}) ==
+        "agentbox: error: --bwrap and --json can't be used together\nhint: see `agentbox explain --help`\n");
+  CHECK(complaint({"run", "pi", "-w", "/a", "--workspace", "/b"}) ==
+        "agentbox: error: option '--workspace' is given more than once\nhint: see `agentbox run --help`\n");
+  CHECK(complaint({"ps", "--json=no"}) ==
+        "agentbox: error: option '--json' takes no value\nhint: see `agentbox ps --help`\n");
+}
+
+TEST_CASE("a descriptor is a plain number") {
+  for (const char* bad : {"x", "-1", "0x3", "3 ", "99999999999"}) {
+    CHECK(complaint({"run", "pi", "--status-fd", bad}) ==
+          std::string("agentbox: error: --status-fd takes a descriptor's number, not '") + bad +
+              "'\nhint: for example `agentbox run --status-fd 3 PROFILE 3>events`\n");
+  }
+}
+
+TEST_CASE("run's own errors have a code that no command uses") {
+  CHECK(refused_with({"run"}) == base::ExitCode::agentbox_failed);
+  CHECK(refused_with({"run", "--nonsense", "pi"}) == base::ExitCode::agentbox_failed);
+  CHECK(refused_with({"check"}) == base::ExitCode::usage);
+  CHECK(refused_with({"nonsense"}) == base::ExitCode::usage);
+  CHECK(refused_with({"nonsense", "--help"}) == base::ExitCode::usage);
+}
+
+TEST_CASE("a hostile word cannot write to the terminal") {
+  CHECK(complaint({"\033[2J"}) == "agentbox: error: unknown command '\\x1b[2J'\nhint: see `agentbox --help`\n");
+}
+
+TEST_CASE("help names every command, and each command's help every option") {
+  std::string text = parsed<ShowText>({"--help"}).text;
+  for (const CommandDoc& command : documentation().commands) {
+    CHECK_THAT(text, Catch::Contains("\n  " + command.name + " "));
+    std::string own = parsed<ShowText>({command.name, "--help"}).text;
+    CHECK(own == parsed<ShowText>({"help", command.name}).text);
+    for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
+  }
+  CHECK(documentation().commands.size() == 9);
+  CHECK_THAT(text, !Catch::Contains("generate"));
+}
+
+TEST_CASE("no line of help is wider than a terminal of 80 columns") {
+  std::string text = parsed<ShowText>({"--help"}).text;
+  for (const CommandDoc& command : documentation().commands) text += help(command);
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    CHECK(line.size() <= 80);
+  }
+}
+
+TEST_CASE("man page and completions name every option that the parser takes") {
+  for (const char* what : {"man", "bash", "zsh", "fish"}) {
+    std::string text = parsed<ShowText>({"generate", what}).text;
+    for (const CommandDoc& command : documentation().commands) {
+      CHECK_THAT(text, Catch::Contains(command.name));
+      for (const OptionDoc& option : command.options) {
+        if (option.names.back() == "--help") continue;
+        CAPTURE(what, option.names.back());
+        CHECK_THAT(text, Catch::Contains(option.names.back().substr(2)));
+      }
+    }
+  }
+}

@@ -1,0 +1,27 @@
+#pragma once
+
+// The machine's own disk behind policy's Disk. Trust: any path may lie in a tree that an agent wrote, so
+// nothing is opened, followed or mounted by looking: one statx(2) and at most one readlink(2) for each entry.
+
+#include "agentbox/policy/facts.hpp"
+
+#include <unordered_map>
+
+namespace agentbox::launch {
+
+// Looks at each entry once and remembers what it saw: the decisions that follow are about one moment. What
+// changes afterwards meets the furnisher's openat2(2), which follows nothing that was not seen here.
+class HostDisk final : public policy::Disk {
+ public:
+  [[nodiscard]] policy::FileFact look(const base::AbsPath& path) override;
+  // Everything that was asked for so far, the missing entries included.
+  [[nodiscard]] policy::Snapshot snapshot() const { return {seen_.begin(), seen_.end()}; }
+
+ private:
+  std::unordered_map<base::AbsPath, policy::FileFact> seen_;
+};
+
+// st_mode's file type. Sockets, FIFOs and devices are what they are; what has no name is `unreadable`.
+[[nodiscard]] policy::FileKind kind_of_mode(unsigned mode);
+
+}  // namespace agentbox::launch

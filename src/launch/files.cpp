@@ -1,9 +1,16 @@
 #include "files.hpp"
 
-#include <cerrno>
+#include "look_disk.hpp"
 
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace agentbox::launch {
@@ -33,6 +40,35 @@ std::optional<std::string> read_kernel_file(const char* path, std::size_t limit)
   base::UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!file) return std::nullopt;
   return read_all(file.get(), limit);
+}
+
+std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path, std::size_t& limit) {
+  open_how how{};
+  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  base::UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  if (!fd) return std::nullopt;
+  std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fd.get()), &::closedir);
+  if (!directory) return std::nullopt;
+  int number = fd.release();  // closedir closes it
+  std::vector<ListedEntry> entries;
+  while (limit > 0) {
+    errno = 0;
+    const dirent* entry =
+        ::readdir(directory.get());  // NOLINT(concurrency-mt-unsafe): this stream is ours alone
+    if (entry == nullptr && errno != 0) return std::nullopt;
+    if (entry == nullptr) break;
+    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
+    --limit;
+    struct stat seen{};
+    unsigned mode = DTTOIF(entry->d_type);
+    if (entry->d_type == DT_UNKNOWN) {
+      if (::fstatat(number, entry->d_name, &seen, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
+      mode = seen.st_mode;
+    }
+    entries.push_back({entry->d_name, kind_of_mode(mode)});
+  }
+  return entries;
 }
 
 }  // namespace agentbox::launch

@@ -3,12 +3,13 @@
 // How launch opens what may be hostile: never through a link that nobody named, never a FIFO that blocks,
 // never more bytes than asked for.
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/base/unique_fd.hpp"
-
 #include <cstddef>
 #include <optional>
 #include <string>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::launch {
 
@@ -21,5 +22,14 @@ namespace agentbox::launch {
 
 // Up to `limit` bytes until the end; nothing on an error or if there is more.
 [[nodiscard]] std::optional<std::string> read_all(int fd, std::size_t limit);
+
+struct ListedEntry {
+  std::string name;
+  policy::FileKind kind = policy::FileKind::missing;
+};
+// The entries of a directory, without "." and "..", in the order of the disk; `path` is real: a symbolic link
+// anywhere on the way gives nothing. Nothing either if it can't be read; what is beyond `limit` entries is
+// left out, and `limit` becomes what is left of it (0: the bound was met).
+[[nodiscard]] std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path, std::size_t& limit);
 
 }  // namespace agentbox::launch

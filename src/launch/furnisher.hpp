@@ -4,15 +4,16 @@
 // underneath. Works in the helper, which has all rights over the room's mounts and none over the owner's
 // beyond the owner's own.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/plan/plan.hpp"
-#include "namespaces.hpp"
-
 #include <cstdint>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/plan.hpp"
+
+#include "namespaces.hpp"
 
 namespace agentbox::launch {
 

@@ -1,8 +1,5 @@
 #include "helper.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "furnisher.hpp"
-
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -19,6 +16,10 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
+
+#include "furnisher.hpp"
 
 namespace agentbox::launch {
 
@@ -51,8 +52,7 @@ struct Packet {
   UniqueFd fd;
 };
 
-bool send_packet(int socket, Header header, std::string_view first = {}, std::string_view second = {},
-                 int fd = -1) {
+bool send_packet(int socket, Header header, std::string_view first = {}, std::string_view second = {}, int fd = -1) {
   first = first.substr(0, packet_size / 3);
   second = second.substr(0, packet_size / 3);
   header.first = static_cast<std::uint16_t>(first.size());
@@ -108,28 +108,27 @@ std::optional<Packet> receive_packet(int socket) {
 // ---- in the helper's process
 // ----------------------------------------------------------------------------------------
 
-// Keeps what it was given and nothing that the supervisor happens to have open.
+// Keeps what it was given and nothing that the supervisor happens to have open, and leaves the terminal's job, whose
+// signals are not for it.
 void keep_only(UniqueFd& socket) {
+  ::setsid();
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   for (int fd = 0; fd < 3; ++fd) ::dup2(null.get(), fd);
   null.reset();
   constexpr int place = 3;
   if (socket.get() != place) {
-    if (::dup3(socket.get(), place, O_CLOEXEC) < 0)
-      throw SystemError(errno, "cannot place the helper's socket");
+    if (::dup3(socket.get(), place, O_CLOEXEC) < 0) throw SystemError(errno, "cannot place the helper's socket");
     (void)socket.release();
     socket = UniqueFd(place);
   }
-  if (::close_range(place + 1, ~0U, 0) != 0)
-    throw SystemError(errno, "cannot close the helper's descriptors");
+  if (::close_range(place + 1, ~0U, 0) != 0) throw SystemError(errno, "cannot close the helper's descriptors");
 }
 
 // The terminal is the room's own: made in its devpts, so that /dev/pts/0 is there for ttyname(3).
 UniqueFd open_terminal() {
   UniqueFd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
   int unlocked = 0, number = -1;
-  if (!master || ::ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0 ||
-      ::ioctl(master.get(), TIOCGPTN, &number) != 0) {
+  if (!master || ::ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0 || ::ioctl(master.get(), TIOCGPTN, &number) != 0) {
     throw SystemError(errno, "cannot make a terminal in the room");
   }
   if (number != 0) throw SystemError(0, "the room already has a terminal");
@@ -169,14 +168,12 @@ void confine() {
   // The death of the supervisor: changing credentials has cleared it, so it is set last.
   const std::array<cap_value_t, 2> kept = {CAP_SYS_ADMIN, CAP_SYS_CHROOT};
   cap_t caps = ::cap_init();
-  bool dropped =
-      caps != nullptr &&
-      ::cap_set_flag(caps, CAP_PERMITTED, static_cast<int>(kept.size()), kept.data(), CAP_SET) == 0 &&
-      ::cap_set_flag(caps, CAP_EFFECTIVE, static_cast<int>(kept.size()), kept.data(), CAP_SET) == 0 &&
-      ::cap_set_proc(caps) == 0;
+  bool dropped = caps != nullptr &&
+                 ::cap_set_flag(caps, CAP_PERMITTED, static_cast<int>(kept.size()), kept.data(), CAP_SET) == 0 &&
+                 ::cap_set_flag(caps, CAP_EFFECTIVE, static_cast<int>(kept.size()), kept.data(), CAP_SET) == 0 &&
+                 ::cap_set_proc(caps) == 0;
   ::cap_free(caps);
-  if (!dropped || ::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-    throw SystemError(errno, "cannot confine the helper");
+  if (!dropped || ::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) throw SystemError(errno, "cannot confine the helper");
 
   scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_KILL_PROCESS);
   bool loaded = filter != nullptr;
@@ -321,16 +318,12 @@ Furnished Helper::wait(const Spawned& spawned, int interrupt) {
     std::optional<Packet> packet = receive_packet(socket_.get());
     if (!packet) throw SystemError(0, "the helper ended before the room was furnished");
     switch (packet->header.tag) {
-      case Tag::terminal:
-        furnished.terminal = std::move(packet->fd);
-        break;
+      case Tag::terminal: furnished.terminal = std::move(packet->fd); break;
       case Tag::listener:
         furnished.listeners.push_back({packet->header.port, packet->header.family, std::move(packet->fd)});
         break;
-      case Tag::ready:
-        return furnished;
-      default:
-        throw_failure(*packet);
+      case Tag::ready: return furnished;
+      default: throw_failure(*packet);
     }
   }
 }

@@ -3,10 +3,6 @@
 // The process that furnishes the room and stays for as long as it lives: outside the room's pid namespace,
 // invisible to the agent, inside its user, mount and network namespaces. It decides nothing.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/plan/plan.hpp"
-#include "spawn.hpp"
-
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -14,6 +10,11 @@
 #include <vector>
 
 #include <sys/types.h>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/plan.hpp"
+
+#include "spawn.hpp"
 
 namespace agentbox::launch {
 

@@ -3,9 +3,9 @@
 // The machine's own disk behind policy's Disk. Trust: any path may lie in a tree that an agent wrote, so
 // nothing is opened, followed or mounted by looking: one statx(2) and at most one readlink(2) for each entry.
 
-#include "agentbox/policy/facts.hpp"
-
 #include <unordered_map>
+
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::launch {
 

@@ -8,11 +8,11 @@
 // user namespace. What the room gets is cloned in `host` and moved into `room`, so that the host's tree
 // itself is never in the room, not for a moment, and a mount can be placed again at any later time.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <string>
 
 #include <sys/types.h>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::launch {
 

@@ -15,7 +15,7 @@ using base::AbsPath;
 using base::SystemError;
 
 void make_private_folders(const AbsPath& path) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return;
   if (!path.is_root()) make_private_folders(path.parent());
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -26,7 +26,7 @@ void make_private_folders(const AbsPath& path) {
 AbsPath state_folder(const policy::HostFacts& facts) {
   AbsPath folder = facts.state_home / "agentbox";
   make_private_folders(folder);
-  struct stat info {};
+  struct stat info{};
   if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() ||
       (info.st_mode & 0077) != 0) {
     throw SystemError(0, base::escape(folder.str()) + " is not a folder that only you can open",
@@ -43,7 +43,7 @@ AbsPath init_program() {
   AbsPath folder = self->parent().parent();
   for (const AbsPath& candidate :
        {folder / AGENTBOX_LIBEXEC_FROM_PREFIX "/agentbox-init", folder / "inside/agentbox-init"}) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(candidate.c_str(), &info) != 0) continue;
     // A group of one's own may write (umask 002 on systems with private groups).
     mode_t foreign = info.st_gid == ::getegid() ? 0002 : 0022;
@@ -53,7 +53,8 @@ AbsPath init_program() {
     }
     return candidate;
   }
-  throw SystemError(ENOENT, "cannot find agentbox-init near " + base::escape(self->str()), "is the installation complete?");
+  throw SystemError(ENOENT, "cannot find agentbox-init near " + base::escape(self->str()),
+                    "is the installation complete?");
 }
 
 }  // namespace agentbox::launch

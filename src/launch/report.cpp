@@ -61,9 +61,9 @@ Diagnostic not_executed(const RunRequest& request, const Outcome& outcome) {
   if (outcome.value == ENOENT) {
     bool searched = request.plan.init.argv.front().find('/') == std::string::npos;
     diagnostic.message = fmt::format("{} is not there in the room", command);
-    diagnostic.hint = fmt::format("{}`agentbox explain {}` shows what the room holds",
-                                  searched ? "a folder of its PATH must be granted; " : "",
-                                  base::quote(request.policy.profile));
+    diagnostic.hint =
+        fmt::format("{}`agentbox explain {}` shows what the room holds",
+                    searched ? "a folder of its PATH must be granted; " : "", base::quote(request.policy.profile));
   }
   return diagnostic;
 }

@@ -7,6 +7,7 @@
 
 #include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/run.hpp"
+
 #include "supervisor.hpp"
 
 namespace agentbox::launch {

@@ -11,7 +11,10 @@
 
 #include "agentbox/launch/run.hpp"
 
+#include <chrono>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include <unistd.h>
 
@@ -23,6 +26,7 @@
 #include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/sessions.hpp"
 #include "agentbox/prompt/relay.hpp"
+
 #include "bwrap_facts.hpp"
 #include "cgroup.hpp"
 #include "helper.hpp"
@@ -51,8 +55,13 @@ AbsPath trusted_bwrap(const policy::HostFacts& facts) {
   return facts.bwrap->path;
 }
 
+// For what the room's terminal still holds when the agent has ended.
+constexpr std::chrono::seconds output_patience{2};
+
 // A name below /run/agentbox that nothing else has: bwrap makes it as its last step.
-std::string marker_for(const Session& session) { return "/run/agentbox/" + session.id(); }
+std::string marker_for(const Session& session) {
+  return "/run/agentbox/" + session.id();
+}
 
 // What lives as long as the room does. The members go in reverse order: first the gates and the terminal, then the
 // helper, then what is left of bwrap.
@@ -67,8 +76,8 @@ class Run {
     spawn(spawned_, bwrap, request_.plan, streams_, filter, marker_for(session));
     read_child(spawned_);
     if (request_.policy.limits.memory > 0 || request_.policy.limits.cpu > 0) {
-      cgroup_.emplace(RoomCgroup::create(request_.facts, "agentbox-" + session.id(), request_.policy.limits,
-                                         spawned_.child));
+      cgroup_.emplace(
+          RoomCgroup::create(request_.facts, "agentbox-" + session.id(), request_.policy.limits, spawned_.child));
     }
     HelperWork work{.furnishings = request_.plan.furnishings,
                     .init = init,
@@ -84,8 +93,7 @@ class Run {
   // Everything that goes in and out of the room from now on.
   void open_doors(Guard& guard) {
     for (Listener& listener : furnished_.listeners) {
-      loopback_.push_back(
-          std::make_unique<gates::network::LoopbackGate>(loop_, std::move(listener.fd), listener.port));
+      loopback_.push_back(std::make_unique<gates::network::LoopbackGate>(loop_, std::move(listener.fd), listener.port));
     }
     for (const profile::Publication& publication : request_.policy.publish) {
       publish_.push_back(std::make_unique<gates::network::PublishGate>(
@@ -94,16 +102,19 @@ class Run {
     }
     guard.watch(loop_, *supervisor_);
     if (!furnished_.terminal) return;
-    human_.emplace(prompt::HumanTerminal::open(streams_.terminal_bits()));
-    relay_.emplace(loop_, *human_, std::move(furnished_.terminal));
-    supervisor_->on_suspend = [this] { relay_->suspend(); };
-    supervisor_->on_resume = [this] { relay_->resume(); };
+    human_ = prompt::HumanTerminal::open();
+    if (!human_) throw SystemError(0, "the terminal went away while the room was built");
+    relay_.emplace(loop_, *human_, std::move(furnished_.terminal), [this] { supervisor_->hang_up(); });
+    supervisor_->on_stopped = [this] { relay_->suspend(); };
     relay_->start();
   }
 
   Outcome live() {
     Outcome outcome = supervisor_->run();
-    if (relay_) relay_->drain();
+    if (!relay_) return outcome;
+    bool drained = false;
+    relay_->drain(output_patience, [&drained](prompt::Relay::End) { drained = true; });
+    while (!drained) loop_.run_one();
     return outcome;
   }
 

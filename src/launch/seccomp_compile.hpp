@@ -2,12 +2,12 @@
 
 // SeccompProgram → the BPF bytes that the kernel takes.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/plan/seccomp.hpp"
-
 #include <vector>
 
 #include <linux/filter.h>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/seccomp.hpp"
 
 namespace agentbox::launch {
 
@@ -16,7 +16,6 @@ namespace agentbox::launch {
 [[nodiscard]] base::UniqueFd compile(const plan::SeccompProgram& program);
 
 // The same as values, and for any architecture.
-[[nodiscard]] std::vector<sock_filter> assemble(const plan::SeccompProgram& program,
-                                                plan::Architecture architecture);
+[[nodiscard]] std::vector<sock_filter> assemble(const plan::SeccompProgram& program, plan::Architecture architecture);
 
 }  // namespace agentbox::launch

@@ -12,8 +12,8 @@ namespace agentbox::launch {
 SignalGate::SignalGate() {
   sigset_t set;
   sigemptyset(&set);
-  for (int number : {SIGTERM, SIGHUP, SIGINT, SIGQUIT}) {
-    struct sigaction action {};
+  for (int number : {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP}) {
+    struct sigaction action{};
     // One that our caller ignores (nohup, a background job of an old shell) stays ignored.
     if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&set, number);
   }
@@ -22,7 +22,9 @@ SignalGate::SignalGate() {
   if (!fd_) throw base::SystemError(errno, "cannot wait for signals");
 }
 
-SignalGate::~SignalGate() { ::sigprocmask(SIG_SETMASK, &old_, nullptr); }
+SignalGate::~SignalGate() {
+  ::sigprocmask(SIG_SETMASK, &old_, nullptr);
+}
 
 int SignalGate::take() const noexcept {
   signalfd_siginfo info{};

@@ -6,7 +6,7 @@
 
 namespace agentbox::launch {
 
-// From here on SIGTERM, SIGHUP, SIGINT and SIGQUIT arrive on a descriptor instead of ending us between two steps, so
+// From here on SIGTERM, SIGHUP, SIGINT, SIGQUIT and SIGTSTP arrive on a descriptor instead of ending us between two steps, so
 // that whatever was made is also removed. The old mask comes back at the end; what is pending by then takes effect.
 class SignalGate {
  public:

@@ -2,13 +2,14 @@
 
 // Starts bwrap (DESIGN §4.2): empty environment, options through a descriptor, nothing inherited by accident.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/plan/plan.hpp"
-#include "streams.hpp"
-
 #include <string>
 
 #include <sys/types.h>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/plan/plan.hpp"
+
+#include "streams.hpp"
 
 namespace agentbox::launch {
 

@@ -2,9 +2,9 @@
 
 // The three standard streams, each judged by itself (DESIGN §4.2): what may enter the room and what must not.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <array>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::launch {
 

@@ -1,9 +1,5 @@
 #include "supervisor.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/wire/init_message.hpp"
-#include "freezer.hpp"
-
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -18,6 +14,11 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/wire/init_message.hpp"
+
+#include "freezer.hpp"
+
 namespace agentbox::launch {
 
 namespace {
@@ -31,20 +32,13 @@ constexpr std::chrono::seconds grace{5};
 
 std::string name_of(wire::Step step) {
   switch (step) {
-    case wire::Step::read_start:
-      return "cannot read what to start";
-    case wire::Step::set_session:
-      return "cannot make a session";
-    case wire::Step::open_terminal:
-      return "cannot open the room's terminal";
-    case wire::Step::set_limits:
-      return "cannot set the limits";
-    case wire::Step::change_directory:
-      return "cannot enter the working directory";
-    case wire::Step::fork:
-      return "cannot start a process in the room";
-    case wire::Step::execute:
-      return "cannot execute";
+    case wire::Step::read_start: return "cannot read what to start";
+    case wire::Step::set_session: return "cannot make a session";
+    case wire::Step::open_terminal: return "cannot open the room's terminal";
+    case wire::Step::set_limits: return "cannot set the limits";
+    case wire::Step::change_directory: return "cannot enter the working directory";
+    case wire::Step::fork: return "cannot start a process in the room";
+    case wire::Step::execute: return "cannot execute";
   }
   return "failed";
 }
@@ -92,6 +86,12 @@ class Supervisor::Impl {
   // The first process takes all others of its namespace along; bwrap follows by itself.
   void kill_room() { ::syscall(SYS_pidfd_send_signal, spawned_.child_pidfd.get(), SIGKILL, nullptr, 0); }
 
+  // SIGTERM or SIGHUP came for us.
+  void interrupt(int number) {
+    outcome_.interrupted = number;
+    end_agent(number);
+  }
+
   Freezer& freezer() { return freezer_; }
   Helper& helper() { return helper_; }
 
@@ -126,9 +126,11 @@ class Supervisor::Impl {
   // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over.
   void handle(const wire::Stopped&) {
     if (freezer_.is_frozen()) return;
-    if (self_.on_suspend) self_.on_suspend();
-    ::raise(SIGSTOP);
-    if (self_.on_resume) self_.on_resume();
+    if (self_.on_stopped) {
+      self_.on_stopped();
+    } else {
+      ::raise(SIGSTOP);
+    }
     send(wire::Continue{});
   }
 
@@ -164,14 +166,12 @@ class Supervisor::Impl {
   }
 
   void handle_signal(int number) {
-    // A program may treat SIGINT and SIGQUIT as a wish and go on (a Python prompt does): it is passed on, no
-    // more.
-    if (number == SIGINT || number == SIGQUIT) {
+    // A program may treat these as a wish and go on (a Python prompt does on SIGINT): they are passed on, no more.
+    if (number == SIGINT || number == SIGQUIT || number == SIGTSTP) {
       send(wire::Signal{number});
       return;
     }
-    outcome_.interrupted = number;
-    end_agent(number);
+    interrupt(number);
   }
 
   void end_agent(int number) {

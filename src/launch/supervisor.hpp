@@ -2,11 +2,6 @@
 
 // Watches over a room that has started, until it is dead (DESIGN §4.5): one process, one event loop.
 
-#include "agentbox/launch/room.hpp"
-#include "agentbox/policy/policy.hpp"
-#include "helper.hpp"
-#include "spawn.hpp"
-
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -14,6 +9,12 @@
 #include <string>
 
 #include <sys/types.h>
+
+#include "agentbox/launch/room.hpp"
+#include "agentbox/policy/policy.hpp"
+
+#include "helper.hpp"
+#include "spawn.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -46,9 +47,11 @@ class Supervisor final : public Room {
   void furnish(const plan::Furnishing& furnishing) override;
   [[nodiscard]] base::UniqueFd room_socket(int family) override;
 
-  // Called when the agent's group was stopped (Ctrl-Z), before agentbox stops itself, and after it was
-  // continued.
-  std::function<void()> on_suspend, on_resume;
+  // Called when the agent was stopped, by Ctrl-Z as a rule: stops agentbox itself, and returns when it was continued,
+  // whereupon the agent is too. Without it SIGSTOP does that.
+  std::function<void()> on_stopped;
+  // The terminal is gone: as if SIGHUP had come.
+  void hang_up();
   // Zero: no limit.
   void limit_time(std::chrono::seconds time);
   // Lets bwrap go on, and runs the loop until the room is dead.

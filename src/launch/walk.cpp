@@ -401,13 +401,7 @@ void Worker::consider(Directory& directory, Signs& signs, const char* name_bytes
 
 bool Worker::compare(const std::string& relative, FileKind kind) {
   hits_.clear();
-  request_.match(relative, kind == FileKind::directory, hits_);
-  // A link may lead to a directory. Whether it does is not asked of the disk: to follow it could reach a dead
-  // server.
-  if (kind == FileKind::symlink) request_.match(relative, true, hits_);
-  std::ranges::sort(hits_);
-  auto repeated = std::ranges::unique(hits_);
-  hits_.erase(repeated.begin(), repeated.end());
+  request_.match(relative, hits_);
   if (hits_.empty()) return false;
   std::optional<AbsPath> path = absolute(relative);
   bool is_hidden = false;

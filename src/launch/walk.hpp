@@ -9,9 +9,6 @@
 // Where a bound is met it says so; what it did not see was not compared, and the caller must not go on as if
 // it had been.
 
-#include "agentbox/policy/facts.hpp"
-#include "agentbox/policy/look.hpp"
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -19,6 +16,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/policy/look.hpp"
 
 namespace agentbox::launch {
 
@@ -37,8 +37,10 @@ struct WalkRequest {
   std::vector<std::string> kinds;
   // Patterns to compare every entry with, below `foreign` too: `hide` is a promise. None: no comparison.
   std::span<const policy::PatternSet::Pattern> patterns;
-  // PatternSet::match, called only for entries whose name may match. Called by two threads at a time.
-  std::function<void(std::string_view relative, bool is_directory, std::vector<std::size_t>& out)> match;
+  // PatternSet::match, called only for entries whose name may match. Called by two threads at a time. A link
+  // is compared by its own name; whether it leads to a directory is not asked: to follow it could reach a
+  // dead server.
+  std::function<void(std::string_view relative, std::vector<std::size_t>& out)> match;
   WalkBounds bounds;
 };
 

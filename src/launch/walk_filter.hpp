@@ -2,8 +2,6 @@
 
 // What the walk asks about each of some hundred thousand names. Pure.
 
-#include "agentbox/policy/look.hpp"
-
 #include <bitset>
 #include <cstdint>
 #include <span>
@@ -11,6 +9,8 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "agentbox/policy/look.hpp"
 
 namespace agentbox::launch {
 
@@ -40,9 +40,7 @@ class NameTable {
   }
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept {
-      return std::hash<std::string_view>{}(text);
-    }
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
   };
   std::bitset<64 * 256> known_;
   std::unordered_map<std::string, Meaning, Hash, std::equal_to<>> meanings_;

@@ -11,13 +11,15 @@ using policy::Access;
 using policy::FileKind;
 using policy::Mount;
 
-// What bwrap lays itself, so that its command line is a sandbox that can be read: /usr and its kin. All else goes by
-// descriptor, since bwrap reads the mount table again for each mount.
+// What bwrap lays itself, so that its command line is a sandbox that can be read: /usr and its kin. All else
+// goes by descriptor, since bwrap reads the mount table again for each mount.
 bool is_laid_by_bwrap(const Mount& mount) {
   return mount.why == Mount::Why::floor && mount.target.depth() == 1 && mount.kind == FileKind::directory &&
          mount.target.name() != "opt";
 }
-bool is_laid_by_bwrap(const policy::RoomLink& link) { return link.target.depth() == 1; }
+bool is_laid_by_bwrap(const policy::RoomLink& link) {
+  return link.target.depth() == 1;
+}
 
 std::vector<BwrapOption> bwrap_options(const policy::Policy& policy) {
   std::vector<BwrapOption> options;
@@ -25,8 +27,8 @@ std::vector<BwrapOption> bwrap_options(const policy::Policy& policy) {
     options.push_back({std::move(option), std::move(operands)});
   };
   // Each namespace by its own name: --unshare-all stands for forms that go on when they fail.
-  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-                             "--unshare-cgroup"}) {
+  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net",
+                             "--unshare-uts", "--unshare-cgroup"}) {
     add(option);
   }
   if (!policy.nested_userns) add("--disable-userns");
@@ -62,12 +64,14 @@ Furnishing furnishing_of(const Mount& mount) {
   return bind;
 }
 
-// By path, so that whatever lies in a folder comes after the folder; no two have the same place. Sealing comes last:
-// until then what is missing on the way to a target is made on the room's own tmpfs.
+// By path, so that whatever lies in a folder comes after the folder; no two have the same place. Sealing
+// comes last: until then what is missing on the way to a target is made on the room's own tmpfs.
 std::vector<Furnishing> furnishings(const policy::Policy& policy) {
   std::vector<Furnishing> all;
-  all.reserve(policy.tmpfs.size() + policy.room_files.size() + policy.room_links.size() + policy.mounts.size() + 2);
-  for (const policy::Tmpfs& tmpfs : policy.tmpfs) all.push_back(MakeTmpfs{tmpfs.target, tmpfs.size, tmpfs.mode});
+  all.reserve(policy.tmpfs.size() + policy.room_files.size() + policy.room_links.size() +
+              policy.mounts.size() + 2);
+  for (const policy::Tmpfs& tmpfs : policy.tmpfs)
+    all.push_back(MakeTmpfs{tmpfs.target, tmpfs.size, tmpfs.mode});
   for (const policy::RoomFile& file : policy.room_files) {
     all.push_back(MakeFile{file.target, file.content, file.mode});
   }

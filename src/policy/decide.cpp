@@ -1,12 +1,12 @@
+#include "agentbox/base/escape.hpp"
+#include "draft.hpp"
+#include "floor.hpp"
+
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include <fmt/format.h>
-
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-#include "floor.hpp"
 
 namespace agentbox::policy {
 
@@ -50,13 +50,16 @@ void place_files(Draft& draft) {
   if (wants_git_config(draft)) {
     const profile::Origin& origin = draft.profile.git.config->origin;
     InertConfig config = inert_git_config(draft.facts.git_config);
-    draft.policy.room_files.push_back({.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(config.text)});
-    if (config.signs) draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
+    draft.policy.room_files.push_back(
+        {.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(config.text)});
+    if (config.signs)
+      draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
     if (config.left_out > 0) {
-      draft.note(Note::Kind::changed,
-                 fmt::format("{} entries of your git configuration are left out: they run programs or name files",
-                             config.left_out),
-                 origin);
+      draft.note(
+          Note::Kind::changed,
+          fmt::format("{} entries of your git configuration are left out: they run programs or name files",
+                      config.left_out),
+          origin);
     }
   }
   // A file that the profile grants by name stands in the place of the generated one.
@@ -84,7 +87,8 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
 
   refuse_impossible_homes(draft);
   decide_limits(draft);
-  // Every grant, then what is taken from them: hide before protect, protect before hold, as DESIGN §3 ranks them.
+  // Every grant, then what is taken from them: hide before protect, protect before hold, as DESIGN §3 ranks
+  // them.
   grant_system(draft);
   grant_devices(draft);
   grant_workspace(draft);
@@ -92,6 +96,7 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   grant_files(draft);
   mark_hidden(draft);
   mark_protected(draft);
+  report_lost_grants(draft);
   mark_held(draft);
   place_mounts(draft);
   place_files(draft);
@@ -100,7 +105,8 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   decide_environment(draft);
   for (const auto& item : merged.seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
   for (const auto& item : merged.seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
-  draft.policy.nested_userns = std::ranges::find(draft.policy.seccomp_allow, "userns") != draft.policy.seccomp_allow.end();
+  draft.policy.nested_userns =
+      std::ranges::find(draft.policy.seccomp_allow, "userns") != draft.policy.seccomp_allow.end();
   say_what_it_exposes(draft);
   if (!draft.errors.empty()) return std::unexpected(std::move(draft.errors));
   return std::move(draft.policy);

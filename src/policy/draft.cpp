@@ -1,8 +1,8 @@
 #include "draft.hpp"
 
-#include <utility>
-
 #include "agentbox/base/escape.hpp"
+
+#include <utility>
 
 namespace agentbox::policy {
 
@@ -33,7 +33,8 @@ FactsDisk::FactsDisk(const HostFacts& facts, const AbsPath& workspace) : snapsho
 }
 
 void FactsDisk::add_folder(std::string_view path) {
-  while (path.size() > 1 && met_.emplace(path, FileKind::directory).second) path = path.substr(0, path.rfind('/'));
+  while (path.size() > 1 && met_.emplace(path, FileKind::directory).second)
+    path = path.substr(0, path.rfind('/'));
 }
 
 FileFact FactsDisk::look(const AbsPath& path) {
@@ -67,7 +68,9 @@ void Draft::note(Note::Kind kind, std::string text, const profile::Origin& origi
   policy.notes.push_back({.kind = kind, .text = std::move(text), .origin = origin});
 }
 
-std::string shown(const AbsPath& path) { return "'" + base::escape(path.str()) + "'"; }
+std::string shown(const AbsPath& path) {
+  return "'" + base::escape(path.str()) + "'";
+}
 
 std::optional<AbsPath> join(const AbsPath& folder, std::string_view relative) {
   return AbsPath::parse(folder.str() + "/" + std::string(relative));

@@ -3,19 +3,19 @@
 // What `decide` has in hand while it decides. Each file of this folder contributes one part, in the order of
 // decide.cpp; nothing of this outlives the call.
 
-#include <deque>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <unordered_map>
-#include <vector>
-
 #include "agentbox/policy/look.hpp"
 #include "agentbox/policy/policy.hpp"
 #include "expand.hpp"
 #include "forbidden.hpp"
 #include "resolver.hpp"
 #include "tree.hpp"
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
 namespace agentbox::policy {
 
@@ -48,7 +48,7 @@ struct Draft {
   const profile::Profile& profile;
   const HostFacts& facts;
   const Flags& flags;
-  Places places;              // with the workspace as it was named
+  Places places;  // with the workspace as it was named
   RealWorkspace workspace;
   FactsDisk disk;
   Resolver resolve;
@@ -66,17 +66,17 @@ struct Draft {
 [[nodiscard]] std::optional<base::AbsPath> join(const base::AbsPath& folder, std::string_view relative);
 
 // The parts, each in the file of its name (grants.cpp, marks.cpp, ...).
-void grant_system(Draft& draft);      // private folders, floor, /etc
+void grant_system(Draft& draft);  // private folders, floor, /etc
 void grant_devices(Draft& draft);
 void grant_workspace(Draft& draft);
-void grant_files(Draft& draft);       // files.read, files.write; `settle` follows
-void grant_git(Draft& draft);         // common directories outside the workspace
-void settle_grants(Draft& draft);
+void grant_git(Draft& draft);    // common directories outside the workspace
+void grant_files(Draft& draft);  // files.read and files.write; the last: it settles the tree
 void mark_hidden(Draft& draft);
 void mark_protected(Draft& draft);
+void report_lost_grants(Draft& draft);
 void mark_held(Draft& draft);
-void place_mounts(Draft& draft);      // mounts, room_links
-void place_files(Draft& draft);       // the generated files
+void place_mounts(Draft& draft);  // mounts, room_links
+void place_files(Draft& draft);   // the generated files
 void decide_environment(Draft& draft);
 void decide_network(Draft& draft);
 void decide_limits(Draft& draft);
@@ -84,8 +84,8 @@ void say_what_it_exposes(Draft& draft);
 
 // The room's git configuration: the owner's keys that execute nothing and name no file or host.
 struct InertConfig {
-  std::string text;      // in git's own grammar
-  bool signs = false;    // the owner signs commits, tags or pushes: the room can't
+  std::string text;    // in git's own grammar
+  bool signs = false;  // the owner signs commits, tags or pushes: the room can't
   std::size_t left_out = 0;
 };
 [[nodiscard]] InertConfig inert_git_config(const std::vector<std::pair<std::string, std::string>>& config);

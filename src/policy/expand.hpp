@@ -2,15 +2,16 @@
 
 // What stands in a profile as text → places. Every error carries the line that says it.
 
+#include "agentbox/policy/look.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "agentbox/policy/look.hpp"
-
 namespace agentbox::policy {
 
-[[nodiscard]] base::Diagnostic error_at(const profile::Origin& origin, std::string message, std::string hint = {});
+[[nodiscard]] base::Diagnostic error_at(const profile::Origin& origin, std::string message,
+                                        std::string hint = {});
 [[nodiscard]] std::unexpected<base::Diagnostics> fail_at(const profile::Origin& origin, std::string message,
                                                          std::string hint = {});
 
@@ -27,7 +28,8 @@ struct PatternPlace {
 [[nodiscard]] base::Result<PatternPlace> place_of(const profile::Located<profile::PatternText>& pattern,
                                                   const Places& places);
 
-// "${SHELL}", "${HOME}", "${USER}", "${workspace}" and the XDG folders inside a value; "$${" is a literal "${".
+// "${SHELL}", "${HOME}", "${USER}", "${workspace}" and the XDG folders inside a value; "$${" is a literal
+// "${".
 struct ValueNames {
   const Places& places;
   std::string user, shell;

@@ -1,12 +1,12 @@
 // What a room of this profile still exposes, in plain words, for whoever reads `explain`.
 
+#include "agentbox/base/escape.hpp"
+#include "draft.hpp"
+
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
-
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -17,11 +17,40 @@ using std::string_view_literals::operator""sv;
 
 // Files in $HOME that a program outside runs by itself, some day after the room is gone.
 constexpr std::array start_up_files = {
-    ".bashrc"sv, ".bash_profile"sv, ".bash_login"sv, ".profile"sv, ".bash_logout"sv, ".zshrc"sv, ".zshenv"sv,
-    ".zprofile"sv, ".zlogin"sv, ".config/fish"sv, ".config/autostart"sv, ".config/systemd"sv, ".config/environment.d"sv,
-    ".config/git/config"sv, ".gitconfig"sv, ".ssh"sv, ".config/nvim"sv, ".vimrc"sv, ".vim"sv, ".emacs"sv, ".emacs.d"sv,
-    ".local/bin"sv, "bin"sv, ".local/share/applications"sv, ".config/Code"sv, ".tmux.conf"sv, ".direnvrc"sv,
-    ".config/direnv"sv, ".npmrc"sv, ".cargo/bin"sv, ".cargo/config.toml"sv, ".config/nix"sv, ".xprofile"sv, ".xinitrc"sv,
+    ".bashrc"sv,
+    ".bash_profile"sv,
+    ".bash_login"sv,
+    ".profile"sv,
+    ".bash_logout"sv,
+    ".zshrc"sv,
+    ".zshenv"sv,
+    ".zprofile"sv,
+    ".zlogin"sv,
+    ".config/fish"sv,
+    ".config/autostart"sv,
+    ".config/systemd"sv,
+    ".config/environment.d"sv,
+    ".config/git/config"sv,
+    ".gitconfig"sv,
+    ".ssh"sv,
+    ".config/nvim"sv,
+    ".vimrc"sv,
+    ".vim"sv,
+    ".emacs"sv,
+    ".emacs.d"sv,
+    ".local/bin"sv,
+    "bin"sv,
+    ".local/share/applications"sv,
+    ".config/Code"sv,
+    ".tmux.conf"sv,
+    ".direnvrc"sv,
+    ".config/direnv"sv,
+    ".npmrc"sv,
+    ".cargo/bin"sv,
+    ".cargo/config.toml"sv,
+    ".config/nix"sv,
+    ".xprofile"sv,
+    ".xinitrc"sv,
 };
 
 void say_files(Draft& draft) {
@@ -29,14 +58,18 @@ void say_files(Draft& draft) {
   for (const Mount& mount : policy.mounts) {
     if (mount.kind == FileKind::socket && mount.why != Mount::Why::device) {
       draft.note(Note::Kind::exposes,
-                 fmt::format("whatever listens at {} obeys the agent as it obeys you", shown(mount.target)), mount.origin);
+                 fmt::format("whatever listens at {} obeys the agent as it obeys you", shown(mount.target)),
+                 mount.origin);
     }
-    if (mount.access != Access::write || (mount.why != Mount::Why::grant && mount.why != Mount::Why::workspace)) continue;
+    if (mount.access != Access::write ||
+        (mount.why != Mount::Why::grant && mount.why != Mount::Why::workspace))
+      continue;
     for (std::string_view name : start_up_files) {
       AbsPath file = draft.facts.user.home / name;
       if (!file.is_within(mount.target) || !draft.tree.is_writable(file)) continue;
       draft.note(Note::Kind::exposes,
-                 fmt::format("{} is writable: what is put there runs outside the room one day", shown(file)), mount.origin);
+                 fmt::format("{} is writable: what is put there runs outside the room one day", shown(file)),
+                 mount.origin);
     }
   }
 }
@@ -49,7 +82,8 @@ void say_devices(Draft& draft) {
                devices.gpu->origin);
   }
   if (draft.policy.devices.audio) {
-    draft.note(Note::Kind::exposes, "the microphone and all that is played: PipeWire gives both", devices.audio->origin);
+    draft.note(Note::Kind::exposes, "the microphone and all that is played: PipeWire gives both",
+               devices.audio->origin);
   }
   if (draft.policy.devices.display) {
     draft.note(Note::Kind::exposes, "windows on your screen that may look like others, and the clipboard",
@@ -64,24 +98,28 @@ void say_what_it_exposes(Draft& draft) {
   say_files(draft);
   for (const Loopback& loopback : policy.loopback) {
     if (loopback.speech == profile::Speech::llm) continue;
-    draft.note(Note::Kind::exposes,
-               fmt::format("whatever the server at localhost:{} can do, the agent can do: fetch, send and change things",
-                           loopback.port),
-               loopback.origin);
+    draft.note(
+        Note::Kind::exposes,
+        fmt::format(
+            "whatever the server at localhost:{} can do, the agent can do: fetch, send and change things",
+            loopback.port),
+        loopback.origin);
   }
   for (const auto& publication : draft.profile.network.publish) {
-    draft.note(Note::Kind::exposes,
-               fmt::format("a browser that opens localhost:{} shows what the agent serves, and can carry data out",
-                           publication.value.outside),
-               publication.origin);
+    draft.note(
+        Note::Kind::exposes,
+        fmt::format("a browser that opens localhost:{} shows what the agent serves, and can carry data out",
+                    publication.value.outside),
+        publication.origin);
   }
   for (const auto& group : draft.profile.seccomp.allow) {
-    draft.note(Note::Kind::exposes,
-               group.value == "userns"
-                   ? "parts of the kernel that only root reaches otherwise: namespaces and mounts of the agent's own"
-                   : fmt::format("the system calls of the group '{}', which other rooms don't have",
-                                 base::escape(group.value)),
-               group.origin);
+    draft.note(
+        Note::Kind::exposes,
+        group.value == "userns"
+            ? "parts of the kernel that only root reaches otherwise: namespaces and mounts of the agent's own"
+            : fmt::format("the system calls of the group '{}', which other rooms don't have",
+                          base::escape(group.value)),
+        group.origin);
   }
   say_devices(draft);
 }

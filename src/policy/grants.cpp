@@ -1,12 +1,12 @@
-// Everything that is granted: the floor of the system, devices, the workspace, the profile's files, and what the
-// workspace's repositories need.
+// Everything that is granted: the floor of the system, devices, the workspace, the profile's files, and what
+// the workspace's repositories need.
+
+#include "draft.hpp"
+#include "floor.hpp"
 
 #include <algorithm>
 
 #include <fmt/format.h>
-
-#include "draft.hpp"
-#include "floor.hpp"
 
 namespace agentbox::policy {
 
@@ -15,7 +15,9 @@ namespace {
 using base::AbsPath;
 using Why = Mount::Why;
 
-AbsPath path_of(std::string_view text) { return *AbsPath::parse(text); }
+AbsPath path_of(std::string_view text) {
+  return *AbsPath::parse(text);
+}
 
 void keep_links(Draft& draft, const Resolution& resolution) {
   draft.links.insert(draft.links.end(), resolution.links.begin(), resolution.links.end());
@@ -35,8 +37,8 @@ void add_private(Draft& draft, const AbsPath& path, std::uint64_t size, std::uin
   draft.tree.add({.path = std::move(target), .access = Access::hidden, .why = Why::floor});
 }
 
-// A part of the system that the profile did not name. It is there or it isn't; a link that leads to where people keep
-// their own files is not followed.
+// A part of the system that the profile did not name. It is there or it isn't; a link that leads to where
+// people keep their own files is not followed.
 void add_floor(Draft& draft, const AbsPath& path, Why why = Why::floor) {
   Resolution resolution = draft.resolve(path);
   bool fits = resolution.kind == FileKind::directory || resolution.kind == FileKind::regular;
@@ -54,7 +56,8 @@ void add_store_link(Draft& draft, const AbsPath& path) {
   if (is_in_store(resolution.path)) keep_links(draft, resolution);
 }
 
-// ---- files.read and files.write -------------------------------------------------------------------------------
+// ---- files.read and files.write
+// -------------------------------------------------------------------------------
 
 // One path of the profile, followed to its end.
 struct Asked {
@@ -97,7 +100,9 @@ void grant_one(Draft& draft, const Asked& asked) {
     return;
   }
   switch (found.kind) {
-    case FileKind::missing: grant_missing(draft, asked); return;
+    case FileKind::missing:
+      grant_missing(draft, asked);
+      return;
     case FileKind::symlink:
       draft.error(origin, fmt::format("{} leads in a circle of links", shown(asked.path)));
       return;
@@ -108,10 +113,12 @@ void grant_one(Draft& draft, const Asked& asked) {
         draft.error(origin, fmt::format("{} can't be reached by you", shown(asked.path)));
       }
       return;
-    default: break;
+    default:
+      break;
   }
   if (asked.item->value.directory && found.kind != FileKind::directory) {
-    draft.error(origin, fmt::format("{} is not a folder", shown(asked.path)), "write it without the '/' at the end");
+    draft.error(origin, fmt::format("{} is not a folder", shown(asked.path)),
+                "write it without the '/' at the end");
     return;
   }
   keep_links(draft, found);
@@ -124,10 +131,11 @@ void refuse_planted_links(Draft& draft, const std::vector<Asked>& all) {
     for (const Resolution::Link& link : asked.resolution.links) {
       AccessTree::Place place = draft.tree.at(link.at);
       if (place.access != Access::write || asked.resolution.path.is_within(place.grant->path)) continue;
-      draft.error(asked.item->origin,
-                  fmt::format("{} leads to {} through the link {}, which a program in the room could have put there",
-                              shown(asked.path), shown(asked.resolution.path), shown(link.at)),
-                  fmt::format("if it is meant, grant {} itself", shown(asked.resolution.path)));
+      draft.error(
+          asked.item->origin,
+          fmt::format("{} leads to {} through the link {}, which a program in the room could have put there",
+                      shown(asked.path), shown(asked.resolution.path), shown(link.at)),
+          fmt::format("if it is meant, grant {} itself", shown(asked.resolution.path)));
       break;
     }
   }
@@ -148,12 +156,15 @@ std::vector<Asked> asked_of(Draft& draft, const profile::List<profile::PathText>
   return all;
 }
 
-// ---- devices --------------------------------------------------------------------------------------------------
+// ---- devices
+// --------------------------------------------------------------------------------------------------
 
-bool wants(const std::optional<profile::Located<bool>>& device) { return device && device->value; }
+bool wants(const std::optional<profile::Located<bool>>& device) {
+  return device && device->value;
+}
 
-void grant_socket(Draft& draft, const std::optional<AbsPath>& socket, std::string_view name, std::string_view what,
-                  const profile::Origin& origin) {
+void grant_socket(Draft& draft, const std::optional<AbsPath>& socket, std::string_view name,
+                  std::string_view what, const profile::Origin& origin) {
   if (!socket) {
     draft.error(origin, fmt::format("[devices] {} asks for {}, and there is none", name, what),
                 "start it, or set the device to false");
@@ -198,19 +209,23 @@ void grant_system(Draft& draft) {
   }
   for (std::string_view folder : system_folders()) add_floor(draft, path_of(folder));
   for (std::string_view entry : etc_entries()) add_floor(draft, path_of("/etc/" + std::string(entry)));
-  for (const AbsPath& link : store_links(draft.facts.user.home, draft.facts.state_home)) add_store_link(draft, link);
+  for (const AbsPath& link : store_links(draft.facts.user.home, draft.facts.state_home))
+    add_store_link(draft, link);
 }
 
 void grant_devices(Draft& draft) {
   const auto& devices = draft.profile.devices;
-  draft.policy.devices = {.gpu = wants(devices.gpu), .audio = wants(devices.audio), .display = wants(devices.display)};
+  draft.policy.devices = {
+      .gpu = wants(devices.gpu), .audio = wants(devices.audio), .display = wants(devices.display)};
   if (wants(devices.gpu)) grant_gpu(draft, devices.gpu->origin);
   if (!wants(devices.audio) && !wants(devices.display)) return;
   // A runtime folder of the room's own, with nothing but the sockets that were asked for.
-  AbsPath runtime = draft.facts.runtime_dir.value_or(path_of(fmt::format("/run/user/{}", draft.facts.user.uid)));
+  AbsPath runtime =
+      draft.facts.runtime_dir.value_or(path_of(fmt::format("/run/user/{}", draft.facts.user.uid)));
   add_private(draft, runtime, 16 << 20, 0700);
   if (wants(devices.audio)) {
-    grant_socket(draft, draft.facts.devices.pipewire_socket, "audio", "PipeWire's socket", devices.audio->origin);
+    grant_socket(draft, draft.facts.devices.pipewire_socket, "audio", "PipeWire's socket",
+                 devices.audio->origin);
   }
   if (wants(devices.display)) {
     grant_socket(draft, draft.facts.devices.wayland_socket, "display", "a Wayland display's socket",
@@ -228,7 +243,8 @@ void grant_workspace(Draft& draft) {
     return;
   }
   if (auto reason = draft.forbidden.workspace(resolution.path)) {
-    draft.error({}, fmt::format("{} can't be a workspace: it {}", shown(resolution.path), reason->text), reason->hint);
+    draft.error({}, fmt::format("{} can't be a workspace: it {}", shown(resolution.path), reason->text),
+                reason->hint);
     return;
   }
   keep_links(draft, resolution);
@@ -242,12 +258,15 @@ void grant_workspace(Draft& draft) {
 void grant_git(Draft& draft) {
   bool direct = draft.policy.mode == profile::WorkspaceMode::direct;
   for (const GitFact& repository : draft.facts.repositories) {
-    for (const AbsPath& folder : {repository.common_dir, repository.git_dir}) {
+    std::vector<AbsPath> folders = {repository.common_dir};
+    if (!repository.git_dir.is_within(repository.common_dir)) folders.push_back(repository.git_dir);
+    for (const AbsPath& folder : folders) {
       if (folder.is_within(draft.workspace.real)) continue;
-      if (folder == repository.git_dir && folder.is_within(repository.common_dir)) continue;
-      std::string text = fmt::format("the repository in {} keeps its data in {}", shown(repository.root), shown(folder));
+      std::string text =
+          fmt::format("the repository in {} keeps its data in {}", shown(repository.root), shown(folder));
       if (!repository.confirmed) {
-        draft.note(Note::Kind::warning, text + ", which does not name it back: not granted, and git will not work there");
+        draft.note(Note::Kind::warning,
+                   text + ", which does not name it back: not granted, and git will not work there");
       } else if (auto reason = draft.forbidden.grant(folder, FileKind::directory, Access::write)) {
         draft.note(Note::Kind::warning, fmt::format("{}, which can't be granted: it {}", text, reason->text));
       } else {
@@ -256,9 +275,11 @@ void grant_git(Draft& draft) {
       }
     }
     if (!repository.links.empty()) {
-      draft.note(Note::Kind::warning,
-                 fmt::format("{} symbolic links in {}, the first is {}: git follows them when it writes, outside as well",
-                             repository.links.size(), shown(repository.git_dir), shown(repository.links.front())));
+      draft.note(
+          Note::Kind::warning,
+          fmt::format(
+              "{} symbolic links in {}, the first is {}: git follows them when it writes, outside as well",
+              repository.links.size(), shown(repository.git_dir), shown(repository.links.front())));
     }
   }
 }
@@ -267,21 +288,8 @@ void grant_files(Draft& draft) {
   std::vector<Asked> all = asked_of(draft, draft.profile.files_section.write, Access::write);
   std::ranges::move(asked_of(draft, draft.profile.files_section.read, Access::read), std::back_inserter(all));
   for (const Asked& asked : all) grant_one(draft, asked);
-  settle_grants(draft);
+  draft.tree.settle();
   refuse_planted_links(draft, all);
-}
-
-void settle_grants(Draft& draft) {
-  for (const AccessTree::Dropped& dropped : draft.tree.settle()) {
-    if (dropped.grant.why != Why::grant) continue;
-    const char* able = dropped.grant.access == Access::write ? "writable" : "readable";
-    draft.note(Note::Kind::shadowed,
-               dropped.grant.path == dropped.covered_by
-                   ? fmt::format("{} is named more than once, and the strictest counts", shown(dropped.grant.path))
-                   : fmt::format("{} is {} already, as all of {}", shown(dropped.grant.path), able,
-                                 shown(dropped.covered_by)),
-               dropped.grant.origin);
-  }
 }
 
 }  // namespace agentbox::policy

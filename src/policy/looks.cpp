@@ -1,11 +1,11 @@
-#include <algorithm>
-#include <array>
-#include <utility>
-
 #include "agentbox/policy/look.hpp"
 #include "agentbox/policy/policy.hpp"
 #include "expand.hpp"
 #include "floor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
 
 namespace agentbox::policy {
 
@@ -15,16 +15,24 @@ using base::AbsPath;
 using std::string_view_literals::operator""sv;
 
 constexpr std::array foreign_table = {
-    "node_modules"sv, "bower_components"sv, "vendor"sv,      "third_party"sv, "target"sv,   ".venv"sv,
-    "venv"sv,         "site-packages"sv,    "__pycache__"sv, ".tox"sv,        ".nox"sv,     ".gradle"sv,
-    ".cargo"sv,       ".npm"sv,             ".pnpm-store"sv, ".yarn"sv,       ".git"sv,     ".direnv"sv,
-    "dist"sv,         "build"sv,            "_build"sv,      ".cache"sv,      "Pods"sv,     ".terraform"sv,
+    "node_modules"sv, "bower_components"sv,
+    "vendor"sv,       "third_party"sv,
+    "target"sv,       ".venv"sv,
+    "venv"sv,         "site-packages"sv,
+    "__pycache__"sv,  ".tox"sv,
+    ".nox"sv,         ".gradle"sv,
+    ".cargo"sv,       ".npm"sv,
+    ".pnpm-store"sv,  ".yarn"sv,
+    ".git"sv,         ".direnv"sv,
+    "dist"sv,         "build"sv,
+    "_build"sv,       ".cache"sv,
+    "Pods"sv,         ".terraform"sv,
 };
 
 constexpr std::array marker_table = {
-    "package.json"sv,  "deno.json"sv,   "Cargo.toml"sv,       "pyproject.toml"sv, "setup.py"sv,     "go.mod"sv,
-    "composer.json"sv, "Gemfile"sv,     "pom.xml"sv,          "build.gradle"sv,   "mix.exs"sv,      "stack.yaml"sv,
-    "CMakeLists.txt"sv, "meson.build"sv, "flake.nix"sv,       "Makefile"sv,
+    "package.json"sv,   "deno.json"sv,   "Cargo.toml"sv, "pyproject.toml"sv, "setup.py"sv, "go.mod"sv,
+    "composer.json"sv,  "Gemfile"sv,     "pom.xml"sv,    "build.gradle"sv,   "mix.exs"sv,  "stack.yaml"sv,
+    "CMakeLists.txt"sv, "meson.build"sv, "flake.nix"sv,  "Makefile"sv,
 };
 
 class Collector {
@@ -54,8 +62,12 @@ class Collector {
       }
       switch (place->base) {
         case PatternPlace::Base::roots:
-        case PatternPlace::Base::gitdirs: looks_.roots = true; break;
-        case PatternPlace::Base::root_folder: add(AbsPath() / place->relative()); break;
+        case PatternPlace::Base::gitdirs:
+          looks_.roots = true;
+          break;
+        case PatternPlace::Base::root_folder:
+          add(AbsPath() / place->relative());
+          break;
         case PatternPlace::Base::workspace:
           looks_.walk = looks_.walk || place->any_depth || !place->literal;
           if (place->literal) add(places_.workspace / place->relative());
@@ -86,7 +98,8 @@ void add_system(Collector& collector, const Places& places) {
   for (std::string_view entry : etc_entries()) collector.add("/etc/" + std::string(entry));
   for (std::string_view folder : gpu_folders()) collector.add(folder);
   for (std::string_view folder : private_folders) collector.add(folder);
-  for (std::string_view folder : {"/run"sv, "/var/run"sv, "/proc"sv, "/sys"sv, "/dev"sv, "/etc"sv}) collector.add(folder);
+  for (std::string_view folder : {"/run"sv, "/var/run"sv, "/proc"sv, "/sys"sv, "/dev"sv, "/etc"sv})
+    collector.add(folder);
   for (const AbsPath& link : store_links(places.home, places.state_home)) collector.add(link);
 }
 
@@ -102,8 +115,12 @@ void add_own_files(Collector& collector, const profile::Profile& profile, const 
 
 }  // namespace
 
-std::span<const std::string_view> foreign_directories() { return foreign_table; }
-std::span<const std::string_view> package_markers() { return marker_table; }
+std::span<const std::string_view> foreign_directories() {
+  return foreign_table;
+}
+std::span<const std::string_view> package_markers() {
+  return marker_table;
+}
 
 base::Result<Looks> looks(const profile::Profile& profile, const Places& places) {
   Collector collector(places);
@@ -138,7 +155,8 @@ std::vector<AbsPath> kind_places(const profile::Profile& profile, const HostFact
       std::string relative = "/" + place->relative();
       auto below = [&](const AbsPath& folder) {
         // Too long a path can't be there, and can't be made.
-        if (std::optional<AbsPath> path = AbsPath::parse(folder.str() + relative)) places.push_back(*std::move(path));
+        if (std::optional<AbsPath> path = AbsPath::parse(folder.str() + relative))
+          places.push_back(*std::move(path));
       };
       if (place->base == PatternPlace::Base::roots) {
         for (const Root& root : facts.roots) below(root.path);

@@ -1,17 +1,18 @@
 // What the patterns of hide, protect and hold mean on this machine.
 //
-// Trust: the workspace may be an earlier agent's work. A link at a protected or hidden place is never followed for the
-// room's sake: the link itself is pinned (or masked), and what it leads to gets the same grade where the room could
-// reach it. It can thereby make more read-only or hidden than its owner meant, never less, and nothing readable.
+// Trust: the workspace may be an earlier agent's work. A link at a protected or hidden place is never
+// followed for the room's sake: the link itself is pinned (or masked), and what it leads to gets the same
+// grade where the room could reach it. It can thereby make more read-only or hidden than its owner meant,
+// never less, and nothing readable.
+
+#include "agentbox/base/escape.hpp"
+#include "draft.hpp"
 
 #include <algorithm>
 #include <functional>
 #include <unordered_set>
 
 #include <fmt/format.h>
-
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -21,8 +22,8 @@ using base::AbsPath;
 using Why = Mount::Why;
 using PatternList = profile::List<profile::PatternText>;
 
-// Every place that one list of patterns names, with the pattern: literal ones whether they exist or not, others as far
-// as the walk met them.
+// Every place that one list of patterns names, with the pattern: literal ones whether they exist or not,
+// others as far as the walk met them.
 class Named {
  public:
   explicit Named(Draft& draft) : draft_(draft) {
@@ -50,12 +51,18 @@ class Named {
           if (std::optional<AbsPath> path = join(folder, relative)) visit(*path, *place, item.origin);
         };
         switch (place->base) {
-          case PatternPlace::Base::root_folder: below(AbsPath()); break;
-          case PatternPlace::Base::workspace: below(draft_.workspace.real); break;
+          case PatternPlace::Base::root_folder:
+            below(AbsPath());
+            break;
+          case PatternPlace::Base::workspace:
+            below(draft_.workspace.real);
+            break;
           case PatternPlace::Base::roots:
             for (const Root& root : draft_.facts.roots) below(draft_.workspace(root.path));
             break;
-          case PatternPlace::Base::gitdirs: std::ranges::for_each(git_dirs_, below); break;
+          case PatternPlace::Base::gitdirs:
+            std::ranges::for_each(git_dirs_, below);
+            break;
         }
       }
       // A literal pattern that counts from a fixed place is done; a match of it would say the same.
@@ -90,7 +97,8 @@ class Marker {
     if (!seen_.insert(path.str()).second) return;
     Resolution found = draft_.resolve(path);
     if (found.kind == FileKind::missing && draft_.disk.look(found.path).kind == FileKind::symlink) {
-      draft_.error(origin, fmt::format("can't {} {}: it changed while it was looked at", verb_, shown(path)), "try again");
+      draft_.error(origin, fmt::format("can't {} {}: it changed while it was looked at", verb_, shown(path)),
+                   "try again");
       return;
     }
     for (const Resolution::Link& link : found.links) {
@@ -98,8 +106,8 @@ class Marker {
       // To follow a link to a folder around it would hide or protect everything.
       if (found.path != link.at && link.at.is_within(found.path)) {
         draft_.error(origin,
-                     fmt::format("{} is a link to {}, a folder around it: to {} that would {} everything", shown(link.at),
-                                 shown(found.path), verb_, verb_),
+                     fmt::format("{} is a link to {}, a folder around it: to {} that would {} everything",
+                                 shown(link.at), shown(found.path), verb_, verb_),
                      "remove the link");
         return;
       }
@@ -108,13 +116,19 @@ class Marker {
     switch (found.kind) {
       case FileKind::unreadable:
         if (concerns(found.deepest)) {
-          draft_.error(origin, fmt::format("can't {} {}: what is there can't be looked at", verb_, shown(path)),
+          draft_.error(origin,
+                       fmt::format("can't {} {}: what is there can't be looked at", verb_, shown(path)),
                        fmt::format("make {} readable for you", shown(found.path.parent())));
         }
         break;
-      case FileKind::symlink: break;  // a circle: it leads nowhere, and its links are marked
-      case FileKind::missing: on_missing(found, pattern, origin); break;
-      default: on_found(found, origin); break;
+      case FileKind::symlink:
+        break;  // a circle: it leads nowhere, and its links are marked
+      case FileKind::missing:
+        on_missing(found, pattern, origin);
+        break;
+      default:
+        on_found(found, origin);
+        break;
     }
   }
 
@@ -123,7 +137,8 @@ class Marker {
   [[nodiscard]] virtual bool concerns(const AbsPath& path) const = 0;
   virtual void on_link(const AbsPath& at, bool is_last, const profile::Origin& origin) = 0;
   virtual void on_found(const Resolution& found, const profile::Origin& origin) = 0;
-  virtual void on_missing(const Resolution& missing, const PatternPlace& pattern, const profile::Origin& origin) = 0;
+  virtual void on_missing(const Resolution& missing, const PatternPlace& pattern,
+                          const profile::Origin& origin) = 0;
 
   Draft& draft_;
   std::string_view verb_;
@@ -141,16 +156,19 @@ class Hider final : public Marker {
     return draft_.tree.at(path).access != Access::hidden && draft_.tree.hidden_by(path) == nullptr;
   }
   void on_link(const AbsPath& at, bool is_last, const profile::Origin& origin) override {
-    if (is_last) draft_.tree.hide(at, FileKind::regular, origin);  // the link's own place: a file lies over it
+    if (is_last)
+      draft_.tree.hide(at, FileKind::regular, origin);  // the link's own place: a file lies over it
   }
   void on_found(const Resolution& found, const profile::Origin& origin) override {
-    // A link in the workspace must not take the system away.
+    // A link in the workspace must not take the system away, nor what lies around a grant.
     AccessTree::Place place = draft_.tree.at(found.path);
-    if (!found.links.empty() && place.grant != nullptr && place.grant->why == Why::floor) return;
+    bool own = place.access == Access::hidden || place.grant->why == Why::floor;
+    if (!found.links.empty() && own) return;
     FileKind kind = found.kind == FileKind::directory ? FileKind::directory : FileKind::regular;
     draft_.tree.hide(found.path, kind, origin);
   }
-  void on_missing(const Resolution& missing, const PatternPlace& /*pattern*/, const profile::Origin& origin) override {
+  void on_missing(const Resolution& missing, const PatternPlace& /*pattern*/,
+                  const profile::Origin& origin) override {
     if (!concerns(missing.deepest)) return;
     draft_.policy.watched.push_back({.directory = missing.deepest,
                                      .name = std::string(first_missing(missing).name()),
@@ -178,7 +196,8 @@ class Protector final : public Marker {
     if (is_lifted(found.path, origin)) return;
     draft_.tree.protect(found.path, found.kind, Why::protect, origin);
   }
-  void on_missing(const Resolution& missing, const PatternPlace& pattern, const profile::Origin& origin) override {
+  void on_missing(const Resolution& missing, const PatternPlace& pattern,
+                  const profile::Origin& origin) override {
     if (!concerns(missing.deepest) || is_lifted(missing.path, origin)) return;
     AbsPath first = first_missing(missing);
     // Behind a folder that is missing nothing can be watched for; the folder itself can be kept empty.
@@ -220,7 +239,8 @@ void protect_own_files(Draft& draft, Protector& protect) {
   }
 }
 
-// A .git that is a file or a link says where git's data is: who can write it can name a directory of his own making.
+// A .git that is a file or a link says where git's data is: who can write it can name a directory of his own
+// making.
 void protect_git_entries(Draft& draft) {
   profile::Origin origin{.file = "agentbox", .at = {}, .source_line = {}};
   for (const GitFact& repository : draft.facts.repositories) {
@@ -252,28 +272,20 @@ void refuse_incomplete_walk(Draft& draft) {
   draft.error({},
               fmt::format("the workspace {} could not be searched to its end: {} entries were seen",
                           shown(draft.workspace.real), draft.facts.walk_entries),
-              "start in a smaller folder, so that everything in it can be compared with what is hidden and protected");
+              "start in a smaller folder, so that everything in it can be compared with what is hidden and "
+              "protected");
 }
 
-// What a hide or a protection takes from a grant. In one file the two lines contradict each other.
-void report_lost_grants(Draft& draft) {
-  for (const AccessTree::Lost& lost : draft.tree.lost()) {
-    const Grant& grant = *lost.grant;
-    if (grant.why != Why::grant && grant.why != Why::workspace) continue;
-    bool hidden = lost.by->why == Why::hide;
-    std::string text = fmt::format("{} stays {}", shown(grant.path), hidden ? "hidden" : "read-only");
-    std::string line = fmt::format("line {} of {} says so, and {} wins", lost.by->origin.at.line,
-                                   base::escape(lost.by->origin.file), hidden ? "`hide`" : "`protect`");
-    bool contradiction = lost.by->origin.file == grant.origin.file;
-    bool flag = grant.origin.file.starts_with("--");
-    if (grant.why == Why::workspace && hidden) {
-      draft.error(lost.by->origin, fmt::format("this hides the workspace {} itself", shown(grant.path)));
-    } else if (contradiction || flag) {
-      draft.error(grant.origin, std::move(text), lost.by->origin.at.line == 0 ? std::string() : std::move(line));
-    } else {
-      draft.note(Note::Kind::shadowed, std::move(text), grant.origin);
-    }
-  }
+// A grant that a wider one covers, or a stricter one of the same path.
+void note_dropped(Draft& draft, const AccessTree::Lost& lost) {
+  const Grant& grant = *lost.grant;
+  const char* able = grant.access == Access::write ? "writable" : "readable";
+  draft.note(
+      Note::Kind::shadowed,
+      grant.path == *lost.covered_by
+          ? fmt::format("{} is named more than once, and the strictest counts", shown(grant.path))
+          : fmt::format("{} is {} already, as all of {}", shown(grant.path), able, shown(*lost.covered_by)),
+      grant.origin);
 }
 
 }  // namespace
@@ -298,7 +310,6 @@ void mark_protected(Draft& draft) {
   protect_own_files(draft, protector);
   protect_git_entries(draft);
   Named(draft).each(draft.profile.workspace.protect, std::ref(protector));
-  report_lost_grants(draft);
   // Where the room can't write, nothing can be made.
   std::erase_if(draft.policy.watched, [&](const Watched& watched) {
     std::optional<AbsPath> path = join(watched.directory, watched.name);
@@ -313,7 +324,8 @@ void mark_held(Draft& draft) {
   auto hold = [&](const AbsPath& path, FileKind kind, const profile::Origin& origin) {
     if (!draft.tree.is_writable(path) || !seen.insert(path.str()).second) return;
     if (lifted.contains(path.str())) {
-      draft.note(Note::Kind::changed, fmt::format("--write lets go of {}: it is not held", shown(path)), origin);
+      draft.note(Note::Kind::changed, fmt::format("--write lets go of {}: it is not held", shown(path)),
+                 origin);
     } else {
       draft.policy.held.push_back({.path = path, .kind = kind, .origin = origin});
     }
@@ -321,11 +333,39 @@ void mark_held(Draft& draft) {
   Named(draft).each(draft.profile.workspace.hold,
                     [&](const AbsPath& path, const PatternPlace&, const profile::Origin& origin) {
                       Resolution found = draft.resolve(path);
-                      for (const Resolution::Link& link : found.links) hold(link.at, FileKind::symlink, origin);
+                      for (const Resolution::Link& link : found.links)
+                        hold(link.at, FileKind::symlink, origin);
                       if (found.kind == FileKind::symlink || found.kind == FileKind::unreadable) return;
                       hold(found.path, found.kind, origin);
                     });
   std::ranges::sort(draft.policy.held, {}, &Held::path);
+}
+
+// What a hide or a protection takes from a grant. In one file the two lines contradict each other.
+void report_lost_grants(Draft& draft) {
+  for (const AccessTree::Lost& lost : draft.tree.lost()) {
+    const Grant& grant = *lost.grant;
+    if (grant.why != Why::grant && grant.why != Why::workspace) continue;
+    if (lost.by == nullptr) {
+      if (grant.why == Why::grant) note_dropped(draft, lost);
+      continue;
+    }
+    bool hidden = lost.by->why == Why::hide;
+    std::string text = fmt::format("{} stays {}", shown(grant.path), hidden ? "hidden" : "read-only");
+    const profile::Origin& origin = lost.by->origin;
+    std::string line = origin.at.line == 0
+                           ? std::string()
+                           : fmt::format("line {} of {} says so, and {} wins", origin.at.line,
+                                         base::escape(origin.file), hidden ? "`hide`" : "`protect`");
+    bool contradiction = origin.file == grant.origin.file || grant.origin.file.starts_with("--");
+    if (grant.why == Why::workspace) {
+      if (hidden) draft.error(origin, fmt::format("this hides the workspace {} itself", shown(grant.path)));
+    } else if (contradiction) {
+      draft.error(grant.origin, std::move(text), std::move(line));
+    } else {
+      draft.note(Note::Kind::shadowed, std::move(text), grant.origin);
+    }
+  }
 }
 
 }  // namespace agentbox::policy

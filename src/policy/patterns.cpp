@@ -1,15 +1,16 @@
-#include <algorithm>
-#include <utility>
-
 #include "agentbox/policy/look.hpp"
 #include "expand.hpp"
+
+#include <algorithm>
+#include <utility>
 
 namespace agentbox::policy {
 
 namespace {
 
-// Does the component list match the whole of `path`? As with '*' in a string, only the last "**" ever needs another
-// try, so that the time is bounded by the product of the lengths: names come from hostile trees, and patterns may too.
+// Does the component list match the whole of `path`? As with '*' in a string, only the last "**" ever needs
+// another try, so that the time is bounded by the product of the lengths: names come from hostile trees, and
+// patterns may too.
 bool matches_path(std::span<const std::string> pattern, std::string_view path) {
   std::size_t at = 0, star = std::string::npos;
   std::string_view rest = path, retry;

@@ -1,8 +1,8 @@
-#include <string_view>
-#include <utility>
-
 #include "agentbox/policy/facts.hpp"
 #include "resolver.hpp"
+
+#include <string_view>
+#include <utility>
 
 namespace agentbox::policy {
 
@@ -14,8 +14,8 @@ constexpr std::size_t link_limit = 40;  // MAXSYMLINKS, path_resolution(7)
 
 enum class Last { follow, keep };
 
-// One walk. Link targets come from the disk and may be hostile: each is taken apart and walked like the path itself,
-// so that ".." means the parent of where the walk really is, and a path that grows too long ends it.
+// One walk. Link targets come from the disk and may be hostile: each is taken apart and walked like the path
+// itself, so that ".." means the parent of where the walk really is, and a path that grows too long ends it.
 class Walk {
  public:
   Walk(Disk& disk, Resolution start) : disk_(disk), state_(std::move(start)) {}
@@ -44,7 +44,8 @@ class Walk {
       }
       if (!pending_.empty() && fact.kind != FileKind::directory) {
         // Behind a file there is nothing; behind a folder that can't be searched nobody knows.
-        return beyond(fact.kind == FileKind::unreadable ? FileKind::unreadable : FileKind::missing, *std::move(child));
+        return beyond(fact.kind == FileKind::unreadable ? FileKind::unreadable : FileKind::missing,
+                      *std::move(child));
       }
       state_.fact = std::move(fact);
       state_.path = *std::move(child);
@@ -92,7 +93,9 @@ class Walk {
   std::vector<std::string> pending_;
 };
 
-Resolution at_root() { return {.kind = FileKind::directory, .fact = {.kind = FileKind::directory}}; }
+Resolution at_root() {
+  return {.kind = FileKind::directory, .fact = {.kind = FileKind::directory}};
+}
 
 }  // namespace
 
@@ -101,7 +104,9 @@ FileFact SnapshotDisk::look(const AbsPath& path) {
   return found == snapshot_.end() ? FileFact{} : found->second;
 }
 
-Resolution resolve(const AbsPath& path, Disk& disk) { return Walk(disk, at_root()).run(path.str(), Last::follow); }
+Resolution resolve(const AbsPath& path, Disk& disk) {
+  return Walk(disk, at_root()).run(path.str(), Last::follow);
+}
 
 Resolution resolve_parent(const AbsPath& path, Disk& disk) {
   return Walk(disk, at_root()).run(path.str(), Last::keep);

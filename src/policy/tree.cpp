@@ -18,14 +18,15 @@ std::string_view up(std::string_view path) {
 
 }  // namespace
 
-std::vector<AccessTree::Dropped> AccessTree::settle() {
+void AccessTree::settle() {
   // At equal path the private folder goes last: a grant of exactly that place stands above it.
-  auto rank = [](const Grant& grant) { return grant.access == Access::hidden ? 3 : static_cast<int>(grant.access); };
+  auto rank = [](const Grant& grant) {
+    return grant.access == Access::hidden ? 3 : static_cast<int>(grant.access);
+  };
   std::ranges::stable_sort(grants_, [&](const Grant& left, const Grant& right) {
     auto order = left.path <=> right.path;
     return order != 0 ? order < 0 : rank(left) < rank(right);
   });
-  std::vector<Dropped> dropped;
   std::vector<Grant> kept;
   kept.reserve(grants_.size());
   std::vector<std::size_t> open;  // the kept grants that enclose the present one, outermost first
@@ -34,8 +35,9 @@ std::vector<AccessTree::Dropped> AccessTree::settle() {
     if (!open.empty()) {
       const Grant& outer = kept[open.back()];
       bool same = outer.path == grant.path;
-      if (same || (outer.access == grant.access && grant.access != Access::hidden && grant.why != Mount::Why::device)) {
-        dropped.push_back({.grant = std::move(grant), .by = outer.origin, .covered_by = outer.path});
+      if (same || (outer.access == grant.access && grant.access != Access::hidden &&
+                   grant.why != Mount::Why::device)) {
+        dropped_.push_back({.grant = std::move(grant), .covered_by = outer.path});
         continue;
       }
     }
@@ -45,7 +47,6 @@ std::vector<AccessTree::Dropped> AccessTree::settle() {
   grants_ = std::move(kept);
   index_.reserve(grants_.size());
   for (std::size_t i = 0; i < grants_.size(); ++i) index_.emplace(grants_[i].path.str(), i);
-  return dropped;
 }
 
 AccessTree::Place AccessTree::at(std::string_view path) const {
@@ -72,7 +73,6 @@ const AccessTree::Mark* AccessTree::nearest(const Marks& marks, std::string_view
 }
 
 void AccessTree::hide(const AbsPath& path, FileKind kind, const profile::Origin& origin) {
-  if (at(path).access == Access::hidden) return;
   hidden_.add(path, {.kind = kind, .why = Mount::Why::hide, .origin = origin});
 }
 
@@ -83,15 +83,22 @@ void AccessTree::protect(const AbsPath& path, FileKind kind, Mount::Why why, con
 
 std::vector<AccessTree::Lost> AccessTree::lost() const {
   std::vector<Lost> lost;
-  for (const Grant& grant : grants_) {
+  auto marked = [&](const Grant& grant) {
     const Mark* by = hidden_by(grant.path);
-    if (by == nullptr && grant.access == Access::write) by = protected_by(grant.path);
-    if (by != nullptr && grant.access != Access::hidden) lost.push_back({&grant, by});
+    return by == nullptr && grant.access == Access::write ? protected_by(grant.path) : by;
+  };
+  for (const Grant& grant : grants_) {
+    const Mark* by = marked(grant);
+    if (by != nullptr && grant.access != Access::hidden) lost.push_back({.grant = &grant, .by = by});
+  }
+  for (const Dropped& one : dropped_) {
+    lost.push_back({.grant = &one.grant, .by = marked(one.grant), .covered_by = &one.covered_by});
   }
   return lost;
 }
 
-// Writes the list of mounts: what is left of the grants, the protections with the folders on the way to them, the masks.
+// Writes the list of mounts: what is left of the grants, the protections with the folders on the way to them,
+// the masks.
 class AccessTree::Emission {
  public:
   explicit Emission(const AccessTree& tree) : tree_(tree) {}
@@ -126,19 +133,23 @@ class AccessTree::Emission {
 
   void mask(const AbsPath& path, const Mark& mark) {
     if (path.is_root()) return;
-    if (tree_.at(up(path.str())).access == Access::hidden) return;  // its only grant is gone: nothing is there
+    if (tree_.at(up(path.str())).access == Access::hidden)
+      return;  // its only grant is gone: nothing is there
     if (nearest(tree_.hidden_, up(path.str())) != nullptr) return;
     place(path, mark.kind, Access::hidden, Mount::Why::hide, mark.origin);
   }
 
   bool is_covered(const AbsPath& path) const { return nearest(tree_.protected_, up(path.str())) != nullptr; }
 
-  void place(const AbsPath& path, FileKind kind, Access access, Mount::Why why, const profile::Origin& origin) {
-    mounts_.push_back({.target = path, .source = path, .kind = kind, .access = access, .why = why, .origin = origin});
+  void place(const AbsPath& path, FileKind kind, Access access, Mount::Why why,
+             const profile::Origin& origin) {
+    mounts_.push_back(
+        {.target = path, .source = path, .kind = kind, .access = access, .why = why, .origin = origin});
   }
 
-  // `mv parent elsewhere; cp -r elsewhere parent` would put a writable copy in the place of what is read-only: every
-  // folder between it and the writable root becomes a mount point, which can't be renamed or removed.
+  // `mv parent elsewhere; cp -r elsewhere parent` would put a writable copy in the place of what is
+  // read-only: every folder between it and the writable root becomes a mount point, which can't be renamed or
+  // removed.
   void keep_ancestors(const AbsPath& path, profile::Origin origin) {
     std::string_view folder = up(path.str());
     Place root = tree_.at(folder);
@@ -154,6 +165,8 @@ class AccessTree::Emission {
   std::unordered_set<std::string> ancestors_;
 };
 
-std::vector<Mount> AccessTree::mounts() const { return Emission(*this).run(); }
+std::vector<Mount> AccessTree::mounts() const {
+  return Emission(*this).run();
+}
 
 }  // namespace agentbox::policy

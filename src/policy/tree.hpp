@@ -2,9 +2,11 @@
 
 // The effective access tree: which host path is absent, readable, writable, protected or hidden in the room.
 //
-// Precedence (DESIGN §3, "Paths"): hide beats everything beneath it, then protect, then the longest of the grants
-// (files.read, files.write, the workspace, the floor); at equal path read beats write. All paths are real paths: every
-// link has been followed before, and inside they are what they are outside.
+// Precedence (DESIGN §3, "Paths"): hide beats everything beneath it, then protect, then the longest of the
+// grants (files.read, files.write, the workspace, the floor); at equal path read beats write. All paths are
+// real paths: every link has been followed before, and inside they are what they are outside.
+
+#include "agentbox/policy/policy.hpp"
 
 #include <deque>
 #include <string>
@@ -13,14 +15,13 @@
 #include <utility>
 #include <vector>
 
-#include "agentbox/policy/policy.hpp"
-
 namespace agentbox::policy {
 
 struct Grant {
   base::AbsPath path;
   FileKind kind = FileKind::directory;
-  Access access = Access::read;  // hidden: a private folder of the room, below which nothing of the host is seen
+  Access access =
+      Access::read;  // hidden: a private folder of the room, below which nothing of the host is seen
   Mount::Why why = Mount::Why::grant;
   profile::Origin origin;
 };
@@ -33,14 +34,9 @@ class AccessTree {
 
   // Every grant first, in any order; then `settle`.
   void add(Grant grant) { grants_.push_back(std::move(grant)); }
-  // Sorts and folds: what lies in a wider grant of the same access is dropped. Returns the dropped ones and, for each,
-  // what covers it.
-  struct Dropped {
-    Grant grant;
-    profile::Origin by;
-    base::AbsPath covered_by;
-  };
-  std::vector<Dropped> settle();
+  // Sorts and folds: what lies in a wider grant of the same access, and what a stricter one of the same path
+  // covers, is dropped.
+  void settle();
 
   // What the grants alone say about a path, and the grant that says so (nullptr: absent).
   struct Place {
@@ -49,7 +45,7 @@ class AccessTree {
   };
   [[nodiscard]] Place at(const base::AbsPath& path) const { return at(std::string_view(path.str())); }
 
-  // After `settle`. Remembers the path if it can be seen at all.
+  // After `settle`.
   void hide(const base::AbsPath& path, FileKind kind, const profile::Origin& origin);
   // After all hides. Remembers the path if it is writable and not hidden. `why`: protect, ghost or pin.
   void protect(const base::AbsPath& path, FileKind kind, Mount::Why why, const profile::Origin& origin);
@@ -60,17 +56,23 @@ class AccessTree {
     profile::Origin origin;
   };
   // The hide or protection at this path or above it; nullptr if there is none.
-  [[nodiscard]] const Mark* hidden_by(const base::AbsPath& path) const { return nearest(hidden_, path.str()); }
-  [[nodiscard]] const Mark* protected_by(const base::AbsPath& path) const { return nearest(protected_, path.str()); }
+  [[nodiscard]] const Mark* hidden_by(const base::AbsPath& path) const {
+    return nearest(hidden_, path.str());
+  }
+  [[nodiscard]] const Mark* protected_by(const base::AbsPath& path) const {
+    return nearest(protected_, path.str());
+  }
   // Nothing stands in the way of writing there.
   [[nodiscard]] bool is_writable(const base::AbsPath& path) const {
     return at(path).access == Access::write && hidden_by(path) == nullptr && protected_by(path) == nullptr;
   }
 
-  // Grants that can't be seen because a hide or, for write grants, a protection covers them.
+  // Grants that had no effect: because of a hide or (writing only) a protection, or because they were
+  // dropped.
   struct Lost {
     const Grant* grant = nullptr;
-    const Mark* by = nullptr;
+    const Mark* by = nullptr;  // nullptr: dropped
+    const base::AbsPath* covered_by = nullptr;
   };
   [[nodiscard]] std::vector<Lost> lost() const;
 
@@ -89,7 +91,12 @@ class AccessTree {
 
   class Emission;
 
+  struct Dropped {
+    Grant grant;
+    base::AbsPath covered_by;
+  };
   std::vector<Grant> grants_;  // after `settle`: sorted, none redundant
+  std::vector<Dropped> dropped_;
   std::unordered_map<std::string_view, std::size_t> index_;
   Marks hidden_, protected_;
 };

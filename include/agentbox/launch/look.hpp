@@ -2,6 +2,9 @@
 
 // The only reader of the machine and of the environment: everything that `policy` decides about is collected here once.
 
+#include <optional>
+
+#include "agentbox/base/diagnostic.hpp"
 #include "agentbox/base/path.hpp"
 #include "agentbox/policy/facts.hpp"
 #include "agentbox/policy/policy.hpp"
@@ -17,6 +20,12 @@ namespace agentbox::launch {
 // pattern asks for it, with a bound.
 [[nodiscard]] base::Result<policy::HostFacts> look(policy::HostFacts user, const profile::Profile& profile,
                                                    const policy::Flags& flags);
+
+// Why rooms can't be built with the bwrap that was found, or that none was. Pure.
+[[nodiscard]] std::optional<base::Diagnostic> bwrap_problem(const policy::HostFacts& facts);
+// Why `limits` can't be had here: memory and cpu need a cgroup that this user may divide. Pure.
+[[nodiscard]] std::optional<base::Diagnostic> cgroup_problem(const policy::HostFacts& facts,
+                                                             const policy::Limits& limits);
 
 // The current directory as getcwd(2) has it. Throws when it is gone.
 [[nodiscard]] base::AbsPath current_directory();

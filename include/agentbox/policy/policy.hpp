@@ -2,16 +2,16 @@
 
 // Profile + HostFacts + Flags → Policy: what the room will be, with nothing left to decide.
 
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/profile/profile.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "agentbox/base/diagnostic.hpp"
-#include "agentbox/policy/facts.hpp"
-#include "agentbox/profile/profile.hpp"
 
 namespace agentbox::policy {
 
@@ -26,38 +26,39 @@ struct Flags {
 // Strictest first, so that std::min is the stricter one.
 enum class Access { hidden, read, write };
 
-// One thing of the host that appears in the room. Inside and outside it has the same path: `target` equals `source`.
+// One thing of the host that appears in the room. Inside and outside it has the same path: `target` equals
+// `source`.
 struct Mount {
-  base::AbsPath target;                    // in the room; no symbolic link on the way to it
-  base::AbsPath source;                    // on the host, resolved; unused when hidden
+  base::AbsPath target;  // in the room; no symbolic link on the way to it
+  base::AbsPath source;  // on the host, resolved; unused when hidden
   // directory, regular, socket, fifo, character_device; symlink: the link itself, never what it points to.
   FileKind kind = FileKind::directory;
   Access access = Access::read;
   enum class Why {
-    floor,        // a system folder
-    grant,        // files.read, files.write, a flag
+    floor,  // a system folder
+    grant,  // files.read, files.write, a flag
     workspace,
-    git,          // a common directory that the workspace's repository needs
-    ancestor,     // a directory on the way to a protected path: a mount point, so that it can't be renamed
-    protect,      // read-only because of `protect`
+    git,       // a common directory that the workspace's repository needs
+    ancestor,  // a directory on the way to a protected path: a mount point, so that it can't be renamed
+    protect,   // read-only because of `protect`
     hide,
-    ghost,        // a directory kind that is missing: an empty directory is made, mounted over, removed at the end
+    ghost,  // a directory kind that is missing: an empty directory is made, mounted over, removed at the end
     device,
     // A symbolic link on the way to something protected: the link itself is mounted on its own place
-    // (open_tree on an O_PATH | O_NOFOLLOW fd; works on Linux 5.2 and later), so that it can't be replaced and still is
-    // a link for git. Where it leads is protected for itself. Its target's content is never mounted in its place:
-    // a link that an earlier agent planted would then make a foreign file readable.
+    // (open_tree on an O_PATH | O_NOFOLLOW fd; works on Linux 5.2 and later), so that it can't be replaced
+    // and still is a link for git. Where it leads is protected for itself. Its target's content is never
+    // mounted in its place: a link that an earlier agent planted would then make a foreign file readable.
     pin,
   } why = Why::grant;
-  profile::Origin origin;                  // whose line says so
+  profile::Origin origin;  // whose line says so
 };
 
 struct Tmpfs {
   base::AbsPath target;
-  std::uint64_t size = 0;                  // bytes
+  std::uint64_t size = 0;  // bytes
   std::uint32_t mode = 0700;
 };
-struct RoomFile {                          // generated, read-only in the room
+struct RoomFile {  // generated, read-only in the room
   base::AbsPath target;
   std::string content;
   std::uint32_t mode = 0444;
@@ -69,29 +70,30 @@ struct RoomLink {
 
 // A file kind that is missing now: whoever makes it during the run is stopped, and it goes to quarantine.
 struct Watched {
-  base::AbsPath directory;                 // exists
-  std::string name;                        // one component
+  base::AbsPath directory;  // exists
+  std::string name;         // one component
   enum class Why { protect, hide } why = Why::protect;
   profile::Origin origin;
-  base::AbsPath wanted;                    // what the pattern names: directory/name, or below it (only with hide)
+  base::AbsPath wanted;  // what the pattern names: directory/name, or below it (only with hide)
 };
 
 // A file that stays writable and is shown at the end: keep or restore.
 struct Held {
   base::AbsPath path;
-  // At the start: regular, directory, missing; symlink: the link itself is held (its text), and where it leads is in
-  // the list for itself if the room can write there.
+  // At the start: regular, directory, missing; symlink: the link itself is held (its text), and where it
+  // leads is in the list for itself if the room can write there.
   FileKind kind = FileKind::missing;
   profile::Origin origin;
 };
 
-// A directory that `write` with a trailing '/' makes before the launch, mode 0700, with the parents that are missing.
+// A directory that `write` with a trailing '/' makes before the launch, mode 0700, with the parents that are
+// missing.
 struct ToMake {
   base::AbsPath path;
   profile::Origin origin;
 };
 
-struct Loopback {                          // 127.0.0.1 and ::1, same port on both sides
+struct Loopback {  // 127.0.0.1 and ::1, same port on both sides
   std::uint16_t port = 0;
   profile::Speech speech = profile::Speech::any;
   profile::Origin origin;
@@ -100,31 +102,33 @@ struct Loopback {                          // 127.0.0.1 and ::1, same port on bo
 struct Limits {
   std::uint64_t processes = 512;
   std::uint64_t open_files = 4096;
-  std::uint64_t file_size = 20ULL << 30;   // bytes
-  std::chrono::seconds cpu_time{0};        // per process; 0: none
-  std::chrono::seconds time{0};            // of the room; 0: none
-  std::uint64_t memory = 0;                // bytes; 0: none; needs a delegated cgroup
-  std::uint64_t cpu = 0;                   // cgroup cpu.weight 1-10000; 0: none
+  std::uint64_t file_size = 20ULL << 30;  // bytes
+  std::chrono::seconds cpu_time{0};       // per process; 0: none
+  std::chrono::seconds time{0};           // of the room; 0: none
+  std::uint64_t memory = 0;               // bytes; 0: none; needs a delegated cgroup
+  std::uint64_t cpu = 0;                  // cgroup cpu.weight 1-10000; 0: none
   std::uint64_t home = 1ULL << 30, tmp = 2ULL << 30, shm = 256ULL << 20;  // bytes of each private tmpfs
 };
 
-// Something that the reader of `explain` must know: a grant that was skipped, a shadowed rule, what is exposed.
+// Something that the reader of `explain` must know: a grant that was skipped, a shadowed rule, what is
+// exposed.
 struct Note {
   enum class Kind { skipped, shadowed, exposes, changed, warning } kind = Kind::exposes;
-  std::string text;                        // one sentence; paths in it are escaped
+  std::string text;  // one sentence; paths in it are escaped
   profile::Origin origin;
 };
 
 struct Policy {
   std::string profile;
-  std::vector<std::string> files;          // which went into it
+  std::vector<std::string> files;  // which went into it
   User user;
-  std::vector<std::string> command;        // argv
-  base::AbsPath workspace;                 // resolved
-  base::AbsPath directory;                 // where the command starts
+  std::vector<std::string> command;  // argv
+  base::AbsPath workspace;           // resolved
+  base::AbsPath directory;           // where the command starts
   profile::WorkspaceMode mode = profile::WorkspaceMode::direct;
 
-  // In the order of placing: parents before what is inside them; a later one lies on top (ARCHITECTURE.md, "Order").
+  // In the order of placing: parents before what is inside them; a later one lies on top (ARCHITECTURE.md,
+  // "Order").
   std::vector<Mount> mounts;
   std::vector<Tmpfs> tmpfs;
   std::vector<RoomFile> room_files;
@@ -132,14 +136,16 @@ struct Policy {
   std::vector<ToMake> to_make;
   std::vector<Watched> watched;
   std::vector<Held> held;
-  std::vector<GitFact> repositories;       // for the scan at the end
+  std::vector<GitFact> repositories;  // for the scan at the end
 
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<std::string> seccomp_allow, seccomp_deny;
-  bool nested_userns = false;              // seccomp.allow has "userns"
+  bool nested_userns = false;  // seccomp.allow has "userns"
   std::vector<Loopback> loopback;
   std::vector<profile::Publication> publish;
-  struct { bool gpu = false, audio = false, display = false; } devices;
+  struct {
+    bool gpu = false, audio = false, display = false;
+  } devices;
   Limits limits;
   std::vector<Note> notes;
 };
@@ -148,13 +154,14 @@ struct Policy {
 [[nodiscard]] profile::Profile with_flags(profile::Profile profile, const Flags& flags);
 
 // All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
-[[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);
+[[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts,
+                                          const Flags& flags);
 
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
 
-// Is this a directory that may be a workspace? $HOME, /, system folders, and whatever holds or lies in the state
-// folder are refused.
+// Is this a directory that may be a workspace? $HOME, /, system folders, and whatever holds or lies in the
+// state folder are refused.
 [[nodiscard]] base::Diagnostics check_workspace(const base::AbsPath& resolved, const HostFacts& facts);
 
 }  // namespace agentbox::policy

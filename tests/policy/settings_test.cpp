@@ -1,0 +1,268 @@
+// Environment, command, network, limits, devices, and what isn't built yet.
+
+#include "world.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace agentbox;
+using policy::FileKind;
+using policy::Note;
+using profile::HostKind;
+using profile::HostRule;
+using profile::PortSet;
+using test::Lines;
+using test::notes;
+using test::path;
+using test::World;
+
+namespace {
+
+std::string value(const policy::Policy& policy, std::string_view name) {
+  for (const auto& [key, text] : policy.environment) {
+    if (key == name) return text;
+  }
+  return "(unset)";
+}
+profile::Located<std::string> located(std::string text) {
+  return {std::move(text), {.file = "test.toml"}};
+}
+HostRule localhost(std::uint16_t port) {
+  return {.text = "localhost:" + std::to_string(port),
+          .kind = HostKind::localhost,
+          .host = "localhost",
+          .ports = PortSet::one,
+          .port = port};
+}
+Lines loopback(const policy::Policy& policy) {
+  Lines lines;
+  for (const auto& one : policy.loopback) lines.push_back(std::to_string(one.port));
+  return lines;
+}
+Lines unbuilt(const World& world) {
+  Lines lines;
+  for (const auto& error : policy::unbuilt(world.profile, world.flags)) lines.push_back(error.message);
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("the environment is an allow list") {
+  World world;
+  world.facts.environment = {
+      {"AWS_SECRET_ACCESS_KEY", "x"}, {"LANG", "C.UTF-8"},         {"LC_TIME", "de"}, {"LCX", "no"},
+      {"LD_PRELOAD", "/x.so"},        {"SSH_AUTH_SOCK", "/run/x"}, {"TERM", "xterm"}};
+  world.profile.environment.pass = {located("LANG"), located("LC_*"), located("TERM"), located("UNSET")};
+  policy::Policy policy = world.policy();
+  Lines names;
+  for (const auto& [name, text] : policy.environment) names.push_back(name);
+  CHECK(names ==
+        Lines{"AGENTBOX", "HOME", "LANG", "LC_TIME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "USER"});
+  CHECK(value(policy, "HOME") == "/home/u");
+  CHECK(value(policy, "PWD") == "/home/u/work");
+}
+
+TEST_CASE("'*' passes nothing, and a secret that is passed is named") {
+  World world;
+  world.profile.environment.pass = {located("*")};
+  CHECK(world.errors() == Lines{"'*' would pass the whole environment"});
+  World named;
+  named.facts.environment = {{"GH_TOKEN", "x"}};
+  named.profile.environment.pass = {located("GH_TOKEN")};
+  CHECK(notes(named.policy(), Note::Kind::exposes) == Lines{"the agent can read the value of GH_TOKEN"});
+}
+
+TEST_CASE("what is set wins, and may name the user's places") {
+  World world;
+  world.facts.environment = {{"A", "outside"}};
+  world.profile.environment.pass = {located("A")};
+  world.profile.environment.set = {{"A", located("in ${HOME} as ${USER}, $${HOME}")}};
+  CHECK(value(world.policy(), "A") == "in /home/u as u, ${HOME}");
+  world.profile.environment.set = {{"A", located("${PATH}")}};
+  CHECK(world.errors() == Lines{"unknown variable 'PATH' in '${PATH}'"});
+}
+
+TEST_CASE("PATH names what is in the room") {
+  World world;
+  world.folder_at("/home/u/.local/bin").folder_at("/home/u/work/bin").folder_at("/nix/store/x/bin");
+  world.link("/home/u/.nix-profile", "/nix/store/x").folder_at("/nix/store");
+  world.facts.environment = {{"PATH",
+                              "/home/u/.local/bin:/home/u/work/bin::relative:/usr/bin:/bin:/usr/bin:/home/u/"
+                              ".nix-profile/bin:/sbin"}};
+  CHECK(value(world.policy(), "PATH") == "/home/u/work/bin:/usr/bin:/bin:/home/u/.nix-profile/bin");
+  CHECK(value(world.read("~/.local/bin").policy(), "PATH").starts_with("/home/u/.local/bin:"));
+  world.facts.environment.clear();
+  CHECK(value(world.policy(), "PATH") == "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+}
+
+TEST_CASE("the command of the flags wins over the profile's") {
+  World world;
+  world.profile.command = {{"${SHELL}", "-l"}, {}};
+  CHECK(world.policy().command == Lines{"/bin/sh", "-l"});
+  world.flags.command = {"echo", "${SHELL}"};
+  CHECK(world.policy().command == Lines{"echo", "${SHELL}"});
+}
+
+TEST_CASE("loopback grants are ports, sorted, each once") {
+  World world;
+  world.allow(localhost(8080)).allow(localhost(3000)).allow(localhost(8080));
+  world.allow({.text = "localhost", .kind = HostKind::localhost, .host = "localhost", .ports = PortSet::web});
+  CHECK(loopback(world.policy()) == Lines{"80", "443", "3000", "8080"});
+}
+
+TEST_CASE("deny beats allow, in every way to write it") {
+  for (HostRule rule :
+       {localhost(8080),
+        HostRule{
+            .text = "localhost:*", .kind = HostKind::localhost, .host = "localhost", .ports = PortSet::all},
+        HostRule{.text = "127.0.0.1:8080",
+                 .kind = HostKind::address,
+                 .host = "127.0.0.1",
+                 .ports = PortSet::one,
+                 .port = 8080},
+        HostRule{.text = "[::1]:*", .kind = HostKind::address, .host = "::1", .ports = PortSet::all},
+        HostRule{
+            .text = "126.0.0.0/7:*", .kind = HostKind::address, .host = "126.0.0.0/7", .ports = PortSet::all},
+        HostRule{.text = "[::/0]:*", .kind = HostKind::address, .host = "::/0", .ports = PortSet::all}}) {
+    CAPTURE(rule.text);
+    World world;
+    world.allow(localhost(8080)).profile.network.deny.push_back({rule, {}});
+    policy::Policy policy = world.policy();
+    CHECK(policy.loopback.empty());
+    CHECK(notes(policy, Note::Kind::shadowed) ==
+          Lines{"localhost:8080 stays closed: '" + rule.text + "' is denied"});
+  }
+  World other;
+  other.allow(localhost(8080)).profile.network.deny = {
+      {localhost(8081), {}},
+      {{.text = "10.0.0.0/8:*", .kind = HostKind::address, .host = "10.0.0.0/8", .ports = PortSet::all}, {}}};
+  CHECK(loopback(other.policy()) == Lines{"8080"});
+}
+
+TEST_CASE("a port can't be granted and published at once") {
+  World world;
+  world.allow(localhost(3000)).profile.network.publish = {{{"3000", 3000, 3000}, {}}};
+  CHECK(world.errors() ==
+        Lines{"port 3000 of the room can't be published: the host's own localhost:3000 is granted there"});
+  World twice;
+  twice.profile.network.publish = {{{"80:1", 80, 1}, {}}, {{"80:2", 80, 2}, {}}, {{"81:2", 81, 2}, {}}};
+  CHECK(twice.errors() == Lines{"the host's port 80 is published for two ports of the room"});
+}
+
+TEST_CASE("limits have defaults, and one that can't be kept is an error") {
+  World world;
+  CHECK(world.policy().limits.processes == 512);
+  world.profile.limits.processes = {64, {}};
+  world.profile.limits.home = {1 << 20, {}};
+  policy::Policy policy = world.policy();
+  CHECK(policy.limits.processes == 64);
+  auto home = std::ranges::find(policy.tmpfs, path("/home/u"), &policy::Tmpfs::target);
+  REQUIRE(home != policy.tmpfs.end());
+  CHECK(home->size == 1 << 20);
+  CHECK(home->mode == 0700);
+  world.profile.limits.memory = {1 << 30, {}};
+  CHECK(world.errors() ==
+        Lines{"[limits] memory needs a cgroup with the 'memory' controller, and none is delegated to you"});
+  world.facts.cgroup = policy::CgroupFact{path("/sys/fs/cgroup/x"), {"memory"}, false};
+  CHECK(world.decide());
+}
+
+TEST_CASE("a device that is asked for and not there is an error") {
+  World world;
+  world.profile.devices = {.gpu = {{true, {}}}, .audio = {{true, {}}}, .display = {{true, {}}}};
+  CHECK(world.errors().size() == 3);
+  world.profile.devices = {.gpu = {{false, {}}}, .audio = {{false, {}}}, .display = {{false, {}}}};
+  CHECK(world.decide());
+}
+
+TEST_CASE("devices are the nodes and sockets that they need, and nothing around them") {
+  World world;
+  world.profile.devices = {.gpu = {{true, {}}}, .audio = {{true, {}}}, .display = {{true, {}}}};
+  world.facts.runtime_dir = path("/run/user/1000");
+  world.facts.devices = {.gpu_nodes = {path("/dev/dri/renderD128")},
+                         .pipewire_socket = path("/run/user/1000/pipewire-0"),
+                         .wayland_socket = path("/run/user/1000/wayland-1")};
+  world.socket("/run/user/1000/pipewire-0").socket("/run/user/1000/wayland-1").folder_at("/sys/devices");
+  policy::Policy policy = world.policy();
+  CHECK(test::mounts(policy, "/run") ==
+        Lines{"write /run/user/1000/pipewire-0 device", "write /run/user/1000/wayland-1 device"});
+  CHECK(test::mounts(policy, "/dev") == Lines{"write /dev/dri/renderD128 device"});
+  CHECK(test::mounts(policy, "/sys") == Lines{"read /sys/devices device"});
+  CHECK(value(policy, "XDG_RUNTIME_DIR") == "/run/user/1000");
+  CHECK(value(policy, "WAYLAND_DISPLAY") == "wayland-1");
+  CHECK(value(policy, "PIPEWIRE_REMOTE") == "(unset)");
+  CHECK(std::ranges::count(policy.tmpfs, path("/run/user/1000"), &policy::Tmpfs::target) == 1);
+  CHECK(notes(policy, Note::Kind::exposes).size() == 3);
+}
+
+TEST_CASE("what isn't built yet is refused, each use with its line") {
+  World world;
+  auto& profile = world.profile;
+  profile.workspace.mode = {profile::WorkspaceMode::review, {}};
+  profile.files_section.ask = {{{"~/notes", false}, {}}};
+  profile.files_section.deletes = {profile::Budget{}, {}};
+  profile.network.allow = {{{.text = "example.org", .kind = HostKind::name, .host = "example.org"}, {}},
+                           {{.text = "127.0.0.1:80", .kind = HostKind::address, .host = "127.0.0.1"}, {}},
+                           {{.text = "localhost:*", .kind = HostKind::localhost, .ports = PortSet::all}, {}}};
+  HostRule llm = localhost(8080);
+  llm.speech = profile::Speech::llm;
+  profile.network.allow.push_back({llm, {}});
+  profile.network.ask = {{localhost(1), {}}};
+  profile.network.default_ = {profile::Default::ask, {}};
+  profile.network.via = located("socks5h://127.0.0.1:9050");
+  profile.network.bytes_out = {profile::Budget{}, {}};
+  profile.network.proxy = {true, {}};
+  profile.commands.allow = {{{"notify-send **", {}}, {}}};
+  profile.commands.ask = {{{"git push **", {}}, {}}};
+  profile.commands.default_ = {profile::Default::ask, {}};
+  profile.messages.ask = {located("x")};
+  profile.messages.allow = {located("x")};
+  profile.messages.default_ = {profile::Default::allow, {}};
+  profile.messages.backends = {{"email", {{{"sendmail"}, {}}}}};
+  profile.spending.pay_command = {{"pay"}, {}};
+  profile.approval.reviewer = located("http://127.0.0.1:1/v1");
+  profile.approval.require = {profile::Require::human_and_reviewer, {}};
+  profile.approval.notify = {{"notify-send"}, {}};
+  CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet",
+                                "[files] ask is not built yet",
+                                "[files] deletes is not built yet",
+                                "a network grant beyond loopback ('example.org') is not built yet",
+                                "a network grant beyond loopback ('127.0.0.1:80') is not built yet",
+                                "a grant of every port of this machine ('localhost:*') is not built yet",
+                                "`as = \"llm\"` ('localhost:8080') is not built yet",
+                                "[network] ask is not built yet",
+                                "[network] default = \"ask\" is not built yet",
+                                "[network] via is not built yet",
+                                "[network] bytes_out is not built yet",
+                                "[network] proxy is not built yet",
+                                "a command on the host is not built yet",
+                                "a command on the host is not built yet",
+                                "[commands] default = \"ask\" is not built yet",
+                                "[messages] allow is not built yet",
+                                "[messages] ask is not built yet",
+                                "[messages] default = \"allow\" is not built yet",
+                                "[messages.email] send is not built yet",
+                                "[spending.pay] command is not built yet",
+                                "[approval] reviewer is not built yet",
+                                "[approval] require = \"human+reviewer\" is not built yet",
+                                "[approval] notify is not built yet"});
+}
+
+TEST_CASE("what only tightens or is built is no use of what isn't") {
+  World world;
+  auto& profile = world.profile;
+  profile.workspace.mode = {profile::WorkspaceMode::read_only, {}};
+  profile.network.allow = {{localhost(8080), {}}};
+  profile.network.deny = {{{.text = "example.org", .kind = HostKind::name, .host = "example.org"}, {}}};
+  profile.network.default_ = {profile::Default::deny, {}};
+  profile.network.proxy = {false, {}};
+  profile.network.publish = {{{"3000", 3000, 3000}, {}}};
+  profile.commands.deny = {{{"x", {}}, {}}};
+  profile.messages.self = {located("me@example.org")};
+  profile.spending.limit = {profile::Budget{}, {}};
+  profile.approval.timeout = {std::chrono::seconds(120), {}};
+  profile.approval.require = {profile::Require::human, {}};
+  CHECK(unbuilt(world).empty());
+  world.flags.allow = {
+      {{.text = "example.org", .kind = HostKind::name, .host = "example.org"}, {.file = "--allow"}}};
+  CHECK(policy::unbuilt(profile, world.flags).at(0).file == "--allow");
+}

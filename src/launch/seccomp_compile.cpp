@@ -1,7 +1,5 @@
 #include "seccomp_compile.hpp"
 
-#include "agentbox/base/error.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -18,6 +16,8 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
 
 namespace agentbox::launch {
 namespace {
@@ -41,10 +41,10 @@ void check(int result, const std::string& what) {
   if (result < 0) throw base::SystemError(-result, what);
 }
 
-// ---- conditions
-// ----------------------------------------------------------------------------------------------- libseccomp
-// compares one argument once in a rule, so "none of these values" becomes several rules: one for each aligned
-// block of 2^n values in the gaps between them, and one for everything above the last.
+// ---- conditions ----------------------------------------------------------------------------------------
+
+// libseccomp compares one argument once in a rule, so "none of these values" becomes several rules: one for each
+// aligned block of 2^n values in the gaps between them, and one for everything above the last.
 void blocks_of_gap(unsigned index, std::uint64_t first, std::uint64_t end, std::vector<scmp_arg_cmp>& out) {
   while (first < end) {
     std::uint64_t size = first == 0 ? std::uint64_t{1} << 32U : first & (~first + 1);  // its alignment
@@ -98,8 +98,8 @@ std::vector<std::vector<scmp_arg_cmp>> alternatives(const SeccompRule& rule) {
   return all;
 }
 
-// ---- libseccomp's part
-// ------------------------------------------------------------------------------------------
+// ---- libseccomp's part ---------------------------------------------------------------------------------
+
 Context make_context(Architecture architecture, plan::SeccompAction foreign) {
   if (foreign != plan::SeccompAction::kill_process)
     throw std::invalid_argument("seccomp: calls of a foreign architecture must be killed");
@@ -119,15 +119,17 @@ Context make_context(Architecture architecture, plan::SeccompAction foreign) {
 void add_rule(void* context, const SeccompRule& rule) {
   const int native = ::seccomp_syscall_resolve_name(std::string(rule.syscall).c_str());
   for (const auto& tests : alternatives(rule)) {
-    check(
-        ::seccomp_rule_add_array(context, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(rule.error)), native,
-                                 static_cast<unsigned>(tests.size()), tests.empty() ? nullptr : tests.data()),
-        "cannot deny the system call " + std::string(rule.syscall));
+    check(::seccomp_rule_add_array(context, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(rule.error)), native,
+                                   static_cast<unsigned>(tests.size()), tests.empty() ? nullptr : tests.data()),
+          "cannot deny the system call " + std::string(rule.syscall));
   }
 }
 
 base::UniqueFd memory_file() {
-  base::UniqueFd fd(::memfd_create("agentbox-seccomp", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  constexpr unsigned noexec_seal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3; needed where vm.memfd_noexec is 2
+  constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  base::UniqueFd fd(::memfd_create("agentbox-seccomp", flags | noexec_seal));
+  if (!fd && errno == EINVAL) fd.reset(::memfd_create("agentbox-seccomp", flags));
   if (!fd) throw base::SystemError(errno, "cannot make a memory file for the seccomp filter");
   return fd;
 }
@@ -145,9 +147,9 @@ std::vector<sock_filter> export_filter(void* context) {
   return filter;
 }
 
-// ---- our part
-// --------------------------------------------------------------------------------------------------- A
-// denied call that libseccomp has no name for.
+// ---- our part ----------------------------------------------------------------------------------------
+
+// A denied call that libseccomp has no name for.
 struct Young {
   std::uint32_t number = 0;
   int error = 0;
@@ -175,8 +177,7 @@ std::vector<sock_filter> prologue(Architecture architecture, std::span<const You
   // A jump over the rest of the prologue, from the instruction that is appended next.
   const auto to_end = [&] {
     const std::size_t distance = size - code.size() - 1;
-    if (distance > std::numeric_limits<std::uint8_t>::max())
-      throw std::length_error("seccomp: prologue too long");
+    if (distance > std::numeric_limits<std::uint8_t>::max()) throw std::length_error("seccomp: prologue too long");
     return static_cast<std::uint8_t>(distance);
   };
   const auto jump = [](int test, std::uint32_t value, std::uint8_t yes, std::uint8_t no) {
@@ -205,8 +206,7 @@ std::vector<sock_filter> assemble(const plan::SeccompProgram& program, Architect
   const Context context = make_context(architecture, program.foreign_architecture);
   std::vector<Young> young;
   for (const SeccompRule& rule : program.rules) {
-    const int number =
-        ::seccomp_syscall_resolve_name_arch(token(architecture), std::string(rule.syscall).c_str());
+    const int number = ::seccomp_syscall_resolve_name_arch(token(architecture), std::string(rule.syscall).c_str());
     if (number >= 0) {
       add_rule(context.get(), rule);
     } else if (const std::optional<std::uint32_t> known = plan::young_number(rule.syscall)) {

@@ -16,7 +16,7 @@ import tempfile
 import threading
 
 import harness
-from harness import Failed, Skipped, expect, need_program, snapshot
+from harness import Skipped, expect, need_program, snapshot
 
 PROBE = os.environ.get("AGENTBOX_PROBE") or str(harness.ROOT / "build" / "tests" / "probes" / "probe")
 

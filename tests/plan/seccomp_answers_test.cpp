@@ -1,7 +1,5 @@
 // What the filter answers to the calls that matter, written by hand with the kernel's own constants.
 
-#include "seccomp_support.hpp"
-
 #include <cerrno>
 
 #include <fcntl.h>
@@ -19,6 +17,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+
+#include "seccomp_support.hpp"
 
 using namespace agentbox;
 using namespace agentbox::test;
@@ -172,18 +172,17 @@ TEST_CASE("everyday calls pass") {
     }
   }
   const Filter filter(Architecture::x86_64);
-  for (const std::string_view old :
-       {"open", "stat",    "lstat",    "access", "fork",       "vfork",      "pipe",
-        "dup2", "poll",    "select",   "rename", "mkdir",      "rmdir",      "unlink",
-        "link", "symlink", "readlink", "chmod",  "arch_prctl", "epoll_wait", "getdents"}) {
+  for (const std::string_view old : {"open", "stat",    "lstat",    "access", "fork",       "vfork",      "pipe",
+                                     "dup2", "poll",    "select",   "rename", "mkdir",      "rmdir",      "unlink",
+                                     "link", "symlink", "readlink", "chmod",  "arch_prctl", "epoll_wait", "getdents"}) {
     INFO(old);
     CHECK(filter(old) == allow);
   }
 }
 
 TEST_CASE("threads, processes, sockets and terminals are made as usual") {
-  constexpr std::uint64_t pthread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                                    CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  constexpr std::uint64_t pthread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                                    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
   for (const Architecture architecture : both) {
     const Filter filter(architecture);
     CHECK(filter("clone", {pthread}) == allow);
@@ -193,8 +192,7 @@ TEST_CASE("threads, processes, sockets and terminals are made as usual") {
     CHECK(filter("clone", {CLONE_NEWTIME}) == allow);  // in clone it is a signal number
     CHECK(filter("unshare", {CLONE_FS | CLONE_FILES}) == allow);
     for (const int family : {AF_UNIX, AF_INET, AF_INET6}) {
-      CHECK(filter("socket",
-                   {static_cast<unsigned>(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}) == allow);
+      CHECK(filter("socket", {static_cast<unsigned>(family), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0}) == allow);
       CHECK(filter("socket", {static_cast<unsigned>(family), SOCK_DGRAM | SOCK_CLOEXEC, 0}) == allow);
     }
     CHECK(filter("socket", {AF_UNIX, SOCK_SEQPACKET, 0}) == allow);
@@ -202,9 +200,9 @@ TEST_CASE("threads, processes, sockets and terminals are made as usual") {
     CHECK(filter("socket", {AF_INET6, SOCK_DGRAM, IPPROTO_UDP}) == allow);
     CHECK(filter("socket", {AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0}) == allow);  // getifaddrs(3)
     CHECK(filter("socketpair", {AF_UNIX, SOCK_STREAM, 0}) == allow);
-    for (const unsigned long request : std::initializer_list<unsigned long>{
-             TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ, TIOCSCTTY, TIOCNOTTY, TIOCGPGRP, TIOCSPGRP, TIOCGPTN,
-             TIOCSPTLCK, FIONREAD, FIONBIO, FIOCLEX})
+    for (const unsigned long request :
+         std::initializer_list<unsigned long>{TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ, TIOCSCTTY, TIOCNOTTY, TIOCGPGRP,
+                                              TIOCSPGRP, TIOCGPTN, TIOCSPTLCK, FIONREAD, FIONBIO, FIOCLEX})
       CHECK(filter("ioctl", {0, request}) == allow);
     CHECK(filter("personality", {0xffffffff}) == allow);
     CHECK(filter("mknodat", {0, 0, S_IFIFO | 0600}) == allow);
@@ -216,14 +214,13 @@ TEST_CASE("bits that the kernel throws away hide nothing") {
   constexpr std::uint64_t junk = 0xdeadbeef00000000;
   for (const Architecture architecture : both) {
     const Filter filter(architecture);
-    for (const std::uint64_t high :
-         {std::uint64_t{0}, junk, std::uint64_t{1} << 32U, std::uint64_t{1} << 63U}) {
+    for (const std::uint64_t high : {std::uint64_t{0}, junk, std::uint64_t{1} << 32U, std::uint64_t{1} << 63U}) {
       for (const unsigned long request : std::initializer_list<unsigned long>{
                TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_CREATE_V2,
                BTRFS_IOC_SNAP_DESTROY, BTRFS_IOC_SNAP_DESTROY_V2})
         CHECK(filter("ioctl", {0, request | high}) == error(EPERM));
-      for (const std::uint64_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
-                                       CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
+      for (const std::uint64_t flag :
+           {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
         CHECK(filter("clone", {(flag & 0xffffffff) | SIGCHLD | high}) == error(EPERM));
         CHECK(filter("unshare", {(flag & 0xffffffff) | CLONE_FS | high}) == error(EPERM));
       }
@@ -251,8 +248,7 @@ TEST_CASE("only four socket families and two internet protocols exist") {
   for (std::uint64_t protocol = 0; protocol < 600; ++protocol) {
     const bool known = protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
     CHECK(filter("socket", {AF_INET, SOCK_STREAM, protocol}) == (known ? allow : error(EPROTONOSUPPORT)));
-    CHECK(filter("socket", {AF_NETLINK, SOCK_RAW, protocol}) ==
-          (protocol == 0 ? allow : error(EPROTONOSUPPORT)));
+    CHECK(filter("socket", {AF_NETLINK, SOCK_RAW, protocol}) == (protocol == 0 ? allow : error(EPROTONOSUPPORT)));
   }
   for (std::uint64_t type = 1; type < 16; ++type)
     CHECK((filter("socket", {AF_INET6, type, 0}) == allow) == (type == SOCK_STREAM || type == SOCK_DGRAM));
@@ -321,8 +317,7 @@ TEST_CASE("the kernel takes the filter and does what it says") {
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {  // each failing step has its own exit status
-    sock_fprog program{static_cast<unsigned short>(static_cast<std::size_t>(size) / sizeof(sock_filter)),
-                       code.data()};
+    sock_fprog program{static_cast<unsigned short>(static_cast<std::size_t>(size) / sizeof(sock_filter)), code.data()};
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) ::_exit(1);
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) ::_exit(2);
     if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != -1 || errno != EPERM) ::_exit(3);

@@ -1,7 +1,5 @@
 // The compiled filter against a naive reading of its rules, for each architecture; and the golden files.
 
-#include "seccomp_support.hpp"
-
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -9,9 +7,10 @@
 #include <set>
 #include <sstream>
 
+#include <catch2/catch.hpp>
 #include <fmt/format.h>
 
-#include <catch2/catch.hpp>
+#include "seccomp_support.hpp"
 
 using namespace agentbox;
 using namespace agentbox::test;
@@ -20,15 +19,13 @@ using plan::SeccompRule;
 
 namespace {
 
-// ---- what the rules say, read naively
-// -----------------------------------------------------------------------------
+// ---- what the rules say, read naively ------------------------------------------------------------
+
 bool holds(const SeccompArgument& argument, std::uint64_t value) {
   const auto low = static_cast<std::uint32_t>(value);
   switch (argument.test) {
-    case SeccompArgument::Test::is:
-      return (low & argument.mask) == argument.values[0];
-    case SeccompArgument::Test::any_bit:
-      return (low & argument.mask) != 0;
+    case SeccompArgument::Test::is: return (low & argument.mask) == argument.values[0];
+    case SeccompArgument::Test::any_bit: return (low & argument.mask) != 0;
     case SeccompArgument::Test::not_one_of:
       return std::ranges::none_of(argument.values, [&](std::uint32_t one) { return value == one; });
   }
@@ -52,8 +49,7 @@ std::vector<std::uint64_t> turning_points(const std::vector<const SeccompRule*>&
   for (const SeccompRule* rule : rules) {
     for (const SeccompArgument& argument : rule->arguments) {
       if (argument.index != index) continue;
-      for (const std::uint64_t value : argument.values)
-        points.insert({value - 1, value, value + 1, value | 0x80800});
+      for (const std::uint64_t value : argument.values) points.insert({value - 1, value, value + 1, value | 0x80800});
       for (unsigned bit = 0; bit < 32; ++bit)
         if ((argument.mask >> bit & 1U) != 0) points.insert(std::uint64_t{1} << bit);
     }
@@ -133,8 +129,7 @@ TEST_CASE("every number up to 1100 is answered as the rules say, at each turning
         const std::uint32_t answer = filter(nr, arguments);
         if (expected(found->second, arguments).contains(answer)) return;
         if (++wrong < 5)
-          FAIL_CHECK(
-              fmt::format("call {} ({:#x}): {}", nr, fmt::join(arguments, ", "), test::action_name(answer)));
+          FAIL_CHECK(fmt::format("call {} ({:#x}): {}", nr, fmt::join(arguments, ", "), test::action_name(answer)));
       });
     }
     CHECK(wrong == 0);
@@ -197,8 +192,7 @@ TEST_CASE("everything lifted and everything denied still compiles") {
 TEST_CASE("an ordinary call costs few instructions") {
   for (const Architecture architecture : both) {
     const Filter filter(architecture);
-    for (const std::string_view name :
-         {"read", "write", "openat", "futex", "epoll_pwait", "close", "statx"}) {
+    for (const std::string_view name : {"read", "write", "openat", "futex", "epoll_pwait", "close", "statx"}) {
       INFO(name);
       CHECK(filter.run(number(architecture, name)).steps <= 24);
     }
@@ -207,18 +201,15 @@ TEST_CASE("an ordinary call costs few instructions") {
 
 TEST_CASE("the table that explain prints") {
   check_golden("seccomp.txt", plan::describe(plan::seccomp_program({}, {})));
-  check_golden("seccomp-changed.txt",
-               plan::describe(plan::seccomp_program({"userns", "ptrace"}, {"mseal", "socket"})));
+  check_golden("seccomp-changed.txt", plan::describe(plan::seccomp_program({"userns", "ptrace"}, {"mseal", "socket"})));
 }
 
 // What libseccomp makes of the rules changes with its version: the first line says which one wrote the file.
 TEST_CASE("the disassembly has not changed") {
   const scmp_version* version = ::seccomp_version();
-  const std::string maker =
-      fmt::format("libseccomp {}.{}.{}\n", version->major, version->minor, version->micro);
+  const std::string maker = fmt::format("libseccomp {}.{}.{}\n", version->major, version->minor, version->micro);
   for (const Architecture architecture : both) {
-    const std::string name =
-        architecture == Architecture::x86_64 ? "seccomp-x86_64.bpf" : "seccomp-aarch64.bpf";
+    const std::string name = architecture == Architecture::x86_64 ? "seccomp-x86_64.bpf" : "seccomp-aarch64.bpf";
     const std::string golden = slurp(std::string(GOLDEN_DIR) + "/" + name);
     if (std::getenv("AGENTBOX_ACCEPT") == nullptr && !golden.starts_with(maker)) {
       WARN(name << " was written by another libseccomp; not compared");

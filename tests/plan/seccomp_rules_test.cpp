@@ -1,10 +1,10 @@
-#include "agentbox/plan/seccomp.hpp"
-
 #include <algorithm>
 #include <set>
 #include <stdexcept>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/plan/seccomp.hpp"
 
 using namespace agentbox;
 using plan::SeccompArgument;
@@ -52,8 +52,7 @@ TEST_CASE("every entry of the base filter has a known call, a group and a reason
 
 TEST_CASE("every group has an entry, and an entry stands only once") {
   for (const plan::SeccompGroup& group : plan::seccomp_groups())
-    CHECK(std::ranges::find(plan::base_filter(), group.name, &SeccompRule::group) !=
-          plan::base_filter().end());
+    CHECK(std::ranges::find(plan::base_filter(), group.name, &SeccompRule::group) != plan::base_filter().end());
   std::set<std::string> seen;
   for (const SeccompRule& rule : plan::base_filter()) {
     std::string key(rule.syscall);
@@ -113,8 +112,7 @@ TEST_CASE("an entry of [seccomp] allow must name a group that can be lifted") {
 TEST_CASE("an entry of [seccomp] deny must name a system call") {
   CHECK(deny_error("socketpair") == "fine");
   CHECK(deny_error("file_setattr") == "fine");
-  CHECK(deny_error("socketpairs") ==
-        "no system call is named \"socketpairs\" | did you mean \"socketpair\"?");
+  CHECK(deny_error("socketpairs") == "no system call is named \"socketpairs\" | did you mean \"socketpair\"?");
   CHECK(deny_error("userns") ==
         "\"userns\" is a group; [seccomp] deny takes system calls | every group is denied already unless "
         "[seccomp] "

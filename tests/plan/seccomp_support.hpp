@@ -2,10 +2,6 @@
 
 // A compiled filter that a test can ask: what does this call get?
 
-#include "../../src/launch/seccomp_compile.hpp"
-#include "../support/bpf_interpreter.hpp"
-#include "agentbox/plan/seccomp.hpp"
-
 #include <algorithm>
 #include <array>
 #include <stdexcept>
@@ -15,6 +11,11 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+
+#include "agentbox/plan/seccomp.hpp"
+
+#include "../../src/launch/seccomp_compile.hpp"
+#include "../support/bpf_interpreter.hpp"
 
 namespace agentbox::test {
 
@@ -55,8 +56,7 @@ struct Filter {
     std::ranges::copy(arguments, call.args);
     return test::run(code, call);
   }
-  [[nodiscard]] std::uint32_t operator()(long nr, const Arguments& arguments = {},
-                                         std::uint32_t token = 0) const {
+  [[nodiscard]] std::uint32_t operator()(long nr, const Arguments& arguments = {}, std::uint32_t token = 0) const {
     return run(nr, arguments, token).action;
   }
   [[nodiscard]] std::uint32_t operator()(std::string_view name, const Arguments& arguments = {}) const {

@@ -6,14 +6,14 @@
 // others: a number that no kernel had when this was written is answered like a kernel that doesn't have it
 // (ENOSYS), so that an update of the kernel opens nothing.
 
-#include "agentbox/base/diagnostic.hpp"
-
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
 
 namespace agentbox::plan {
 
@@ -32,15 +32,15 @@ struct SeccompArgument {
   Test test = Test::is;
   std::uint32_t mask = 0xffffffff;
   std::vector<std::uint32_t> values;  // ascending, without duplicates
-  std::string_view text;              // for people: "request TIOCSTI"
+  std::string_view text;              // for people: "TIOCSTI"
 };
 
 struct SeccompRule {
   std::string_view syscall;                // kernel name; points into system_calls()
   std::vector<SeccompArgument> arguments;  // all must hold, each with another index; empty: always
   int error = 1;                           // errno that the caller sees (EPERM by default)
-  std::string_view group;   // the name by which a profile lifts it: "ptrace", "keyring", "io_uring", ...
-  std::string_view reason;  // one sentence
+  std::string_view group;                  // the name by which a profile lifts it: "ptrace", "keyring", "io_uring", ...
+  std::string_view reason;                 // one sentence
 };
 
 struct SeccompGroup {
@@ -75,8 +75,8 @@ struct SeccompProgram {
 // What `explain --seccomp` prints.
 [[nodiscard]] std::string describe(const SeccompProgram& program);
 
-// ---- numbers, for the compiler
-// ----------------------------------------------------------------------------------
+// ---- numbers, for the compiler ----------------------------------------------------------------------
+
 enum class Architecture { x86_64, aarch64 };
 
 struct NumberRange {

@@ -1,0 +1,516 @@
+#include "agentbox/launch/guard.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include "guard_git.hpp"
+#include "guard_names.hpp"
+#include "guard_settle.hpp"
+#include "guard_tree.hpp"
+#include "guard_text.hpp"
+#include "held.hpp"
+#include "record.hpp"
+#include "watcher.hpp"
+
+namespace agentbox::launch {
+
+namespace {
+
+using base::AbsPath;
+using base::SystemError;
+using base::UniqueFd;
+using policy::FileKind;
+using Role = GuardedName::Role;
+
+// A program that replaces a file by deleting it and writing it anew (git does) needs this long at most. Until then the
+// room stays frozen, so that what appears is the host's and not the agent's.
+constexpr std::chrono::milliseconds replacement_time{100};
+constexpr std::chrono::seconds heartbeat{30};
+// More than this is no mishap: the run ends.
+constexpr int taking_limit = 200;
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+
+}  // namespace
+
+class Guard::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder, std::string session);
+
+  void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
+  void watch(boost::asio::io_context& loop, Room& room);
+  void stop();
+  std::vector<GuardEvent> finish();
+
+ private:
+  void write_record();
+  void hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others);
+  void first_look();
+  void arm();
+  void beat();
+  void handle();
+  void act(const std::vector<std::size_t>& names);
+  [[nodiscard]] std::optional<Entry> look(const GuardedName& name, bool& linked) const;
+  [[nodiscard]] bool needs_action(std::size_t index, bool replaced);
+  void act_on(std::size_t index);
+  void take(const GuardedName& name);
+  void mask(GuardedName& name, const Entry& entry);
+  void furnish_again(GuardedName& name, const Entry& entry);
+  void furnish_below(const GuardedName& ancestor);
+  void make_ghost(GuardedName& name);
+  void await_replacement(std::size_t index);
+  void end_replacement();
+  void tell(GuardEvent::Kind kind, const AbsPath& path, std::string detail, std::string id = {});
+  void fail(const SystemError& error);
+
+  AbsPath state_folder_;
+  Record record_;
+  std::vector<std::string> kinds_;
+  std::int64_t started_ns_ = now_ns();
+  std::vector<GuardedName> names_;
+  std::optional<Tree> tree_;
+  std::optional<RunFolder> folder_;            // nothing: there is nothing to guard
+  std::vector<KnownGhost> known_ghosts_;
+
+  Room* room_ = nullptr;
+  std::optional<Watcher> watcher_;
+  std::optional<boost::asio::posix::stream_descriptor> readable_;
+  std::optional<boost::asio::steady_timer> beat_timer_, replacement_timer_;
+  std::set<std::size_t> awaited_;              // mounts whose file the host took away a moment ago; the room is frozen
+  bool failed_ = false;                        // unverified: the room stays frozen
+  int taken_ = 0;
+  std::function<void(const GuardEvent&)> listener_;
+  std::vector<GuardEvent> events_;
+  std::jthread syncing_;                       // last: it uses the folder
+};
+
+Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
+                  std::string session)
+    : state_folder_(state_folder), names_(guarded_names(policy, plan)) {
+  if (names_.empty() && policy.held.empty() && policy.repositories.empty()) return;
+  tree_.emplace(policy.workspace);
+  Entry root = tree_->root();
+  record_.session = std::move(session);
+  record_.profile = policy.profile;
+  record_.workspace = policy.workspace;
+  record_.workspace_device = root.device;
+  record_.workspace_inode = root.inode;
+  record_.started = started_ns_ / 1'000'000'000;
+  record_.pid = ::getpid();
+  record_.git = record_git(*tree_, policy.repositories);
+  kinds_ = kinds_of(policy);
+  for (const policy::Watched& watched : policy.watched) {
+    if (std::optional<AbsPath> path = below(watched.directory, watched.name)) {
+      record_.watched.push_back({*path, watched.why});
+    }
+  }
+
+  RunsLock runs(state_folder_);
+  folder_ = RunFolder::create(runs, record_.session);
+  std::vector<Record> others = living_records(state_folder_, record_.session);
+  std::set<AbsPath> ghosts_of_others;
+  for (const Record& other : others) ghosts_of_others.insert(other.ghosts.begin(), other.ghosts.end());
+  for (const GuardedName& name : names_) {
+    bool ghost = name.furnishing && std::holds_alternative<plan::Ghost>(*name.furnishing);
+    // An empty directory that another room made: it is there for as long as one of both lives.
+    if (ghost || ghosts_of_others.contains(name.host)) record_.ghosts.push_back(name.host);
+  }
+  try {
+    hold_all(policy.held, others);
+    write_record();
+    folder_->beat();
+  } catch (...) {
+    folder_->remove(runs);   // nothing was made yet
+    throw;
+  }
+}
+
+void Guard::Impl::hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others) {
+  // A protected file with a second name can be written through that name: a mount doesn't hold it, a copy does.
+  std::vector<AbsPath> paths;
+  for (const policy::Held& one : held) paths.push_back(one.path);
+  for (const GuardedName& name : names_) {
+    if (name.role != Role::mount || name.directory || name.ancestor) continue;
+    const auto* bind = std::get_if<plan::Bind>(&*name.furnishing);
+    if (bind == nullptr || bind->why != policy::Mount::Why::protect) continue;
+    std::optional<Entry> entry = tree_->look(name.host);
+    if (entry && entry->kind == FileKind::regular && entry->links > 1) paths.push_back(name.host);
+  }
+  if (paths.empty()) return;
+  UniqueFd copies = folder_->create_copies();
+  std::uint64_t offset = 0;
+  for (const AbsPath& path : paths) {
+    // What another room's agent has made of it by now is not the original.
+    const HeldPath* original = nullptr;
+    const Record* holder = nullptr;
+    for (const Record& other : others) {
+      auto found = std::ranges::find(other.held, path, &HeldPath::path);
+      if (original == nullptr && found != other.held.end()) original = &*found, holder = &other;
+    }
+    if (original == nullptr) {
+      record_.held.push_back(hold(*tree_, path, copies.get(), offset));
+    } else {
+      std::expected<UniqueFd, int> theirs = copies_of(state_folder_, holder->session);
+      if (!theirs) throw SystemError(theirs.error(), "cannot copy what session " + holder->session + " holds");
+      record_.held.push_back(hold_as(*original, theirs->get(), copies.get(), offset));
+    }
+  }
+}
+
+void Guard::Impl::write_record() { folder_->write(record_); }
+
+// ---- while the room runs -------------------------------------------------------------------------------------
+
+void Guard::Impl::watch(boost::asio::io_context& loop, Room& room) {
+  if (!folder_) return;
+  room_ = &room;
+  if (!names_.empty()) {
+    std::vector<AbsPath> paths;
+    for (const GuardedName& name : names_) paths.push_back(name.host);
+    watcher_.emplace(*tree_, paths);
+    watcher_->start();
+    readable_.emplace(loop, watcher_->descriptor());
+    replacement_timer_.emplace(loop);
+    first_look();
+    arm();
+  }
+  beat_timer_.emplace(loop);
+  beat();
+  syncing_ = std::jthread([this] { folder_->sync(); });
+}
+
+// Between the look at the machine and now a program outside may have made what was missing. The agent hasn't run yet:
+// so it is the owner's, and is protected or hidden as if it had been there.
+void Guard::Impl::first_look() {
+  bool rewrite = false;
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    GuardedName& name = names_[i];
+    std::optional<Entry> entry = tree_->look(name.host);
+    name.seen = entry;
+    if (name.role == Role::mount) {
+      if (!entry) await_replacement(i);
+      if (entry && std::ranges::find(record_.ghosts, name.host) != record_.ghosts.end()) {
+        known_ghosts_.push_back({name.host, *entry});
+      }
+    } else if (entry && name.role == Role::hidden) {
+      mask(name, *entry);
+    } else if (entry) {
+      name.role = Role::mount;
+      name.directory = entry->kind == FileKind::directory;
+      name.furnishing = plan::Bind{.source = name.host,
+                                   .target = name.target,
+                                   .kind = entry->kind,
+                                   .mode = plan::Bind::Mode::read,
+                                   .why = policy::Mount::Why::protect};
+      furnish_again(name, *entry);
+      std::erase_if(record_.watched, [&](const WatchedName& watched) { return watched.path == name.host; });
+      rewrite = true;
+    }
+  }
+  if (rewrite) write_record();
+}
+
+void Guard::Impl::arm() {
+  readable_->async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                        [weak = weak_from_this()](const boost::system::error_code& error) {
+                          std::shared_ptr<Impl> self = weak.lock();
+                          if (error || !self || self->failed_ || !self->readable_) return;
+                          self->handle();
+                          if (!self->failed_) self->arm();
+                        });
+}
+
+void Guard::Impl::beat() {
+  folder_->beat();
+  beat_timer_->expires_after(heartbeat);
+  beat_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    std::shared_ptr<Impl> self = weak.lock();
+    if (!error && self && self->beat_timer_) self->beat();
+  });
+}
+
+void Guard::Impl::handle() {
+  try {
+    Watcher::Report report = watcher_->read();
+    std::vector<std::size_t> names;
+    for (const Watcher::Touched& touched : report.touched) {
+      if (needs_action(touched.name, touched.replaced)) names.push_back(touched.name);
+    }
+    if (!names.empty()) act(names);
+  } catch (const SystemError& error) {
+    fail(error);
+  }
+}
+
+std::optional<Entry> Guard::Impl::look(const GuardedName& name, bool& linked) const {
+  std::expected<UniqueFd, int> parent = tree_->directory(name.host.parent());
+  if (parent) return look_at(parent->get(), std::string(name.host.name()));
+  linked = parent.error() == ELOOP;
+  if (linked || parent.error() == ENOENT || parent.error() == ENOTDIR) return std::nullopt;
+  throw SystemError(parent.error(), "cannot look at " + base::escape(name.host.str()));
+}
+
+// Looked at without freezing, for most of what happens in a directory is nobody's business. What is missing here and
+// appears later is another event.
+bool Guard::Impl::needs_action(std::size_t index, bool replaced) {
+  GuardedName& name = names_[index];
+  bool linked = false;
+  std::optional<Entry> entry = look(name, linked);
+  if (linked) return name.role != Role::hidden;
+  bool same = entry && name.seen && same_object(*entry, *name.seen);
+  switch (name.role) {
+    case Role::forbidden: return entry.has_value();
+    case Role::hidden:
+      if (!entry) name.seen.reset();
+      return entry && !same;
+    case Role::mount: break;
+  }
+  if (name.gone || awaited_.contains(index)) return entry.has_value();
+  if (!entry) return true;
+  // The directory that the guard itself had made is an event as well.
+  if (same && std::exchange(name.own, false)) return false;
+  return replaced || !same;
+}
+
+// If anything fails, the room stays frozen: nothing more happens in it until it is killed.
+void Guard::Impl::act(const std::vector<std::size_t>& names) {
+  room_->freeze();
+  for (std::size_t index : names) act_on(index);
+  room_->thaw();
+}
+
+void Guard::Impl::act_on(std::size_t index) {
+  GuardedName& name = names_[index];
+  bool linked = false;
+  std::optional<Entry> entry = look(name, linked);   // again: now nothing moves
+  if (linked || name.role == Role::forbidden) {
+    take(name);
+    return;
+  }
+  if (!entry) {
+    if (name.role == Role::mount && !name.gone) await_replacement(index);
+    return;
+  }
+  if (name.role == Role::hidden) {
+    mask(name, *entry);
+    tell(GuardEvent::Kind::hidden, name.host, "it appeared during the run, and is hidden from the room");
+    return;
+  }
+  bool hides = std::holds_alternative<plan::Mask>(*name.furnishing);
+  if (name.gone && !hides && !name.ancestor) {
+    // The host took it away for good; what appears later is the agent's as likely as not.
+    take(name);
+    return;
+  }
+  bool again = awaited_.erase(index) == 0 && !name.gone;
+  furnish_again(name, *entry);
+  if (name.ancestor) furnish_below(name);
+  tell(GuardEvent::Kind::placed_again, name.host,
+       again ? "it was replaced from outside; what stands there now is guarded as it was"
+             : "it was taken away and came back; what stands there now is guarded as it was");
+}
+
+void Guard::Impl::take(const GuardedName& name) {
+  if (++taken_ > taking_limit) throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
+  Taking taking{.state_folder = state_folder_,
+                .path = {},
+                .session = record_.session,
+                .profile = record_.profile,
+                .why = {}};
+  Settling settling{.tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}};
+  std::optional<GuardEvent> event =
+      take_away(settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
+  if (event) tell(event->kind, event->path, std::move(event->detail), std::move(event->id));
+}
+
+void Guard::Impl::mask(GuardedName& name, const Entry& entry) {
+  FileKind kind = entry.kind == FileKind::directory ? FileKind::directory : FileKind::regular;
+  room_->furnish(plan::Mask{.target = name.target, .kind = kind});
+  name.seen = entry;
+}
+
+// ---- mounts that fell off ------------------------------------------------------------------------------------
+
+void Guard::Impl::furnish_again(GuardedName& name, const Entry& entry) {
+  bool directory = entry.kind == FileKind::directory;
+  plan::Furnishing furnishing = *name.furnishing;
+  if (auto* mask = std::get_if<plan::Mask>(&furnishing)) {
+    mask->kind = directory ? FileKind::directory : FileKind::regular;
+  } else if (std::holds_alternative<plan::Ghost>(furnishing)) {
+    // It was missing and is the owner's now: to be read, not to be written.
+    furnishing = plan::Bind{.source = name.host,
+                            .target = name.target,
+                            .kind = entry.kind,
+                            .mode = plan::Bind::Mode::read,
+                            .why = policy::Mount::Why::protect};
+  }
+  if (auto* bind = std::get_if<plan::Bind>(&furnishing); bind != nullptr && bind->why != policy::Mount::Why::pin) {
+    bind->kind = entry.kind;
+    // Where it leads is for the next start to look at.
+    if (entry.kind == FileKind::symlink) furnishing = plan::Mask{.target = name.target, .kind = FileKind::regular};
+  }
+  room_->furnish(furnishing);
+  name.seen = entry;
+  name.gone = false;
+}
+
+// With the directory went all that was mounted in it.
+void Guard::Impl::furnish_below(const GuardedName& ancestor) {
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    GuardedName& name = names_[i];
+    if (!name.host.is_below(ancestor.host)) continue;
+    bool linked = false;
+    std::optional<Entry> entry = look(name, linked);
+    if (name.role == Role::forbidden) {
+      if (entry || linked) take(name);
+    } else if (entry && name.role == Role::hidden) {
+      mask(name, *entry);
+    } else if (entry) {
+      furnish_again(name, *entry);
+    } else if (name.role == Role::mount) {
+      name.directory && !name.ancestor ? make_ghost(name) : void(name.gone = true);
+    }
+  }
+}
+
+void Guard::Impl::make_ghost(GuardedName& name) {
+  if (std::ranges::find(record_.ghosts, name.host) == record_.ghosts.end()) {
+    record_.ghosts.push_back(name.host);
+    write_record();   // before it is made
+  }
+  room_->furnish(plan::Ghost{.target = name.target});
+  bool linked = false;
+  name.seen = look(name, linked);
+  name.own = true;
+  name.gone = false;
+  if (!name.seen) throw SystemError(0, "cannot keep " + base::escape(name.host.str()) + " from being made");
+  std::erase_if(known_ghosts_, [&](const KnownGhost& known) { return known.path == name.host; });
+  known_ghosts_.push_back({name.host, *name.seen});
+}
+
+void Guard::Impl::await_replacement(std::size_t index) {
+  awaited_.insert(index);
+  if (awaited_.size() > 1) return;
+  room_->freeze();
+  replacement_timer_->expires_after(replacement_time);
+  replacement_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    std::shared_ptr<Impl> self = weak.lock();
+    if (!error && self && self->replacement_timer_ && !self->failed_) self->end_replacement();
+  });
+}
+
+void Guard::Impl::end_replacement() {
+  try {
+    handle();   // what is queued; may place some of them again
+    if (failed_) return;
+    for (std::size_t index : std::exchange(awaited_, {})) {
+      GuardedName& name = names_[index];
+      bool linked = false;
+      std::optional<Entry> entry = look(name, linked);
+      if (entry) {
+        furnish_again(name, *entry);
+        if (name.ancestor) furnish_below(name);
+      } else if (name.directory && !name.ancestor && tree_->directory(name.host.parent())) {
+        make_ghost(name);
+      } else {
+        name.gone = true;
+      }
+      tell(GuardEvent::Kind::placed_again, name.host,
+           entry ? "it was taken away and came back; what stands there now is guarded as it was"
+                 : "it was taken away from outside; the room can't make another one");
+    }
+    room_->thaw();
+  } catch (const SystemError& error) {
+    fail(error);
+  }
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------
+
+void Guard::Impl::tell(GuardEvent::Kind kind, const AbsPath& path, std::string detail, std::string id) {
+  events_.push_back({.kind = kind, .path = path, .detail = std::move(detail), .id = std::move(id)});
+  if (listener_) listener_(events_.back());
+}
+
+void Guard::Impl::fail(const SystemError& error) {
+  failed_ = true;
+  try {
+    room_->freeze();   // and never thaw: whatever could not be guarded must not be used
+  } catch (const SystemError&) {
+    // Said below: the run ends either way.
+  }
+  tell(GuardEvent::Kind::unverified, record_.workspace, error.what());
+  if (!listener_) throw error;
+}
+
+void Guard::Impl::stop() {
+  if (beat_timer_) beat_timer_->cancel();
+  if (replacement_timer_) replacement_timer_->cancel();
+  if (readable_) {
+    readable_->cancel();
+    (void)readable_->release();   // the watcher closes it
+  }
+  readable_.reset();
+  beat_timer_.reset();
+  replacement_timer_.reset();
+  if (syncing_.joinable()) syncing_.join();
+}
+
+std::vector<GuardEvent> Guard::Impl::finish() {
+  if (!folder_) return {};
+  stop();
+  for (const GuardedName& name : names_) {
+    if (name.gone && !name.ancestor && !std::holds_alternative<plan::Mask>(*name.furnishing)) {
+      record_.watched.push_back({name.host, policy::Watched::Why::protect});
+    }
+  }
+  bool settled = true;
+  for (GuardEvent& event : settle_content(record_, *folder_, *tree_, state_folder_, std::nullopt)) {
+    settled = settled && event.kind != GuardEvent::Kind::unverified;
+    events_.push_back(std::move(event));
+  }
+  // What the agent could not keep from being listed is not worth failing for.
+  try {
+    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_)) events_.push_back(std::move(event));
+  } catch (const SystemError& error) {
+    events_.push_back({.kind = GuardEvent::Kind::would_execute,
+                       .path = record_.workspace,
+                       .detail = fmt::format("could not be searched for new repositories: {}", error.what()),
+                       .id = {}});
+  }
+  RunsLock runs(state_folder_);
+  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_);
+  if (settled) folder_->remove(runs);
+  folder_.reset();
+  return std::move(events_);
+}
+
+Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
+             std::string session)
+    : impl_(std::make_shared<Impl>(policy, plan, state_folder, std::move(session))) {}
+
+Guard::~Guard() { impl_->stop(); }
+
+void Guard::on_event(std::function<void(const GuardEvent&)> listener) { impl_->on_event(std::move(listener)); }
+
+void Guard::watch(boost::asio::io_context& loop, Room& room) { impl_->watch(loop, room); }
+
+std::vector<GuardEvent> Guard::finish() { return impl_->finish(); }
+
+}  // namespace agentbox::launch

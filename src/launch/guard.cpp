@@ -1,28 +1,27 @@
 #include "agentbox/launch/guard.hpp"
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "guard_git.hpp"
+#include "guard_names.hpp"
+#include "guard_settle.hpp"
+#include "guard_text.hpp"
+#include "guard_tree.hpp"
+#include "held.hpp"
+#include "record.hpp"
+#include "watcher.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <fmt/format.h>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
-#include "guard_git.hpp"
-#include "guard_names.hpp"
-#include "guard_settle.hpp"
-#include "guard_tree.hpp"
-#include "guard_text.hpp"
-#include "held.hpp"
-#include "record.hpp"
-#include "watcher.hpp"
 
 namespace agentbox::launch {
 
@@ -34,24 +33,28 @@ using base::UniqueFd;
 using policy::FileKind;
 using Role = GuardedName::Role;
 
-// A program that replaces a file by deleting it and writing it anew (git does) needs this long at most. Until then the
-// room stays frozen, so that what appears is the host's and not the agent's.
+// A program that replaces a file by deleting it and writing it anew (git does) needs this long at most. Until
+// then the room stays frozen, so that what appears is the host's and not the agent's.
 constexpr std::chrono::milliseconds replacement_time{100};
 constexpr std::chrono::seconds heartbeat{30};
+// Bringing the record to the disk costs more than the start of a room: a run that is over by then never pays
+// for it. A killed supervisor doesn't need it, only a machine that loses its power does.
+constexpr std::chrono::seconds sync_after{1};
 // More than this is no mishap: the run ends.
 constexpr int taking_limit = 200;
 
 std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
-
 
 }  // namespace
 
 class Guard::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder, std::string session);
+  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
+       std::string session);
 
   void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
   void watch(boost::asio::io_context& loop, Room& room);
@@ -63,7 +66,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others);
   void first_look();
   void arm();
-  void beat();
+  void beat_in(std::chrono::seconds time);
   void handle();
   void act(const std::vector<std::size_t>& names);
   [[nodiscard]] std::optional<Entry> look(const GuardedName& name, bool& linked) const;
@@ -85,19 +88,20 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   std::int64_t started_ns_ = now_ns();
   std::vector<GuardedName> names_;
   std::optional<Tree> tree_;
-  std::optional<RunFolder> folder_;            // nothing: there is nothing to guard
+  std::optional<RunFolder> folder_;  // nothing: there is nothing to guard
   std::vector<KnownGhost> known_ghosts_;
 
   Room* room_ = nullptr;
   std::optional<Watcher> watcher_;
   std::optional<boost::asio::posix::stream_descriptor> readable_;
   std::optional<boost::asio::steady_timer> beat_timer_, replacement_timer_;
-  std::set<std::size_t> awaited_;              // mounts whose file the host took away a moment ago; the room is frozen
-  bool failed_ = false;                        // unverified: the room stays frozen
+  std::set<std::size_t> awaited_;  // mounts whose file the host took away a moment ago
+  bool awaiting_ = false;          // the room is frozen until it is known whether they come back
+  bool failed_ = false;            // unverified: the room stays frozen
   int taken_ = 0;
   std::function<void(const GuardEvent&)> listener_;
   std::vector<GuardEvent> events_;
-  std::jthread syncing_;                       // last: it uses the folder
+  std::jthread syncing_;  // last: it uses the folder
 };
 
 Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
@@ -136,13 +140,14 @@ Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, co
     write_record();
     folder_->beat();
   } catch (...) {
-    folder_->remove(runs);   // nothing was made yet
+    folder_->remove(runs);  // nothing was made yet
     throw;
   }
 }
 
 void Guard::Impl::hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others) {
-  // A protected file with a second name can be written through that name: a mount doesn't hold it, a copy does.
+  // A protected file with a second name can be written through that name: a mount doesn't hold it, a copy
+  // does.
   std::vector<AbsPath> paths;
   for (const policy::Held& one : held) paths.push_back(one.path);
   for (const GuardedName& name : names_) {
@@ -167,15 +172,19 @@ void Guard::Impl::hold_all(const std::vector<policy::Held>& held, const std::vec
       record_.held.push_back(hold(*tree_, path, copies.get(), offset));
     } else {
       std::expected<UniqueFd, int> theirs = copies_of(state_folder_, holder->session);
-      if (!theirs) throw SystemError(theirs.error(), "cannot copy what session " + holder->session + " holds");
+      if (!theirs)
+        throw SystemError(theirs.error(), "cannot copy what session " + holder->session + " holds");
       record_.held.push_back(hold_as(*original, theirs->get(), copies.get(), offset));
     }
   }
 }
 
-void Guard::Impl::write_record() { folder_->write(record_); }
+void Guard::Impl::write_record() {
+  folder_->write(record_);
+}
 
-// ---- while the room runs -------------------------------------------------------------------------------------
+// ---- while the room runs
+// -------------------------------------------------------------------------------------
 
 void Guard::Impl::watch(boost::asio::io_context& loop, Room& room) {
   if (!folder_) return;
@@ -191,12 +200,11 @@ void Guard::Impl::watch(boost::asio::io_context& loop, Room& room) {
     arm();
   }
   beat_timer_.emplace(loop);
-  beat();
-  syncing_ = std::jthread([this] { folder_->sync(); });
+  beat_in(sync_after);
 }
 
-// Between the look at the machine and now a program outside may have made what was missing. The agent hasn't run yet:
-// so it is the owner's, and is protected or hidden as if it had been there.
+// Between the look at the machine and now a program outside may have made what was missing. The agent hasn't
+// run yet: so it is the owner's, and is protected or hidden as if it had been there.
 void Guard::Impl::first_look() {
   bool rewrite = false;
   for (std::size_t i = 0; i < names_.size(); ++i) {
@@ -236,12 +244,15 @@ void Guard::Impl::arm() {
                         });
 }
 
-void Guard::Impl::beat() {
-  folder_->beat();
-  beat_timer_->expires_after(heartbeat);
+void Guard::Impl::beat_in(std::chrono::seconds time) {
+  beat_timer_->expires_after(time);
   beat_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     std::shared_ptr<Impl> self = weak.lock();
-    if (!error && self && self->beat_timer_) self->beat();
+    if (error || !self || !self->beat_timer_) return;
+    if (!self->syncing_.joinable())
+      self->syncing_ = std::jthread([folder = &*self->folder_] { folder->sync(); });
+    self->folder_->beat();
+    self->beat_in(heartbeat);
   });
 }
 
@@ -266,8 +277,8 @@ std::optional<Entry> Guard::Impl::look(const GuardedName& name, bool& linked) co
   throw SystemError(parent.error(), "cannot look at " + base::escape(name.host.str()));
 }
 
-// Looked at without freezing, for most of what happens in a directory is nobody's business. What is missing here and
-// appears later is another event.
+// Looked at without freezing, for most of what happens in a directory is nobody's business. What is missing
+// here and appears later is another event.
 bool Guard::Impl::needs_action(std::size_t index, bool replaced) {
   GuardedName& name = names_[index];
   bool linked = false;
@@ -275,11 +286,13 @@ bool Guard::Impl::needs_action(std::size_t index, bool replaced) {
   if (linked) return name.role != Role::hidden;
   bool same = entry && name.seen && same_object(*entry, *name.seen);
   switch (name.role) {
-    case Role::forbidden: return entry.has_value();
+    case Role::forbidden:
+      return entry.has_value();
     case Role::hidden:
       if (!entry) name.seen.reset();
       return entry && !same;
-    case Role::mount: break;
+    case Role::mount:
+      break;
   }
   if (name.gone || awaited_.contains(index)) return entry.has_value();
   if (!entry) return true;
@@ -298,7 +311,7 @@ void Guard::Impl::act(const std::vector<std::size_t>& names) {
 void Guard::Impl::act_on(std::size_t index) {
   GuardedName& name = names_[index];
   bool linked = false;
-  std::optional<Entry> entry = look(name, linked);   // again: now nothing moves
+  std::optional<Entry> entry = look(name, linked);  // again: now nothing moves
   if (linked || name.role == Role::forbidden) {
     take(name);
     return;
@@ -327,15 +340,16 @@ void Guard::Impl::act_on(std::size_t index) {
 }
 
 void Guard::Impl::take(const GuardedName& name) {
-  if (++taken_ > taking_limit) throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
+  if (++taken_ > taking_limit)
+    throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
   Taking taking{.state_folder = state_folder_,
                 .path = {},
                 .session = record_.session,
                 .profile = record_.profile,
                 .why = {}};
   Settling settling{.tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}};
-  std::optional<GuardEvent> event =
-      take_away(settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
+  std::optional<GuardEvent> event = take_away(
+      settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
   if (event) tell(event->kind, event->path, std::move(event->detail), std::move(event->id));
 }
 
@@ -345,7 +359,8 @@ void Guard::Impl::mask(GuardedName& name, const Entry& entry) {
   name.seen = entry;
 }
 
-// ---- mounts that fell off ------------------------------------------------------------------------------------
+// ---- mounts that fell off
+// ------------------------------------------------------------------------------------
 
 void Guard::Impl::furnish_again(GuardedName& name, const Entry& entry) {
   bool directory = entry.kind == FileKind::directory;
@@ -360,10 +375,12 @@ void Guard::Impl::furnish_again(GuardedName& name, const Entry& entry) {
                             .mode = plan::Bind::Mode::read,
                             .why = policy::Mount::Why::protect};
   }
-  if (auto* bind = std::get_if<plan::Bind>(&furnishing); bind != nullptr && bind->why != policy::Mount::Why::pin) {
+  if (auto* bind = std::get_if<plan::Bind>(&furnishing);
+      bind != nullptr && bind->why != policy::Mount::Why::pin) {
     bind->kind = entry.kind;
     // Where it leads is for the next start to look at.
-    if (entry.kind == FileKind::symlink) furnishing = plan::Mask{.target = name.target, .kind = FileKind::regular};
+    if (entry.kind == FileKind::symlink)
+      furnishing = plan::Mask{.target = name.target, .kind = FileKind::regular};
   }
   room_->furnish(furnishing);
   name.seen = entry;
@@ -392,7 +409,7 @@ void Guard::Impl::furnish_below(const GuardedName& ancestor) {
 void Guard::Impl::make_ghost(GuardedName& name) {
   if (std::ranges::find(record_.ghosts, name.host) == record_.ghosts.end()) {
     record_.ghosts.push_back(name.host);
-    write_record();   // before it is made
+    write_record();  // before it is made
   }
   room_->furnish(plan::Ghost{.target = name.target});
   bool linked = false;
@@ -406,8 +423,9 @@ void Guard::Impl::make_ghost(GuardedName& name) {
 
 void Guard::Impl::await_replacement(std::size_t index) {
   awaited_.insert(index);
-  if (awaited_.size() > 1) return;
+  if (awaiting_) return;
   room_->freeze();
+  awaiting_ = true;
   replacement_timer_->expires_after(replacement_time);
   replacement_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     std::shared_ptr<Impl> self = weak.lock();
@@ -417,7 +435,7 @@ void Guard::Impl::await_replacement(std::size_t index) {
 
 void Guard::Impl::end_replacement() {
   try {
-    handle();   // what is queued; may place some of them again
+    handle();  // what is queued; may place some of them again
     if (failed_) return;
     for (std::size_t index : std::exchange(awaited_, {})) {
       GuardedName& name = names_[index];
@@ -435,13 +453,15 @@ void Guard::Impl::end_replacement() {
            entry ? "it was taken away and came back; what stands there now is guarded as it was"
                  : "it was taken away from outside; the room can't make another one");
     }
+    awaiting_ = false;
     room_->thaw();
   } catch (const SystemError& error) {
     fail(error);
   }
 }
 
-// ---- the end -------------------------------------------------------------------------------------------------
+// ---- the end
+// -------------------------------------------------------------------------------------------------
 
 void Guard::Impl::tell(GuardEvent::Kind kind, const AbsPath& path, std::string detail, std::string id) {
   events_.push_back({.kind = kind, .path = path, .detail = std::move(detail), .id = std::move(id)});
@@ -451,7 +471,7 @@ void Guard::Impl::tell(GuardEvent::Kind kind, const AbsPath& path, std::string d
 void Guard::Impl::fail(const SystemError& error) {
   failed_ = true;
   try {
-    room_->freeze();   // and never thaw: whatever could not be guarded must not be used
+    room_->freeze();  // and never thaw: whatever could not be guarded must not be used
   } catch (const SystemError&) {
     // Said below: the run ends either way.
   }
@@ -464,7 +484,7 @@ void Guard::Impl::stop() {
   if (replacement_timer_) replacement_timer_->cancel();
   if (readable_) {
     readable_->cancel();
-    (void)readable_->release();   // the watcher closes it
+    (void)readable_->release();  // the watcher closes it
   }
   readable_.reset();
   beat_timer_.reset();
@@ -487,7 +507,8 @@ std::vector<GuardEvent> Guard::Impl::finish() {
   }
   // What the agent could not keep from being listed is not worth failing for.
   try {
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_)) events_.push_back(std::move(event));
+    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_))
+      events_.push_back(std::move(event));
   } catch (const SystemError& error) {
     events_.push_back({.kind = GuardEvent::Kind::would_execute,
                        .path = record_.workspace,
@@ -505,12 +526,20 @@ Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const A
              std::string session)
     : impl_(std::make_shared<Impl>(policy, plan, state_folder, std::move(session))) {}
 
-Guard::~Guard() { impl_->stop(); }
+Guard::~Guard() {
+  impl_->stop();
+}
 
-void Guard::on_event(std::function<void(const GuardEvent&)> listener) { impl_->on_event(std::move(listener)); }
+void Guard::on_event(std::function<void(const GuardEvent&)> listener) {
+  impl_->on_event(std::move(listener));
+}
 
-void Guard::watch(boost::asio::io_context& loop, Room& room) { impl_->watch(loop, room); }
+void Guard::watch(boost::asio::io_context& loop, Room& room) {
+  impl_->watch(loop, room);
+}
 
-std::vector<GuardEvent> Guard::finish() { return impl_->finish(); }
+std::vector<GuardEvent> Guard::finish() {
+  return impl_->finish();
+}
 
 }  // namespace agentbox::launch

@@ -9,7 +9,7 @@ namespace agentbox::launch {
 namespace {
 
 struct Key {
-  std::string_view section, name;   // name "*": every one
+  std::string_view section, name;  // name "*": every one
 };
 
 // Keys of git 2.5x whose value is a command, a program, or a file with more keys (git-config(1)).
@@ -68,14 +68,20 @@ constexpr std::array executing = {
     Key{"web", "browser"},
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f'; }
-bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
+}
+bool is_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+}
 
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {
-    if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);   // git skips it too
+    if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);  // git skips it too
   }
 
   std::vector<std::string> run(std::size_t limit) {
@@ -131,12 +137,13 @@ class Reader {
     if (c == '=') {
       value = this->value();
     } else if (c != '\n') {
-      skip_line();   // a comment behind a name without value; or what git would refuse
+      skip_line();  // a comment behind a name without value; or what git would refuse
     }
     if (!name.empty() && executes(name, value)) add(name);
   }
 
-  // Up to the end of the line; quotes, comments and continued lines as git has them. Spaces at the ends don't matter here.
+  // Up to the end of the line; quotes, comments and continued lines as git has them. Spaces at the ends don't
+  // matter here.
   std::string value() {
     std::string out;
     bool quoted = false;
@@ -161,8 +168,10 @@ class Reader {
   [[nodiscard]] bool executes(std::string_view name, std::string_view value) const {
     if (section_ == "alias") return value.starts_with('!');
     if (section_ == "submodule" && name == "update") return value.starts_with('!');
-    if (section_ == "core" && name == "fsmonitor") return value != "true" && value != "false" && !value.empty();
-    if ((section_ == "remote" && (name == "url" || name == "pushurl"))) return value.find("::") != std::string_view::npos;
+    if (section_ == "core" && name == "fsmonitor")
+      return value != "true" && value != "false" && !value.empty();
+    if ((section_ == "remote" && (name == "url" || name == "pushurl")))
+      return value.find("::") != std::string_view::npos;
     if (section_ == "gpg" && name == "program") return true;
     return std::ranges::any_of(executing, [&](const Key& key) {
       return key.section == section_ && (key.name == "*" || key.name == name);

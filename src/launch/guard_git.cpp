@@ -1,5 +1,10 @@
 #include "guard_git.hpp"
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/policy/look.hpp"
+#include "guard_config.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -7,17 +12,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/policy/look.hpp"
-
-#include "guard_config.hpp"
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace agentbox::launch {
 
@@ -39,10 +37,14 @@ struct Name {
 
 FileKind kind_of_type(unsigned char type) {
   switch (type) {
-    case DT_DIR: return FileKind::directory;
-    case DT_LNK: return FileKind::symlink;
-    case DT_REG: return FileKind::regular;
-    default: return FileKind::unreadable;
+    case DT_DIR:
+      return FileKind::directory;
+    case DT_LNK:
+      return FileKind::symlink;
+    case DT_REG:
+      return FileKind::regular;
+    default:
+      return FileKind::unreadable;
   }
 }
 
@@ -50,8 +52,8 @@ UniqueFd open_listing(int parent, const char* name) {
   return UniqueFd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// The names with their kinds, unsorted, straight from the kernel: a workspace has tens of thousands. `left` counts down;
-// false when it is used up.
+// The names with their kinds, unsorted, straight from the kernel: a workspace has tens of thousands. `left`
+// counts down; false when it is used up.
 bool list(int directory, std::vector<Name>& names, std::size_t& left) {
   alignas(dirent64) char buffer[32768];
   while (true) {
@@ -107,14 +109,17 @@ std::string read_head(const Tree& tree, const AbsPath& git_directory) {
   return std::string(first_line(read_regular(directory->get(), "HEAD", 4096).value_or("")));
 }
 
-// ---- links ---------------------------------------------------------------------------------------------------
+// ---- links
+// ---------------------------------------------------------------------------------------------------
 
-// Folders that hold what git or its helpers address by hash, by the hundred thousand: their own entries are looked at,
-// not what is in those.
-bool is_shallow(std::string_view name) { return name == "objects" || name == "lfs" || name == "annex"; }
+// Folders that hold what git or its helpers address by hash, by the hundred thousand: their own entries are
+// looked at, not what is in those.
+bool is_shallow(std::string_view name) {
+  return name == "objects" || name == "lfs" || name == "annex";
+}
 
 struct LinkWalk {
-  std::vector<std::string> found;   // relative
+  std::vector<std::string> found;  // relative
   std::size_t left = git_entries_limit;
 
   void run(int directory, const std::string& prefix, int depth, bool shallow) {
@@ -155,7 +160,8 @@ std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::Gi
       if (!parent) continue;
       std::optional<Entry> entry = look_at(parent->get(), std::string(link.name()));
       if (!entry || entry->kind != FileKind::symlink) continue;
-      record.links.emplace_back(link.relative_to(fact.git_dir), read_link(parent->get(), std::string(link.name())));
+      record.links.emplace_back(link.relative_to(fact.git_dir),
+                                read_link(parent->get(), std::string(link.name())));
     }
     records.push_back(std::move(record));
   }
@@ -179,9 +185,11 @@ std::vector<GuardEvent> take_git_links(Settling& settling, const GitRecord& git)
     std::expected<UniqueFd, int> parent = settling.tree.directory(path->parent());
     if (!parent) continue;
     auto known = std::ranges::find(git.links, relative, &std::pair<std::string, std::string>::first);
-    if (known != git.links.end() && known->second == read_link(parent->get(), std::string(path->name()))) continue;
+    if (known != git.links.end() && known->second == read_link(parent->get(), std::string(path->name())))
+      continue;
     std::optional<GuardEvent> event =
-        take_away(settling, *path, "it is a symbolic link in a git directory, and git on the host would write through it");
+        take_away(settling, *path,
+                  "it is a symbolic link in a git directory, and git on the host would write through it");
     if (event) events.push_back(*std::move(event));
   }
   return events;
@@ -194,8 +202,9 @@ std::string switched_note(const Tree& tree, const std::vector<GitRecord>& git) {
     auto name = [](std::string_view head) {
       return base::escape(head.starts_with("ref: refs/heads/") ? head.substr(16) : head.substr(0, 12));
     };
-    return fmt::format(" (the branch was switched during the run, from {} to {}: `git restore` takes its version)",
-                       name(record.head), name(now));
+    return fmt::format(
+        " (the branch was switched during the run, from {} to {}: `git restore` takes its version)",
+        name(record.head), name(now));
   }
   return {};
 }
@@ -354,7 +363,8 @@ class Search {
       if (!known_.contains(module.str())) tell(module, git_directory(module, 0));
     });
   }
-  // A submodule's name may have slashes, and a submodule may have submodules: so every directory with a HEAD is one.
+  // A submodule's name may have slashes, and a submodule may have submodules: so every directory with a HEAD
+  // is one.
   template <class Visit>
   void each_module(const AbsPath& folder, int depth, Visit visit) {
     std::expected<UniqueFd, int> directory = tree_.directory(folder);

@@ -11,8 +11,8 @@ using base::AbsPath;
 using policy::FileKind;
 using policy::Mount;
 
-// The mount that decides what is seen at a path of the room: the deepest one, of equal ones the last. Nothing where that
-// is one of the room's own tmpfs.
+// The mount that decides what is seen at a path of the room: the deepest one, of equal ones the last. Nothing
+// where that is one of the room's own tmpfs.
 const Mount* covering(const policy::Policy& policy, const AbsPath& target) {
   const Mount* best = nullptr;
   for (const Mount& mount : policy.mounts) {
@@ -22,7 +22,8 @@ const Mount* covering(const policy::Policy& policy, const AbsPath& target) {
     if (best == nullptr || mount.target.depth() >= best->target.depth()) best = &mount;
   }
   for (const policy::Tmpfs& tmpfs : policy.tmpfs) {
-    if (best != nullptr && target.is_within(tmpfs.target) && tmpfs.target.depth() > best->target.depth()) return nullptr;
+    if (best != nullptr && target.is_within(tmpfs.target) && tmpfs.target.depth() > best->target.depth())
+      return nullptr;
   }
   return best;
 }
@@ -33,7 +34,8 @@ std::optional<AbsPath> moved(const AbsPath& path, const AbsPath& from, const Abs
 }
 
 bool is_guarding(Mount::Why why) {
-  return why == Mount::Why::protect || why == Mount::Why::hide || why == Mount::Why::pin || why == Mount::Why::ancestor;
+  return why == Mount::Why::protect || why == Mount::Why::hide || why == Mount::Why::pin ||
+         why == Mount::Why::ancestor;
 }
 
 std::optional<GuardedName> guarded_mount(const plan::Furnishing& furnishing) {
@@ -103,7 +105,7 @@ std::vector<GuardedName> guarded_names(const policy::Policy& policy, const plan:
       names.push_back({.role = hide ? GuardedName::Role::hidden : GuardedName::Role::forbidden,
                        .host = *host,
                        .target = *target});
-      if (!hide) break;   // taken once is taken everywhere
+      if (!hide) break;  // taken once is taken everywhere
     }
   }
   return names;

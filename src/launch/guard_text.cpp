@@ -9,15 +9,16 @@ namespace {
 
 using policy::FileKind;
 
-constexpr std::array<std::pair<FileKind, std::string_view>, 9> kinds = {{{FileKind::missing, "missing"},
-                                                                         {FileKind::regular, "file"},
-                                                                         {FileKind::directory, "directory"},
-                                                                         {FileKind::symlink, "symbolic link"},
-                                                                         {FileKind::socket, "socket"},
-                                                                         {FileKind::fifo, "fifo"},
-                                                                         {FileKind::character_device, "character device"},
-                                                                         {FileKind::block_device, "block device"},
-                                                                         {FileKind::unreadable, "unreadable"}}};
+constexpr std::array<std::pair<FileKind, std::string_view>, 9> kinds = {
+    {{FileKind::missing, "missing"},
+     {FileKind::regular, "file"},
+     {FileKind::directory, "directory"},
+     {FileKind::symlink, "symbolic link"},
+     {FileKind::socket, "socket"},
+     {FileKind::fifo, "fifo"},
+     {FileKind::character_device, "character device"},
+     {FileKind::block_device, "block device"},
+     {FileKind::unreadable, "unreadable"}}};
 
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -1,16 +1,18 @@
 #pragma once
 
-// How the guard's files on disk spell bytes and kinds. The files are JSON, and JSON can't hold a path that isn't UTF-8.
+// How the guard's files on disk spell bytes and kinds. The files are JSON, and JSON can't hold a path that
+// isn't UTF-8.
+
+#include "agentbox/policy/facts.hpp"
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "agentbox/policy/facts.hpp"
-
 namespace agentbox::launch {
 
-// Percent-encoding: '%', control characters and everything beyond ASCII become %XX. Reads back to the same bytes.
+// Percent-encoding: '%', control characters and everything beyond ASCII become %XX. Reads back to the same
+// bytes.
 [[nodiscard]] std::string encode_bytes(std::string_view bytes);
 // Nothing for a '%' without two hexadecimal digits behind it.
 [[nodiscard]] std::optional<std::string> decode_bytes(std::string_view text);

@@ -1,23 +1,22 @@
 #include "quarantine.hpp"
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "guard_text.hpp"
+#include "record.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
-#include "guard_text.hpp"
-#include "record.hpp"
 
 namespace agentbox::launch {
 
@@ -42,7 +41,8 @@ std::string day_of(std::int64_t when) {
 std::string fresh_id(std::int64_t when) {
   constexpr std::string_view letters = "23456789abcdefghjkmnpqrstuvwxyz";  // none that look alike
   unsigned char bytes[6] = {};
-  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) throw SystemError(errno, "getrandom");
+  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
+    throw SystemError(errno, "getrandom");
   std::string id = day_of(when) + "-";
   for (unsigned char byte : bytes) id += letters[byte % letters.size()];
   return id;
@@ -94,12 +94,13 @@ Quarantined read_item(int folder, const std::string& id) {
   }
 }
 
-// A new item's folder, with its description already on disk: a crash leaves an item without content, never content
-// without a description.
+// A new item's folder, with its description already on disk: a crash leaves an item without content, never
+// content without a description.
 struct NewItem {
   std::string id;
   UniqueFd folder, item;
-  bool complete = false;   // all of it is here, and the original is being removed piece by piece: must not be dropped
+  bool complete =
+      false;  // all of it is here, and the original is being removed piece by piece: must not be dropped
 };
 
 void sync(int descriptor) {
@@ -143,7 +144,8 @@ Quarantined description_of(const Taking& taking, const Entry& entry) {
 }
 
 [[noreturn]] void refuse(int error, const Taking& taking, std::string_view why) {
-  throw SystemError(error, fmt::format("cannot take {} to the quarantine{}", base::escape(taking.path.str()), why));
+  throw SystemError(error,
+                    fmt::format("cannot take {} to the quarantine{}", base::escape(taking.path.str()), why));
 }
 
 // The entry must still be the one that was copied: another room may be at work in the same tree.
@@ -155,14 +157,16 @@ void remove_taken(const Taking& taking, int directory, const std::string& name, 
   if (error != 0 && error != ENOENT) refuse(error, taking, "");
 }
 
-bool copy_file(const Taking& taking, const NewItem& made, int directory, const std::string& name, const Entry& entry) {
+bool copy_file(const Taking& taking, const NewItem& made, int directory, const std::string& name,
+               const Entry& entry) {
   if (entry.size > quarantine_copy_limit) return false;
   std::expected<UniqueFd, int> file = open_regular(directory, name);
   if (!file) return false;
   Entry opened = look_at(file->get());
   if (opened.inode != entry.inode || opened.device != entry.device) return false;
   NewFile copy{file->get(), 0, entry.size, 0600, entry.modified_ns};
-  if (int error = place_file(made.item.get(), content_name, copy, temporary_name); error != 0) refuse(error, taking, "");
+  if (int error = place_file(made.item.get(), content_name, copy, temporary_name); error != 0)
+    refuse(error, taking, "");
   std::expected<UniqueFd, int> kept = open_regular(made.item.get(), content_name);
   if (!kept) refuse(kept.error(), taking, "");
   sync(kept->get());
@@ -170,8 +174,10 @@ bool copy_file(const Taking& taking, const NewItem& made, int directory, const s
   return true;
 }
 
-bool copy_link(const Taking& taking, const NewItem& made, int directory, const std::string& name, const Entry& entry) {
-  if (::symlinkat(read_link(directory, name).c_str(), made.item.get(), content_name) != 0) refuse(errno, taking, "");
+bool copy_link(const Taking& taking, const NewItem& made, int directory, const std::string& name,
+               const Entry& entry) {
+  if (::symlinkat(read_link(directory, name).c_str(), made.item.get(), content_name) != 0)
+    refuse(errno, taking, "");
   remove_taken(taking, directory, name, entry);
   return true;
 }
@@ -193,7 +199,8 @@ void move_or_copy(const Taking& taking, NewItem& made, int directory, const std:
     if (!remove_tree(directory, name, removing)) refuse(0, taking, ": it grows while it is taken");
     return;
   }
-  remove_taken(taking, directory, name, entry);  // a fifo, socket or device: its description is all that it is
+  remove_taken(taking, directory, name,
+               entry);  // a fifo, socket or device: its description is all that it is
 }
 
 }  // namespace
@@ -216,11 +223,13 @@ std::optional<std::string> take(const Taking& taking, int directory, const std::
 }
 
 std::string keep(const Taking& taking, const NewFile& file) {
-  Entry entry{.kind = FileKind::regular, .modified_ns = file.modified_ns, .size = file.size, .mode = file.mode};
+  Entry entry{
+      .kind = FileKind::regular, .modified_ns = file.modified_ns, .size = file.size, .mode = file.mode};
   NewItem made = make_item(taking, description_of(taking, entry));
   NewFile copy = file;
   copy.mode = 0600;
-  if (int error = place_file(made.item.get(), content_name, copy, temporary_name); error != 0) refuse(error, taking, "");
+  if (int error = place_file(made.item.get(), content_name, copy, temporary_name); error != 0)
+    refuse(error, taking, "");
   return made.id;
 }
 
@@ -351,8 +360,9 @@ base::Result<void> Quarantine::restore(const Quarantined& item) const {
   int error = put_back(item, folder.get(), directory->get(), std::string(item.path.name()));
   if (error == EEXIST) {
     std::optional<Entry> there = look_at(directory->get(), std::string(item.path.name()));
-    return base::fail(fmt::format("there is a {} at {} already", kind_name(there ? there->kind : FileKind::regular), place),
-                      "move it away first; nothing is overwritten");
+    return base::fail(
+        fmt::format("there is a {} at {} already", kind_name(there ? there->kind : FileKind::regular), place),
+        "move it away first; nothing is overwritten");
   }
   if (error != 0) return base::fail(fmt::format("cannot restore to {}: {}", place, base::errno_text(error)));
   erase(item);

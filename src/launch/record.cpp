@@ -1,24 +1,23 @@
 #include "record.hpp"
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "guard_text.hpp"
+#include "guard_tree.hpp"
+
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
-#include "guard_text.hpp"
-#include "guard_tree.hpp"
 
 namespace agentbox::launch {
 
@@ -74,7 +73,9 @@ AbsPath path_of(const std::string& text) {
   if (!path) throw NotARecord{};
   return *std::move(path);
 }
-AbsPath path_at(const json& from, const char* key) { return path_of(from.at(key).get_ref<const std::string&>()); }
+AbsPath path_at(const json& from, const char* key) {
+  return path_of(from.at(key).get_ref<const std::string&>());
+}
 
 // Nothing that leads out of the held path: the record is trusted, but what it says is opened and written.
 bool is_relative(std::string_view text) {
@@ -104,7 +105,8 @@ GitRecord git_of(const json& from) {
                 .head = bytes_at(from, "head"),
                 .modules = {},
                 .links = {}};
-  for (const json& module : from.at("modules")) git.modules.push_back(path_of(module.get_ref<const std::string&>()));
+  for (const json& module : from.at("modules"))
+    git.modules.push_back(path_of(module.get_ref<const std::string&>()));
   for (const json& link : from.at("links")) {
     std::optional<std::string> name = decode_bytes(link.at(0).get_ref<const std::string&>());
     std::optional<std::string> target = decode_bytes(link.at(1).get_ref<const std::string&>());
@@ -115,7 +117,8 @@ GitRecord git_of(const json& from) {
 }
 
 std::int64_t now_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 UniqueFd open_or_make(int directory, const std::string& name, const AbsPath& whole) {
@@ -131,7 +134,8 @@ UniqueFd open_or_make(int directory, const std::string& name, const AbsPath& who
 bool is_session_name(std::string_view session) {
   if (session.empty() || session.size() > 128 || session.front() == '.') return false;
   for (char c : session) {
-    bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                c == '_' || c == '.';
     if (!fine) return false;
   }
   return true;
@@ -185,7 +189,8 @@ std::optional<Record> record_of_json(std::string_view text) {
     record.workspace_inode = from.at("workspace_inode").get<std::uint64_t>();
     record.started = from.at("started").get<std::int64_t>();
     record.pid = from.at("pid").get<std::int64_t>();
-    for (const json& ghost : from.at("ghosts")) record.ghosts.push_back(path_of(ghost.get_ref<const std::string&>()));
+    for (const json& ghost : from.at("ghosts"))
+      record.ghosts.push_back(path_of(ghost.get_ref<const std::string&>()));
     for (const json& name : from.at("watched")) {
       bool hide = name.at("why").get_ref<const std::string&>() == "hide";
       record.watched.push_back(
@@ -214,7 +219,8 @@ bool guards(const Record& record, const AbsPath& path) {
 void write_file(int directory, const std::string& name, std::string_view text, Durable durable) {
   std::string temporary = ".new-" + name;
   ::unlinkat(directory, temporary.c_str(), 0);
-  UniqueFd file(::openat(directory, temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+  UniqueFd file(
+      ::openat(directory, temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) throw SystemError(errno, "cannot write " + name + " in the state folder");
   while (!text.empty()) {
     ssize_t put = ::write(file.get(), text.data(), text.size());
@@ -236,7 +242,8 @@ UniqueFd open_state_folder(const AbsPath& state_folder, std::string_view name) {
   if (there) return there;
   if (errno != ENOENT) throw SystemError(errno, "cannot open " + base::escape(whole.str()));
   UniqueFd here(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  for (std::string_view component : whole.components()) here = open_or_make(here.get(), std::string(component), whole);
+  for (std::string_view component : whole.components())
+    here = open_or_make(here.get(), std::string(component), whole);
   return here;
 }
 
@@ -279,9 +286,13 @@ void RunFolder::write(const Record& record) const {
   write_file(folder_.get(), record_name, to_json(record), Durable::no);
 }
 
-std::optional<Record> RunFolder::read() const { return read_record(folder_.get()); }
+std::optional<Record> RunFolder::read() const {
+  return read_record(folder_.get());
+}
 
-bool RunFolder::has_record() const { return look_at(folder_.get(), record_name).has_value(); }
+bool RunFolder::has_record() const {
+  return look_at(folder_.get(), record_name).has_value();
+}
 
 UniqueFd RunFolder::create_copies() const {
   UniqueFd file(::openat(folder_.get(), copies_name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
@@ -289,7 +300,9 @@ UniqueFd RunFolder::create_copies() const {
   return file;
 }
 
-std::expected<UniqueFd, int> RunFolder::open_copies() const { return open_regular(folder_.get(), copies_name); }
+std::expected<UniqueFd, int> RunFolder::open_copies() const {
+  return open_regular(folder_.get(), copies_name);
+}
 
 void RunFolder::beat() const {
   UniqueFd file(::openat(folder_.get(), alive_name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -320,7 +333,9 @@ void RunFolder::remove(const RunsLock& runs) const {
   (void)remove_tree(runs.folder(), session_, bound);
 }
 
-std::int64_t RunFolder::made() const { return look_at(folder_.get()).modified_ns / 1'000'000'000; }
+std::int64_t RunFolder::made() const {
+  return look_at(folder_.get()).modified_ns / 1'000'000'000;
+}
 
 std::vector<Record> living_records(const AbsPath& state_folder, std::string_view except) {
   std::vector<Record> records;

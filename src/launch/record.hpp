@@ -1,8 +1,13 @@
 #pragma once
 
-// What is written down before anything is made, so that a run which was killed can be cleared up by the next one:
-// <state folder>/runs/<session>/ holds record.json, the copies of held files in one file, and a heartbeat. The folder is
-// locked (flock) for as long as its supervisor lives: the kernel frees the lock whatever kills it.
+// What is written down before anything is made, so that a run which was killed can be cleared up by the next
+// one: <state folder>/runs/<session>/ holds record.json, the copies of held files in one file, and a
+// heartbeat. The folder is locked (flock) for as long as its supervisor lives: the kernel frees the lock
+// whatever kills it.
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/policy/policy.hpp"
 
 #include <cstdint>
 #include <expected>
@@ -12,25 +17,21 @@
 #include <utility>
 #include <vector>
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/policy/policy.hpp"
-
 namespace agentbox::launch {
 
 // One file, link or directory of what is held, as it was at the start.
 struct HeldNode {
-  std::string relative;           // below the held path; empty for itself
+  std::string relative;  // below the held path; empty for itself
   policy::FileKind kind = policy::FileKind::regular;
   std::uint32_t mode = 0;
   std::int64_t modified_ns = 0;
-  std::uint64_t size = 0, offset = 0;   // where its bytes are in the file of copies
-  std::string target;             // of a link
+  std::uint64_t size = 0, offset = 0;  // where its bytes are in the file of copies
+  std::string target;                  // of a link
   friend bool operator==(const HeldNode&, const HeldNode&) = default;
 };
 struct HeldPath {
   base::AbsPath path;
-  std::vector<HeldNode> nodes;    // itself first, parents before children; empty: it was missing
+  std::vector<HeldNode> nodes;  // itself first, parents before children; empty: it was missing
   friend bool operator==(const HeldPath&, const HeldPath&) = default;
 };
 
@@ -42,11 +43,11 @@ struct WatchedName {
 
 // A git directory of the workspace, for the scan at the end.
 struct GitRecord {
-  base::AbsPath entry;            // root/.git
-  base::AbsPath directory;        // resolved
-  std::string head;               // what HEAD said
-  std::vector<base::AbsPath> modules;   // git directories of submodules that were there
-  std::vector<std::pair<std::string, std::string>> links;   // symbolic links in it and their targets
+  base::AbsPath entry;                                     // root/.git
+  base::AbsPath directory;                                 // resolved
+  std::string head;                                        // what HEAD said
+  std::vector<base::AbsPath> modules;                      // git directories of submodules that were there
+  std::vector<std::pair<std::string, std::string>> links;  // symbolic links in it and their targets
   friend bool operator==(const GitRecord&, const GitRecord&) = default;
 };
 
@@ -54,8 +55,8 @@ struct Record {
   std::string session, profile;
   base::AbsPath workspace;
   std::uint64_t workspace_device = 0, workspace_inode = 0;
-  std::int64_t started = 0;       // seconds since 1970
-  std::int64_t pid = 0;           // for people; the lock says whether it lives
+  std::int64_t started = 0;  // seconds since 1970
+  std::int64_t pid = 0;      // for people; the lock says whether it lives
   std::vector<base::AbsPath> ghosts;
   std::vector<WatchedName> watched;
   std::vector<HeldPath> held;
@@ -77,8 +78,8 @@ void write_file(int directory, const std::string& name, std::string_view text, D
 // A folder of the state folder, made (0700) with all above it where missing. O_PATH.
 [[nodiscard]] base::UniqueFd open_state_folder(const base::AbsPath& state_folder, std::string_view name);
 
-// Held while records are made, compared and removed: without it two rooms could each leave a ghost directory to the
-// other. Not held while a room runs.
+// Held while records are made, compared and removed: without it two rooms could each leave a ghost directory
+// to the other. Not held while a room runs.
 class RunsLock {
  public:
   // Throws when it is not to be had within ten seconds.
@@ -114,14 +115,17 @@ class RunFolder {
   [[nodiscard]] std::int64_t made() const;
 
  private:
-  RunFolder(std::string session, base::UniqueFd folder) : session_(std::move(session)), folder_(std::move(folder)) {}
+  RunFolder(std::string session, base::UniqueFd folder)
+      : session_(std::move(session)), folder_(std::move(folder)) {}
   std::string session_;
   base::UniqueFd folder_;
 };
 
 // The records of supervisors that live, but for `except`.
-[[nodiscard]] std::vector<Record> living_records(const base::AbsPath& state_folder, std::string_view except = {});
+[[nodiscard]] std::vector<Record> living_records(const base::AbsPath& state_folder,
+                                                 std::string_view except = {});
 // A living run's copies of held files.
-[[nodiscard]] std::expected<base::UniqueFd, int> copies_of(const base::AbsPath& state_folder, const std::string& session);
+[[nodiscard]] std::expected<base::UniqueFd, int> copies_of(const base::AbsPath& state_folder,
+                                                           const std::string& session);
 
 }  // namespace agentbox::launch

@@ -1,21 +1,19 @@
 // Clears up after runs that were killed.
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/guard.hpp"
+#include "guard_settle.hpp"
+#include "guard_tree.hpp"
+#include "record.hpp"
+
 #include <cerrno>
 #include <chrono>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/launch/guard.hpp"
-
-#include "guard_settle.hpp"
-#include "guard_tree.hpp"
-#include "record.hpp"
 
 namespace agentbox::launch {
 
@@ -31,21 +29,27 @@ constexpr std::int64_t day = 24 * 60 * 60;
 constexpr std::int64_t forget_after = 30 * day;
 
 std::int64_t now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string tell(const GuardEvent& event, const Record& record) {
   std::string run = fmt::format(" (run {} was killed)", base::escape(record.session));
   std::string item = event.id.empty() ? "" : fmt::format("; quarantine item {}", event.id);
   switch (event.kind) {
-    case GuardEvent::Kind::quarantined: return fmt::format("taken to the quarantine: {}{}{}", event.detail, item, run);
-    case GuardEvent::Kind::restored: return fmt::format("restored: {}{}{}", event.detail, item, run);
-    case GuardEvent::Kind::unverified: return fmt::format("could not be settled: {}{}", event.detail, run);
-    default: return event.detail + item + run;
+    case GuardEvent::Kind::quarantined:
+      return fmt::format("taken to the quarantine: {}{}{}", event.detail, item, run);
+    case GuardEvent::Kind::restored:
+      return fmt::format("restored: {}{}{}", event.detail, item, run);
+    case GuardEvent::Kind::unverified:
+      return fmt::format("could not be settled: {}{}", event.detail, run);
+    default:
+      return event.detail + item + run;
   }
 }
 
-// Is the workspace really gone, or only its disk? Gone, if the nearest directory above it is on the disk it was on.
+// Is the workspace really gone, or only its disk? Gone, if the nearest directory above it is on the disk it
+// was on.
 bool is_deleted(const Record& record) {
   for (AbsPath at = record.workspace;; at = at.parent()) {
     UniqueFd there(::open(at.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -75,14 +79,15 @@ class Sweep {
       folder = RunFolder::seize(runs, session);
       if (!folder) return;
       if (!folder->has_record()) {
-        folder->remove(runs);   // it died before it had made anything, or after all was settled
+        folder->remove(runs);  // it died before it had made anything, or after all was settled
         return;
       }
     }
     std::optional<Record> record = folder->read();
     if (!record) {
-      say(state_folder_ / "runs", fmt::format("the record of run {} cannot be read; look at it, then remove it",
-                                              base::escape(session)));
+      say(state_folder_ / "runs",
+          fmt::format("the record of run {} cannot be read; look at it, then remove it",
+                      base::escape(session)));
       return;
     }
     if (settle(*record, *folder)) folder->remove(RunsLock(state_folder_));
@@ -119,7 +124,9 @@ class Sweep {
     return false;
   }
 
-  void say(const AbsPath& path, std::string what) { swept_.push_back({.path = path, .what = std::move(what)}); }
+  void say(const AbsPath& path, std::string what) {
+    swept_.push_back({.path = path, .what = std::move(what)});
+  }
 
   const AbsPath& state_folder_;
   std::vector<Swept> swept_;
@@ -127,6 +134,8 @@ class Sweep {
 
 }  // namespace
 
-std::vector<Swept> sweep(const AbsPath& state_folder) { return Sweep(state_folder).run(); }
+std::vector<Swept> sweep(const AbsPath& state_folder) {
+  return Sweep(state_folder).run();
+}
 
 }  // namespace agentbox::launch

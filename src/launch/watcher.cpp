@@ -1,16 +1,15 @@
 #include "watcher.hpp"
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
 
+#include <fmt/format.h>
 #include <sys/inotify.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
 
 namespace agentbox::launch {
 
@@ -19,13 +18,17 @@ namespace {
 using base::AbsPath;
 using base::SystemError;
 
-constexpr unsigned events = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_MOVE_SELF | IN_DELETE_SELF;
+constexpr unsigned events =
+    IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_MOVE_SELF | IN_DELETE_SELF;
 constexpr unsigned appearances = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM;
 
 }  // namespace
 
 Watcher::Watcher(const Tree& tree, const std::vector<AbsPath>& names)
-    : tree_(tree), names_(names), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)), state_(names.size(), 0) {
+    : tree_(tree),
+      names_(names),
+      inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+      state_(names.size(), 0) {
   if (!inotify_) {
     throw SystemError(errno, "cannot watch the workspace",
                       errno == EMFILE ? "raise fs.inotify.max_user_instances with sysctl" : "");
@@ -100,7 +103,7 @@ void Watcher::handle(int watch, unsigned mask, std::string_view name, Report& re
     return;
   }
   auto known = by_watch_.find(watch);
-  if (known == by_watch_.end()) return;   // from before it was given up
+  if (known == by_watch_.end()) return;  // from before it was given up
   std::vector<AbsPath> paths = known->second;
   if ((mask & IN_IGNORED) != 0) {
     by_watch_.erase(known);
@@ -135,8 +138,8 @@ Watcher::Report Watcher::read() {
     }
   }
   if (report.overflow) {
-    // What is left of the queue tells no story: watch everything anew, and say that all was touched. Events that come
-    // after this are in the next report.
+    // What is left of the queue tells no story: watch everything anew, and say that all was touched. Events
+    // that come after this are in the next report.
     start();
     for (char& state : state_) state = std::max(state, char{1});
   }

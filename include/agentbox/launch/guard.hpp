@@ -1,17 +1,17 @@
 #pragma once
 
-// Holds what mounts alone can't: file kinds that don't exist yet, held files, mounts that fell off because the host
-// replaced a file, and the empty directories that must not stay behind (DESIGN §4, "two grades").
-
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
+// Holds what mounts alone can't: file kinds that don't exist yet, held files, mounts that fell off because
+// the host replaced a file, and the empty directories that must not stay behind (DESIGN §4, "two grades").
 
 #include "agentbox/base/path.hpp"
 #include "agentbox/launch/room.hpp"
 #include "agentbox/plan/plan.hpp"
 #include "agentbox/policy/policy.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace boost::asio {
 class io_context;
@@ -19,29 +19,31 @@ class io_context;
 
 namespace agentbox::launch {
 
-// One thing that the guard did, for the summary at the end and for --status-fd. `path` is an agent's: escape it.
+// One thing that the guard did, for the summary at the end and for --status-fd. `path` is an agent's: escape
+// it.
 struct GuardEvent {
   enum class Kind {
-    quarantined,     // something that must not be there was taken; `id` is the quarantine's
-    restored,        // a held file is again what it was before the run; `id`: what the run made of it, if there is such
-    kept,            // differs, and was left as it is: it was changed after the room had died
-    hidden,          // appeared while the room ran, and was hidden from it; on the host it is there
-    placed_again,    // the host replaced something protected or hidden, and it is protected or hidden again
-    would_execute,   // made during the run: what of it the host would execute
-    unverified,      // a protection could not be kept up: the run must end with 125
+    quarantined,  // something that must not be there was taken; `id` is the quarantine's
+    restored,  // a held file is again what it was before the run; `id`: what the run made of it, if there is
+               // such
+    kept,      // differs, and was left as it is: it was changed after the room had died
+    hidden,    // appeared while the room ran, and was hidden from it; on the host it is there
+    placed_again,   // the host replaced something protected or hidden, and it is protected or hidden again
+    would_execute,  // made during the run: what of it the host would execute
+    unverified,     // a protection could not be kept up: the run must end with 125
   } kind;
   base::AbsPath path;
-  std::string detail;   // one sentence, escaped
-  std::string id;       // of the quarantine, or empty
+  std::string detail;  // one sentence, escaped
+  std::string id;      // of the quarantine, or empty
 };
 
 class Guard {
  public:
-  // Before the spawn: writes the record of this run to the state folder ($XDG_STATE_HOME/agentbox) - what it will make,
-  // what it holds - and copies the held files. After a kill -9, `sweep` finds the record. `session` names the run: letters, digits, '-', '_', '.'.
-  // The record is locked by an open file: a helper that is forked from now on and lives longer must close all descriptors
-  // that it doesn't know, or the run would look alive for as long as the helper does.
-  // Throws base::SystemError: the launch must stop.
+  // Before the spawn: writes the record of this run to the state folder ($XDG_STATE_HOME/agentbox) - what it
+  // will make, what it holds - and copies the held files. After a kill -9, `sweep` finds the record.
+  // `session` names the run: letters, digits, '-', '_', '.'. The record is locked by an open file: a helper
+  // that is forked from now on and lives longer must close all descriptors that it doesn't know, or the run
+  // would look alive for as long as the helper does. Throws base::SystemError: the launch must stop.
   Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const base::AbsPath& state_folder,
         std::string session);
   // Without `finish`, the record stays for the next sweep.
@@ -49,17 +51,18 @@ class Guard {
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
-  // Called at once for each event while the room runs. After `unverified` the room stays frozen, and the listener must
-  // see to it that the run ends. Without a listener the loop throws.
+  // Called at once for each event while the room runs. After `unverified` the room stays frozen, and the
+  // listener must see to it that the run ends. Without a listener the loop throws.
   void on_event(std::function<void(const GuardEvent&)> listener);
 
-  // After the room is furnished and before the agent starts: from here on it watches. The loop has work for as long as
-  // the guard watches: stop the loop when the room is dead.
+  // After the room is furnished and before the agent starts: from here on it watches. The loop has work for
+  // as long as the guard watches: stop the loop when the room is dead.
   void watch(boost::asio::io_context& loop, Room& room);
 
-  // After the room is dead, or when the launch failed after the guard was made: the last scan, the held files (until
-  // somebody can be asked they are restored, and the agent's version goes to quarantine), removal of ghosts and record.
-  // All events of the run, in order. What can't be settled is `unverified`, and its record stays for the next sweep.
+  // After the room is dead, or when the launch failed after the guard was made: the last scan, the held files
+  // (until somebody can be asked they are restored, and the agent's version goes to quarantine), removal of
+  // ghosts and record. All events of the run, in order. What can't be settled is `unverified`, and its record
+  // stays for the next sweep.
   [[nodiscard]] std::vector<GuardEvent> finish();
 
  private:
@@ -67,12 +70,12 @@ class Guard {
   std::shared_ptr<Impl> impl_;
 };
 
-// Clears what killed runs left: ghost directories that are still empty, held files that were never settled, watched
-// names that appeared, stale records. Says what it did. Runs of living supervisors are left alone. When there is nothing
-// to do it costs one look into a folder.
+// Clears what killed runs left: ghost directories that are still empty, held files that were never settled,
+// watched names that appeared, stale records. Says what it did. Runs of living supervisors are left alone.
+// When there is nothing to do it costs one look into a folder.
 struct Swept {
   base::AbsPath path;
-  std::string what;     // one sentence, escaped
+  std::string what;  // one sentence, escaped
 };
 [[nodiscard]] std::vector<Swept> sweep(const base::AbsPath& state_folder);
 

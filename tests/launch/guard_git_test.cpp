@@ -1,0 +1,166 @@
+#include "guard_config.hpp"
+#include "guard_support.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace agentbox::launch::test;
+using namespace agentbox::launch;
+using namespace agentbox;
+using Kind = GuardEvent::Kind;
+using Keys = std::vector<std::string>;
+
+TEST_CASE("inert configuration executes nothing") {
+  CHECK(executing_keys(
+            "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = true\n"
+            "[remote \"origin\"]\n\turl = https://example.org/x.git\n\tfetch = +refs/heads/*:refs/*\n"
+            "[branch \"main\"]\n\tremote = origin\n[user]\n\tname = x ; sshCommand = y\n"
+            "[alias]\n\tco = checkout\n# [core] pager = x\n")
+            .empty());
+}
+
+TEST_CASE("every way to write a key that executes is seen") {
+  CHECK(executing_keys("[core]\n  fsMonitor = ./evil\n") == Keys{"core.fsmonitor"});
+  CHECK(executing_keys("[CORE] sshcommand=evil") == Keys{"core.sshcommand"});
+  CHECK(executing_keys("[core]\r\n\thooksPath = x\r\n") == Keys{"core.hookspath"});
+  CHECK(executing_keys("[filter \"a \\\"b]\"]\nclean = evil\n") == Keys{"filter.a \"b].clean"});
+  CHECK(executing_keys("[filter.lfs]\nprocess = evil\n") == Keys{"filter.lfs.process"});
+  CHECK(executing_keys("[alias]\nx = \"!evil\"\n") == Keys{"alias.x"});
+  CHECK(executing_keys("[alias]\nx = \\\n!evil\n") == Keys{"alias.x"});
+  CHECK(executing_keys("[include]path=../evil\n[includeIf \"gitdir:/\"]\npath = x") ==
+        Keys{"include.path", "includeif.gitdir:/.path"});
+  CHECK(executing_keys("[a]x=1 # c\n[diff \"x\"] textconv = y") == Keys{"diff.x.textconv"});
+  CHECK(executing_keys("[remote \"o\"]\nurl = ext::sh -c evil\n") == Keys{"remote.o.url"});
+  CHECK(executing_keys("[submodule \"x\"]\nupdate = !evil\n") == Keys{"submodule.x.update"});
+  CHECK(executing_keys("\xef\xbb\xbf[core]\npager=x") == Keys{"core.pager"});
+  CHECK(executing_keys("[user]\nname = \"a\\\"\n[core]\npager = x\n") == Keys{"core.pager"});
+  CHECK(executing_keys("[core]\npager=x\npager=y\n") == Keys{"core.pager"});
+  CHECK(executing_keys("[core] garbage ! \n!!\n pager = x\n") == Keys{"core.pager"});
+}
+
+TEST_CASE("half a line at the end stops the reader, not the program") {
+  for (const char* text : {"[", "[core", "[core \"", "[core \"\\", "[core]\nx =", "[core]\nx = \\",
+                           "[core]\nx = \"", "=", "]"}) {
+    CHECK(executing_keys(text).empty());
+  }
+}
+
+namespace {
+
+void make_git(const World& world, const std::string& relative) {
+  for (const char* part :
+       {"", "/hooks", "/refs", "/refs/heads", "/logs", "/objects", "/objects/ab", "/modules"}) {
+    make_dir(world.in(relative + part));
+  }
+  write(world.in(relative + "/HEAD"), "ref: refs/heads/main\n");
+  write(world.in(relative + "/config"), "[core]\n\tbare = false\n");
+  write(world.in(relative + "/hooks/pre-commit.sample"), "#!/bin/sh\n");
+  ::chmod(world.in(relative + "/hooks/pre-commit.sample").c_str(), 0755);
+}
+
+void know(World& world, const std::string& root) {
+  AbsPath entry = abs(world.in(root + ".git"));
+  world.policy.repositories.push_back({.root = entry.parent(),
+                                       .entry = entry,
+                                       .layout = policy::GitLayout::directory,
+                                       .git_dir = entry,
+                                       .common_dir = entry,
+                                       .confirmed = true,
+                                       .modules = {},
+                                       .links = {}});
+}
+
+}  // namespace
+
+TEST_CASE("a link that the agent put into a git directory is taken; one that was there stays") {
+  World world;
+  make_git(world, ".git");
+  write(world.folder / "owners", "precious");
+  (void)!::symlink("refs", world.in(".git/old").c_str());
+  (void)!::symlink("refs", world.in(".git/turned").c_str());
+  know(world, "");
+  world.policy.repositories[0].links = {abs(world.in(".git/old")), abs(world.in(".git/turned"))};
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+
+  std::string victim = world.folder / "owners";
+  for (const char* name : {"index", "logs/HEAD", "refs/heads/main", "objects/ff"}) {
+    REQUIRE(::symlink(victim.c_str(), world.in(std::string(".git/") + name).c_str()) == 0);
+  }
+  ::unlink(world.in(".git/turned").c_str());
+  (void)!::symlink(victim.c_str(), world.in(".git/turned").c_str());
+  std::vector<GuardEvent> events = guard.finish();
+  CHECK(count(events, Kind::quarantined) == 5);
+  for (const char* name : {"index", "logs/HEAD", "refs/heads/main", "objects/ff", "turned"}) {
+    CHECK_FALSE(exists(world.in(std::string(".git/") + name)));
+  }
+  CHECK(exists(world.in(".git/old")));
+  CHECK(read(victim) == "precious");
+}
+
+TEST_CASE("what the agent cloned is listed with what it would execute") {
+  World world;
+  make_git(world, ".git");
+  make_dir(world.in("known"));
+  know(world, "");
+  world.watch_for(".envrc");
+  world.ghost(".vscode");
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+
+  SECTION("nothing but samples and inert keys: nothing is said") {
+    make_dir(world.in("clone"));
+    make_git(world, "clone/.git");
+    CHECK(guard.finish().empty());
+  }
+  SECTION("hooks, keys and kinds") {
+    make_dir(world.in("clone"));
+    make_git(world, "clone/.git");
+    write(world.in("clone/.git/hooks/post-checkout"), "evil");
+    ::chmod(world.in("clone/.git/hooks/post-checkout").c_str(), 0755);
+    write(world.in("clone/.git/hooks/not-executable"), "");
+    write(world.in("clone/.git/config"), "[core]\nfsmonitor = evil\n");
+    write(world.in("clone/.envrc"), "");
+    make_dir(world.in("clone/.vscode"));
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].kind == Kind::would_execute);
+    CHECK(events[0].path.str() == world.in("clone"));
+    CHECK(events[0].detail ==
+          "made during the run, and would execute on the host: hooks/post-checkout, core.fsmonitor, .envrc, "
+          ".vscode");
+  }
+  SECTION("a bare repository by any name") {
+    make_git(world, "data");
+    write(world.in("data/config"), "[core]\nsshCommand = evil\n");
+    REQUIRE(guard.finish().at(0).detail ==
+            "made during the run, and would execute on the host: core.sshcommand");
+  }
+  SECTION("a .git file, and a common directory of its own") {
+    make_dir(world.in("tree"));
+    make_git(world, "store");
+    make_git(world, "common");
+    ::unlink(world.in("store/HEAD").c_str());
+    ::unlink(world.in("common/HEAD").c_str());
+    write(world.in("store/commondir"), "../common\n");
+    write(world.in("common/config"), "[alias]\nst = !evil\n");
+    write(world.in("tree/.git"), "gitdir: ../store\n");
+    REQUIRE(guard.finish().at(0).path.str() == world.in("tree"));
+  }
+  SECTION("a new submodule of the known repository") {
+    make_git(world, ".git/modules/lib");
+    write(world.in(".git/modules/lib/config"), "[filter \"x\"]\nsmudge = evil\n");
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].path.str() == world.in(".git/modules/lib"));
+  }
+  SECTION("a new package with a kind, but not below node_modules") {
+    make_dir(world.in("pkg"));
+    write(world.in("pkg/package.json"), "{}");
+    write(world.in("pkg/.envrc"), "");
+    make_dir(world.in("node_modules"));
+    make_dir(world.in("node_modules/x"));
+    write(world.in("node_modules/x/package.json"), "{}");
+    write(world.in("node_modules/x/.envrc"), "");
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].path.str() == world.in("pkg"));
+  }
+}

@@ -389,6 +389,7 @@ def run_tests():
         print("\n".join(name for name, _ in TESTS))
         return
     become_ordinary()
+    os.environ["AGENTBOX_BIN"] = agentbox_binary()
     if not os.access(agentbox_binary(), os.X_OK):
         no_tests(f"no agentbox to test at {agentbox_binary()}")
     adopt_orphans()

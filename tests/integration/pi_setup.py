@@ -43,11 +43,14 @@ class Pi:
                                      "quietStartup": True})
         (self.agent_folder / "extensions").mkdir()
         self.path = f"{self.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
-        # The user's own "pi" adds to the shipped one what only this machine knows.
-        world.profile("pi", f'extends = ["pi"]\n'
-                            f'[files]\nread = ["{self.prefix}"]\n'
-                            f'[network]\nallow = ["localhost:{model.port}"]\n'
-                            f'[environment]\nset = {{ PATH = "{self.path}" }}\n')
+        self.write_profile(model.port)
+
+    def write_profile(self, port):
+        """The user's own "pi" adds to the shipped one what only this machine knows."""
+        grant = f'[network]\nallow = ["localhost:{port}"]\n' if port else ""
+        self.world.profile("pi", f'extends = ["pi"]\n'
+                                 f'[files]\nread = ["{self.prefix}"]\n{grant}'
+                                 f'[environment]\nset = {{ PATH = "{self.path}" }}\n')
 
     def write(self, name, value):
         (self.agent_folder / name).write_text(json.dumps(value, indent=2))

@@ -310,13 +310,19 @@ class World:
         expect(result.code == 0, "should have succeeded", result)
         return result
 
-    def leftovers(self):
-        """What a finished run must not leave: processes, mounts, session folders, temporary files."""
-        end, found = time.monotonic() + 5, []
+    def leftovers(self, after_kill=False, timeout=5):
+        """What a finished run must not leave: processes, mounts, session folders, temporary files. After a kill -9 the
+        files may wait for the next run's sweep."""
+        end, found = time.monotonic() + timeout, []
         while True:
             reap()
             found = [f"process {pid}: {command_line(pid)}" for pid in descendants(os.getpid())]
             found += [f"mount: {mount}" for mount in mount_table() if mount not in self.mounts]
+            if after_kill:
+                if not found or time.monotonic() > end:
+                    return found
+                time.sleep(0.005)
+                continue
             sessions = self.runtime / "agentbox"
             if sessions.is_dir():
                 found += [f"session: {entry}" for entry in sessions.iterdir()]

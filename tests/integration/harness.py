@@ -80,14 +80,21 @@ def wait_until(condition, what, timeout=DEADLINE):
 
 # ---- the ordinary user -----------------------------------------------------------------------------------------
 
+def ordinary_user():
+    """Who runs agentbox: we, or AGENTBOX_TEST_USER when we are root."""
+    if os.getuid() != 0:
+        return pwd.getpwuid(os.getuid())
+    name = os.environ.get("AGENTBOX_TEST_USER")
+    if not name:
+        no_tests("agentbox is for ordinary users; set AGENTBOX_TEST_USER to test as root")
+    return pwd.getpwnam(name)
+
+
 def become_ordinary():
     """Root starts the script again as AGENTBOX_TEST_USER; an ordinary user goes on as he is."""
     if os.getuid() != 0:
         return
-    name = os.environ.get("AGENTBOX_TEST_USER")
-    if not name:
-        no_tests("agentbox is for ordinary users; set AGENTBOX_TEST_USER to test as root")
-    user = pwd.getpwnam(name)
+    user = ordinary_user()
     # The interpreter that root runs may lie in root's own home.
     interpreter = next(path for path in (sys.executable, "/usr/bin/python3") if path and not path.startswith("/root/"))
     kept = {name: value for name, value in os.environ.items() if name.startswith("AGENTBOX_")}
@@ -235,7 +242,7 @@ def mount_table():
 
 def foreign_temporaries():
     """What agentbox might leave in the world's shared folders."""
-    me, found = os.getuid(), []
+    me, found = ordinary_user().pw_uid, []
     for folder in ("/tmp", "/var/tmp", "/dev/shm"):
         for entry in os.scandir(folder):
             with contextlib.suppress(OSError):
@@ -256,6 +263,11 @@ class World:
             folder.mkdir(parents=True, mode=0o700)
         (self.home / ".ssh" / "id_ed25519").write_text(SECRET + "\n")
         (self.home / ".bash_history").write_text("export TOKEN=" + SECRET + "\n")
+        if os.getuid() == 0:
+            user = ordinary_user()
+            for parent, names, files in os.walk(self.base):
+                for name in [".", *names, *files]:
+                    os.chown(os.path.join(parent, name), user.pw_uid, user.pw_gid)
         self.mounts = mount_table()
         self.temporaries = foreign_temporaries()
 
@@ -270,7 +282,7 @@ class World:
 
     def env(self, **changes):
         """A small, fixed environment. A change to None takes a variable out."""
-        user = pwd.getpwuid(os.getuid())
+        user = ordinary_user()
         result = dict(HOME=str(self.home), USER=user.pw_name, LOGNAME=user.pw_name, SHELL="/bin/bash",
                       PATH="/usr/local/bin:/usr/bin:/bin", LANG="C.UTF-8", TERM="xterm-256color",
                       XDG_RUNTIME_DIR=str(self.runtime), GIT_CONFIG_NOSYSTEM="1")
@@ -347,7 +359,7 @@ class World:
 
 def world_folder():
     """Where worlds are made: not below /tmp, which is private in every room."""
-    home = pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir)
+    home = pathlib.Path(ordinary_user().pw_dir)
     return home if home != pathlib.Path("/") and os.access(home, os.W_OK) else pathlib.Path("/var/tmp")
 
 
@@ -390,11 +402,15 @@ def run_one(function):
     return problem
 
 
-def run_tests():
+def run_tests(as_root=False):
+    """`as_root`: the tests change the host around each command, and start agentbox itself as the ordinary user."""
     if "-l" in sys.argv:
         print("\n".join(name for name, _ in TESTS))
         return
-    become_ordinary()
+    if not as_root:
+        become_ordinary()
+    elif os.getuid() != 0:
+        no_tests("only root can change the host for a test")
     os.environ["AGENTBOX_BIN"] = agentbox_binary()
     if not os.access(agentbox_binary(), os.X_OK):
         no_tests(f"no agentbox to test at {agentbox_binary()}")

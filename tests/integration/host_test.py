@@ -1,0 +1,155 @@
+"""Hosts on which no room can be built: each gives one clear error and a way to mend it. The host is changed for one
+command only, in a mount or user namespace of its own, which takes root."""
+
+import os
+import shutil
+
+import harness
+from harness import SECRET, expect, expect_equal, run_tests, test
+
+BWRAP = "/usr/bin/bwrap"
+
+
+def as_user(world, script, *, namespace=("--mount",), **how):
+    """As root in a new namespace: `script`; then agentbox as the ordinary user."""
+    user = harness.ordinary_user()
+    go = (f"cd {world.workspace} && exec setpriv --reuid={user.pw_uid} --regid={user.pw_gid} --init-groups "
+          f"{harness.agentbox_binary()} run default -- echo works")
+    return world.run(["unshare", *namespace, "sh", "-c", f"set -e; {script}\n{go}"], **how)
+
+
+def refused(done, text):
+    expect_equal((done.code, done.text, done.errors), (125, "", text), "exit code, stdout and stderr")
+
+
+def fake(world, text, mode=0o755, owner=0):
+    path = world.base / "fake-bwrap"
+    path.write_text(text)
+    os.chown(path, owner, owner)
+    os.chmod(path, mode)
+    return f"mount --bind {path} {BWRAP}"
+
+
+@test("control: in a mount namespace of its own, with the real bwrap, it works")
+def control(world):
+    done = as_user(world, "true")
+    expect_equal((done.code, done.text, done.errors), (0, "works\n", ""), "exit code, stdout and stderr")
+
+
+@test("bwrap is missing")
+def missing(world):
+    # An empty folder over each place where it is looked for is the nearest to "not installed" that a mount can do.
+    done = as_user(world, "mkdir /tmp/abt-empty; mount -t tmpfs none /tmp/abt-empty; "
+                          "mkdir -p /tmp/abt-empty/u /tmp/abt-empty/w; "
+                          f"mount -t overlay -o lowerdir=/usr/bin,upperdir=/tmp/abt-empty/u,workdir=/tmp/abt-empty/w "
+                          f"none /usr/bin; rm {BWRAP}; umount -l /tmp/abt-empty; rmdir /tmp/abt-empty")
+    refused(done, "")
+
+
+@test("bwrap is setuid")
+def setuid(world):
+    shutil.copy(BWRAP, world.base / "copy")
+    os.chmod(world.base / "copy", 0o4755)
+    refused(as_user(world, f"mount --bind {world.base}/copy {BWRAP}"),
+            "error: this bubblewrap can't be trusted: /usr/bin/bwrap is setuid\n"
+            "hint: agentbox needs no privileges: sudo chmod u-s,g-s /usr/bin/bwrap\n")
+
+
+@test("bwrap is too old to know --disable-userns")
+def old(world):
+    refused(as_user(world, fake(world, '#!/bin/sh\necho "bwrap: Unknown option --disable-userns" >&2; exit 1\n')), "")
+
+
+@test("bwrap belongs to the user")
+def users(world):
+    user = harness.ordinary_user()
+    refused(as_user(world, fake(world, "#!/bin/sh\nid > /tmp/abt-ran\n", owner=user.pw_uid)),
+            f"error: this bubblewrap can't be trusted: /usr/bin/bwrap belongs to user {user.pw_uid}, not to root\n"
+            "hint: reinstall the bubblewrap package, or give the file and its folders back to root: chown root, "
+            "chmod go-w\n")
+    expect(not os.path.exists("/tmp/abt-ran"), "it was run")
+
+
+@test("bwrap is writable by everyone")
+def writable(world):
+    refused(as_user(world, fake(world, "#!/bin/sh\n", mode=0o777)), 
+            "error: this bubblewrap can't be trusted: /usr/bin/bwrap is writable by everyone (mode 0777)\n"
+            "hint: reinstall the bubblewrap package, or give the file and its folders back to root: chown root, "
+            "chmod go-w\n")
+
+
+@test("bwrap that is no program")
+def no_program(world):
+    refused(as_user(world, fake(world, "")), "")
+
+
+@test("bwrap that does nothing, and one that crashes")
+def useless(world):
+    for text in ("#!/bin/sh\nexit 0\n", "#!/bin/sh\nkill -SEGV $$\n", "#!/bin/sh\nexec sleep 1000 >&- 2>&-\n"):
+        done = as_user(world, fake(world, text), timeout=30)
+        expect(done.code == 125 and done.errors.count("error:") == 1, f"one error for {text!r}", done)
+
+
+@test("another bwrap in the PATH is not run")
+def path(world):
+    folder = world.base / "bin"
+    folder.mkdir()
+    (folder / "bwrap").write_text(f"#!/bin/sh\ntouch {world.base}/ran\n")
+    os.chmod(folder / "bwrap", 0o755)
+    done = as_user(world, "true", env=world.env(PATH=f"{folder}:/usr/sbin:/usr/bin:/bin"))
+    expect_equal((done.code, done.text), (0, "works\n"), f"the real one runs\n{done}")
+    expect(not (world.base / "ran").exists(), "the other one was run")
+
+
+def no_user_namespaces(world, script, **how):
+    """In a user namespace with everyone in it as they are, in which `script` may set the limits."""
+    return as_user(world, script, namespace=("--user", "--map-users=0,0,65536", "--map-groups=0,0,65536", "--mount",
+                                             "--setuid=0", "--setgid=0"), **how)
+
+
+@test("user namespaces are switched off")
+def userns(world):
+    done = no_user_namespaces(world, "true")
+    expect_equal((done.code, done.text), (0, "works\n"), f"control: with them it works\n{done}")
+    refused(no_user_namespaces(world, "echo 0 > /proc/sys/user/max_user_namespaces"), "")
+
+
+@test("other namespaces are switched off")
+def other_namespaces(world):
+    for name in ("net", "pid", "mnt", "ipc", "uts"):
+        done = no_user_namespaces(world, f"echo 0 > /proc/sys/user/max_{name}_namespaces")
+        expect(done.code == 125 and done.errors.count("error:") == 1, f"one error without {name}", done)
+
+
+@test("a room in a room: refused where namespaces cannot nest")
+def nested(world):
+    done = as_user(world, "true")
+    expect_equal(done.code, 0, "control")
+    user = harness.ordinary_user()
+    argv = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", harness.agentbox_binary(),
+            "run", "--read", str(harness.ROOT), "default", "--", harness.agentbox_binary(), "run", "default", "--", "true"]
+    done = world.run(argv)
+    expect(done.code == 125 and done.errors.count("error:") == 1, "one error", done)
+    expect(SECRET not in done.errors, "nothing of the owner in it", done)
+
+
+@test("agentbox that is setuid or has capabilities refuses to run")
+def privileged(world):
+    copy = world.base / "agentbox"
+    shutil.copy(harness.agentbox_binary(), copy)
+    os.chmod(copy, 0o4755)
+    user = harness.ordinary_user()
+    done = world.run(["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", copy, "run",
+                      "default", "--", "true"])
+    refused(done, "agentbox: error: agentbox must not be setuid or have file capabilities\n"
+                  "hint: take them away; it needs none\n")
+
+
+@test("a full disk under the state folder")
+def full(world):
+    done = as_user(world, f"mkdir -p {world.home}/.local/state; mount -t tmpfs -o size=4k,nr_inodes=2,mode=0700,"
+                          f"uid={harness.ordinary_user().pw_uid} none {world.home}/.local/state")
+    expect(done.code == 125 and done.errors.count("error:") == 1 and "No space left" in done.errors, "one error", done)
+
+
+run_tests(as_root=True)

@@ -5,17 +5,17 @@ import os
 import shutil
 
 import harness
-from harness import SECRET, expect, expect_equal, run_tests, test
+from harness import SECRET, expect, expect_equal, run_tests, test, wait_until
 
 BWRAP = "/usr/bin/bwrap"
 
 
-def as_user(world, script, *, namespace=("--mount",), **how):
+def as_user(world, script, namespace=("unshare", "--mount"), **how):
     """As root in a new namespace: `script`; then agentbox as the ordinary user."""
     user = harness.ordinary_user()
     go = (f"cd {world.workspace} && exec setpriv --reuid={user.pw_uid} --regid={user.pw_gid} --init-groups "
           f"{harness.agentbox_binary()} run default -- echo works")
-    return world.run(["unshare", *namespace, "sh", "-c", f"set -e; {script}\n{go}"], **how)
+    return world.run([*namespace, "sh", "-c", f"set -e; {script}\n{go}"], **how)
 
 
 def refused(done, text):
@@ -101,23 +101,32 @@ def path(world):
     expect(not (world.base / "ran").exists(), "the other one was run")
 
 
-def no_user_namespaces(world, script, **how):
-    """In a user namespace with everyone in it as they are, in which `script` may set the limits."""
-    return as_user(world, script, namespace=("--user", "--map-users=0,0,65536", "--map-groups=0,0,65536", "--mount",
-                                             "--setuid=0", "--setgid=0"), **how)
+def in_user_namespace(world, script, **how):
+    """In a user namespace that has everybody in it as they are, and in which `script` may set the limits."""
+    holder = world.start(["unshare", "--user", "sleep", "1000"])
+    try:
+        ours = os.readlink("/proc/self/ns/user")
+        wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/user") != ours, "unshare")
+        for kind in ("uid", "gid"):
+            with open(f"/proc/{holder.pid}/{kind}_map", "w") as file:
+                file.write("0 0 65536")
+        return as_user(world, script, ("nsenter", f"--target={holder.pid}", "--user", "unshare", "--mount"), **how)
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 @test("user namespaces are switched off")
 def userns(world):
-    done = no_user_namespaces(world, "true")
+    done = in_user_namespace(world, "true")
     expect_equal((done.code, done.text), (0, "works\n"), f"control: with them it works\n{done}")
-    refused(no_user_namespaces(world, "echo 0 > /proc/sys/user/max_user_namespaces"), "")
+    refused(in_user_namespace(world, "echo 0 > /proc/sys/user/max_user_namespaces"), "")
 
 
 @test("other namespaces are switched off")
 def other_namespaces(world):
     for name in ("net", "pid", "mnt", "ipc", "uts"):
-        done = no_user_namespaces(world, f"echo 0 > /proc/sys/user/max_{name}_namespaces")
+        done = in_user_namespace(world, f"echo 0 > /proc/sys/user/max_{name}_namespaces")
         expect(done.code == 125 and done.errors.count("error:") == 1, f"one error without {name}", done)
 
 

@@ -101,6 +101,7 @@ class GitSite:
             shutil.copytree(world.home / folder, self.saved / folder, symlinks=True)
 
     def restore(self):
+        shutil.rmtree(self.world.home / "tree", ignore_errors=True)
         for folder in ("project", "remotes", "other"):
             shutil.rmtree(self.world.home / folder)
             shutil.copytree(self.saved / folder, self.world.home / folder, symlinks=True)

@@ -1,0 +1,163 @@
+"""ps, stop, --status-fd, explain, check, doctor and demo, beside running rooms."""
+
+import json
+import os
+
+from harness import agentbox_binary, descendants, difference, expect, expect_equal, run_tests, snapshot, test, wait_until
+
+
+def start_room(world, *options, profile="default"):
+    process = world.start([agentbox_binary(), "run", *options, profile, "--", "sh", "-c", "echo up; exec sleep 1000"])
+    expect_equal(process.stdout.readline(), b"up\n", "the room is up")
+    return process
+
+
+@test("ps lists the rooms, and none when there is none")
+def ps(world):
+    empty = world.agentbox("ps")
+    expect_equal(empty.code, 0, f"ps\n{empty}")
+    expect_equal(json.loads(world.agentbox("ps", "--json").text), [], "no rooms")
+    rooms = [start_room(world), start_room(world)]
+    listed = json.loads(world.agentbox("ps", "--json").text)
+    expect_equal(sorted(room["pid"] for room in listed), sorted(room.pid for room in rooms), "pids")
+    expect_equal({room["profile"] for room in listed}, {"default"}, "profiles")
+    text = world.agentbox("ps").text
+    expect(str(world.workspace) in text and all(room["id"] in text for room in listed), "the table", text)
+    for room in rooms:
+        room.terminate()
+        room.communicate(timeout=30)
+    expect_equal(json.loads(world.agentbox("ps", "--json").text), [], "afterwards")
+
+
+@test("stop ends one room, and leaves the other alone")
+def stop(world):
+    first, second = start_room(world), start_room(world)
+    names = {room["pid"]: room["id"] for room in json.loads(world.agentbox("ps", "--json").text)}
+    done = world.agentbox("stop", names[first.pid])
+    expect_equal(done.code, 0, f"stop\n{done}")
+    first.communicate(timeout=30)
+    expect_equal(first.returncode, 143, "the stopped room's exit code")
+    expect_equal(second.poll(), None, "the other one runs")
+    wrong = world.agentbox("stop", "no-such-room")
+    expect(wrong.code != 0 and wrong.errors.count("error:") == 1, "an unknown one", wrong)
+    done = world.agentbox("stop", "--all")
+    expect_equal(done.code, 0, f"stop --all\n{done}")
+    second.communicate(timeout=30)
+    expect_equal(second.returncode, 143, "the other one's exit code")
+
+
+@test("a room that was killed is no longer listed")
+def dead(world):
+    room = start_room(world)
+    for pid in [room.pid, *descendants(room.pid)]:
+        os.kill(pid, 9)
+    room.communicate()
+    wait_until(lambda: not descendants(os.getpid()), "all are dead")
+    expect_equal(json.loads(world.agentbox("ps", "--json").text), [], "rooms")
+
+
+@test("--status-fd tells of the run's stages, one JSON object a line")
+def status(world):
+    read, write = os.pipe()
+    process = world.start([agentbox_binary(), "run", "--status-fd", str(write), "default", "--", "sh", "-c", "exit 7"],
+                          pass_fds=[write])
+    os.close(write)
+    process.communicate(timeout=60)
+    with os.fdopen(read) as stream:
+        events = [json.loads(line) for line in stream]
+    expect_equal(process.returncode, 7, "exit code")
+    expect(len(events) >= 2, "a start and an end", events)
+    expect(any(event.get("exit_code", event.get("code")) == 7 for event in events), "the end says 7", events)
+
+
+@test("explain, check and profiles start nothing and change nothing")
+def pure(world):
+    world.run(["git", "init", "-q"])
+    before = snapshot(world.base)
+    for words in (["explain", "default"], ["explain", "--bwrap", "default"], ["explain", "--seccomp", "default"],
+                  ["explain", "--json", "default"], ["check", "default"], ["profiles"], ["profiles", "--json"],
+                  ["explain", "pi"], ["check", "pi"], ["explain", "shell"]):
+        done = world.agentbox(*words)
+        expect(done.code == 0 and done.text and not done.errors, f"{words}", done)
+        if "--json" in words:
+            json.loads(done.text)
+    expect_equal(difference(before, snapshot(world.base)), [], "files")
+
+
+@test("check shows every error of a profile at once and ends with 1")
+def check(world):
+    path = world.profile("p", '[flies]\nread = []\n[network]\nalow = []\n')
+    for name in ("p", str(path)):
+        done = world.agentbox("check", name)
+        expect(done.code == 1 and done.errors.count("error:") + done.text.count("error:") == 2, name, done)
+
+
+@test("every shipped profile passes check")
+def shipped(world):
+    listed = json.loads(world.agentbox("profiles", "--json").text)
+    names = [entry["name"] for entry in listed]
+    expect({"base", "default", "shell", "node", "python", "git", "pi"} <= set(names), "shipped profiles", names)
+    for name in names:
+        done = world.agentbox("check", name)
+        expect_equal(done.code, 0, f"check {name}\n{done}")
+
+
+@test("explain names what a room sees: what it says is there is there")
+def explained(world):
+    (world.workspace / "file").write_text("x")
+    facts = json.loads(world.agentbox("explain", "--json", "default").text)
+    expect(facts, "explain --json says something")
+    done = world.room("sh", "-c", "test -w . && cat file && ls -A ~")
+    expect_equal(done.code, 0, f"the workspace is writable\n{done}")
+    expect("id_ed25519" not in done.text and ".ssh" not in done.text, "the home", done)
+
+
+@test("doctor finds this machine able, by doing")
+def doctor(world):
+    done = world.agentbox("doctor")
+    expect_equal(done.code, 0, f"doctor\n{done}")
+    json.loads(world.agentbox("doctor", "--json").text)
+
+
+@test("demo misbehaves at every door and is refused at each")
+def demo(world):
+    before = snapshot(world.base)
+    done = world.agentbox("demo", timeout=120)
+    expect_equal(done.code, 0, f"demo\n{done}")
+    expect_equal([line for line in difference(before, snapshot(world.base)) if "state" not in line], [], "files")
+
+
+@test("shell is an interactive room in the current directory")
+def shell(world):
+    done = world.agentbox("run", "shell", input=b"pwd; echo in-$((40+2)); exit 3\n")
+    expect(done.code == 3 and f"{world.workspace}\nin-42\n" in done.text, "a shell that reads its commands", done)
+
+
+@test("two rooms in one workspace do not disturb each other, nor lose each other's protection")
+def two(world):
+    world.run(["git", "init", "-q"])
+    before = snapshot(world.workspace)
+    first = start_room(world)
+    second = start_room(world)
+    first.terminate()
+    first.communicate(timeout=30)
+    third = world.room("sh", "-c", "echo evil > .git/hooks/x; mkdir -p .vscode; echo evil > .vscode/tasks.json")
+    expect(third.errors.count("Read-only file system") == 2, "protected beside another room", third)
+    expect_equal(second.poll(), None, "the second goes on")
+    second.terminate()
+    out, err = second.communicate(timeout=30)
+    expect_equal(difference(before, snapshot(world.workspace)), [], f"the workspace\n{err}")
+
+
+@test("time, file size and process limits hold")
+def limits(world):
+    world.profile("p", 'extends = ["default"]\n[limits]\ntime = "1s"\nfile_size = "1M"\nprocesses = 20\n')
+    done = world.room("sleep", "1000", profile="p")
+    expect(done.code != 0 and "time" in done.errors, "time", done)
+    done = world.room("sh", "-c", "head -c 2000000 /dev/zero > big; stat -c %s big", profile="p")
+    expect_equal(done.text, "1048576\n", f"file size\n{done}")
+    done = world.room("bash", "-c", "for i in $(seq 40); do sleep 5 & done; echo end", profile="p")
+    expect("Resource temporarily unavailable" in done.errors, "processes", done)
+
+
+run_tests()

@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "integration"))
 import harness  # noqa: E402
+import processes  # noqa: E402
 
 ETC = ("passwd", "group", "hosts", "resolv.conf", "nsswitch.conf", "ld.so.cache", "localtime", "ssl", "alternatives")
 
@@ -104,13 +105,15 @@ def scenario(name, rounds, grants=0, files=0, repository=True):
 def memory():
     world = harness.World()
     try:
-        process = world.start([harness.agentbox_binary(), "run", "default", "--", "sh", "-c", "echo up; exec sleep 1000"])
+        process = world.start([harness.agentbox_binary(), "run", "default", "--", "sh", "-c",
+                               "echo up; exec sleep 1000"])
         process.stdout.readline()
-        table = harness.process_table()
-        for pid in [process.pid, *harness.descendants(process.pid, table)]:
+        table = processes.process_table()
+        for pid in [process.pid, *processes.descendants(process.pid, table)]:
             if table[pid][2].startswith("agentbox") or pid == process.pid:
                 status = pathlib.Path(f"/proc/{pid}/status").read_text()
-                lines = [" ".join(line.split()) for line in status.splitlines() if line.startswith(("VmRSS", "VmHWM", "RssAnon"))]
+                lines = [" ".join(line.split()) for line in status.splitlines()
+                         if line.startswith(("VmRSS", "VmHWM", "RssAnon"))]
                 role = "supervisor" if pid == process.pid else table[pid][2]
                 print(f"memory of {role:18} {', '.join(lines) or 'not readable'}")
         process.send_signal(signal.SIGTERM)
@@ -125,7 +128,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds, small scenarios")
     options = parser.parse_args()
     harness.become_ordinary()
-    harness.adopt_orphans()
+    processes.adopt_orphans()
     rounds = 5 if options.quick else options.rounds
     print("milliseconds: min, median, max\n"
           f"{'':28} {'agentbox':^23}  {'bwrap by hand':^23}   ratio  to bare bwrap")

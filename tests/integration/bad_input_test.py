@@ -1,4 +1,4 @@
-"""Bad input: one clear error each, with the exact text; the exit code of a run that never began; nothing left behind."""
+"""Bad input: one clear error each, with the exact text and the exit code of a run that never began; nothing is left."""
 
 import os
 import re

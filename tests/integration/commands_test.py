@@ -3,7 +3,8 @@
 import json
 import os
 
-from harness import agentbox_binary, descendants, difference, expect, expect_equal, run_tests, snapshot, test, wait_until
+from harness import agentbox_binary, difference, expect, expect_equal, run_tests, snapshot, test, wait_until
+from processes import descendants
 
 
 def start_room(world, *options, profile="default"):

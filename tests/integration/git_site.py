@@ -61,7 +61,8 @@ echo "@@config"; git config --local --list | sort
 echo "@@files"; find . -name .git -prune -o \( -type f -o -type l \) -print | LC_ALL=C sort |
     while IFS= read -r file; do printf '%s %s %s\n' "$(stat -c %a "$file")" "$(git hash-object "$file")" "$file"; done
 echo "@@modules"; git submodule status 2>&1
-echo "@@worktrees"; git worktree list --porcelain; git worktree list --porcelain | sed -n 's/^worktree //p' | tail -n +2 |
+echo "@@worktrees"; git worktree list --porcelain; 
+git worktree list --porcelain | sed -n 's/^worktree //p' | tail -n +2 |
     while IFS= read -r tree; do ls -A "$tree" 2>&1 | sed "s|^|$tree: |"; done
 """
 

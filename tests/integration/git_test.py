@@ -7,8 +7,9 @@ import shutil
 import signal
 
 from git_site import GitSite, judge
-from harness import (agentbox_binary, descendants, difference, expect, expect_equal, need_program, run_tests, snapshot,
-                     test, wait_until)
+from harness import (agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot, test,
+                     wait_until)
+from processes import descendants
 
 SUBMODULE = "git -c protocol.file.allow=always submodule update --init"
 

@@ -136,7 +136,8 @@ def nested(world):
     expect_equal(done.code, 0, "control")
     user = harness.ordinary_user()
     argv = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", harness.agentbox_binary(),
-            "run", "--read", str(harness.ROOT), "default", "--", harness.agentbox_binary(), "run", "default", "--", "true"]
+            "run", "--read", str(harness.ROOT), "default", "--", harness.agentbox_binary(), "run", "default", "--",
+            "true"]
     done = world.run(argv)
     expect(done.code == 125 and done.errors.count("error:") == 1, "one error", done)
     expect(SECRET not in done.errors, "nothing of the owner in it", done)

@@ -12,8 +12,9 @@ import re
 import signal
 import subprocess
 
-from harness import (Skipped, agentbox_binary, descendants, difference, expect, expect_equal, need_program, process_table,
-                     run_tests, snapshot, test)
+from harness import (Skipped, agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot,
+                     test)
+from processes import descendants, process_table
 
 THOROUGH = os.environ.get("AGENTBOX_TEST_THOROUGH") == "1"
 # An agent that tries, as the first thing, what the furnishing is there to prevent.

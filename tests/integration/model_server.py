@@ -115,9 +115,8 @@ class ModelServer:
                        for at in range(0, len(text), 12)]
         text = message["content"] or ""
         pieces += [{"content": text[at:at + 16]} for at in range(0, len(text), 16)]
-        for piece in pieces:
-            yield "data: " + json.dumps(self.envelope("chat.completion.chunk", delta=piece, finish_reason=None)) + "\n\n"
-        yield "data: " + json.dumps(self.envelope("chat.completion.chunk", delta={}, finish_reason=reason)) + "\n\n"
+        for piece, end in [*((piece, None) for piece in pieces), ({}, reason)]:
+            yield f"data: {json.dumps(self.envelope('chat.completion.chunk', delta=piece, finish_reason=end))}\n\n"
         yield "data: [DONE]\n\n"
 
     def texts(self):

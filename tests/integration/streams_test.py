@@ -107,7 +107,8 @@ def device(world):
 @test("other descriptors of the caller do not enter the room")
 def inherited(world):
     script = (f"exec 7</ 8<{world.home}/.ssh/id_ed25519 9>&1; "
-              f"{agentbox_binary()} run default -- sh -c 'ls /proc/self/fd | tr \"\\n\" \" \"; cat <&8; ls /proc/self/fd/7'")
+              f"{agentbox_binary()} run default -- "
+              "sh -c 'ls /proc/self/fd | tr \"\\n\" \" \"; cat <&8; ls /proc/self/fd/7'")
     done = world.run(["bash", "-c", script])
     fds = done.text.split()
     # ls itself has the folder open as one more.
@@ -120,7 +121,7 @@ def inherited(world):
 def no_terminal(world):
     done = world.room("sh", "-c", "tty; echo to-tty > /dev/tty")
     expect_equal(done.out, b"not a tty\n", "tty")
-    expect("/dev/tty" in done.errors and "No such device or address" in done.errors, "/dev/tty has nothing behind", done)
+    expect("/dev/tty" in done.errors and "No such device or address" in done.errors, "/dev/tty has none behind", done)
 
 
 @test("a terminal on stdin with a pipe on stdout: input works, output is binary-clean")

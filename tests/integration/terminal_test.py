@@ -4,8 +4,8 @@ import os
 import re
 import signal
 
-from harness import (agentbox_binary, command_line, descendants, expect, expect_equal, need_program, process_table,
-                     run_tests, test, wait_until)
+from harness import agentbox_binary, expect, expect_equal, need_program, run_tests, test, wait_until
+from processes import command_line, descendants, process_table
 from terminal import Pty, Tmux
 
 RUN = f"{agentbox_binary()} run default --"

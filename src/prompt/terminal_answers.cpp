@@ -18,7 +18,7 @@ bool settles_what_came_before(Query query) {
 
 bool TerminalAnswers::ask(Query query) {
   auto& count = count_[static_cast<std::size_t>(query)];
-  if (count >= limit) return false;
+  if (count >= limit || listener_ == Listener::none) return false;
   ++count;
   asked_.push_back(query);
   return true;

@@ -172,6 +172,11 @@ bool TerminalModes::alternate_screen() const noexcept {
   return changed_.test(index_of(47)) || changed_.test(index_of(1047)) || changed_.test(index_of(1049));
 }
 
+bool TerminalModes::reports() const noexcept {
+  return std::ranges::any_of(std::array<std::uint16_t, 7>{9, 1000, 1002, 1003, 1004, 2031, 2048},
+                             [this](std::uint16_t number) { return changed_.test(index_of(number)); });
+}
+
 bool TerminalModes::untouched() const {
   return leave().empty();
 }

@@ -68,7 +68,8 @@ class Checker {
       while (at_ < text_.size() && text_[at_] >= 0x20 && text_[at_] < 0x40) ++at_;
       if (at_ == text_.size()) return false;
       std::string whole(text_.substr(begin, ++at_ - begin));
-      while (whole.size() > 4 && whole[2] == '0') whole.erase(2, 1);
+      const std::size_t digits = whole[2] >= '<' ? 3 : 2;
+      while (whole.size() > digits + 2 && whole[digits] == '0') whole.erase(digits, 1);
       const std::string_view never = "inptgx]|{w";  // of these only fixed questions may pass
       if (never.find(whole.back()) == std::string_view::npos) return whole != "\033[3J" && whole != "\033[>q";
       for (std::string_view question :
@@ -80,7 +81,8 @@ class Checker {
     if (introducer == ']') {
       const auto body = text_.substr(at_);
       bool known = false;
-      for (std::string_view number : {"8;", "4;", "10;", "11;", "12;", "112\a", "112\033"}) {
+      for (std::string_view number :
+           {"8;", "4;", "10;", "11;", "12;", "112\a", "112\033", "112;\a", "112;\033"}) {
         known = known || body.starts_with(number);
       }
       while (at_ < text_.size() && text_[at_] >= 0x20 && text_[at_] < 0x7f) ++at_;

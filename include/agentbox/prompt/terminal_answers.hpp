@@ -40,6 +40,10 @@ class TerminalAnswers {
   // its owner's terminal with answers nor make the fence wait for them.
   static constexpr std::uint16_t limit = 64;
 
+  // Whether somebody reads the answers. Without it they would stay behind in the keyboard's queue.
+  enum class Listener : std::uint8_t { none, room };
+  void set_listener(Listener listener) noexcept { listener_ = listener; }
+
   // The question is on its way to the terminal; false when it must not go.
   [[nodiscard]] bool ask(Query query);
   // What the terminal sent, keys and answers mixed, in order. The agent can't forge it; the human can, to no
@@ -63,6 +67,7 @@ class TerminalAnswers {
   std::deque<Query> asked_;
   std::array<std::uint16_t, query_kinds> count_{};
   State state_ = State::ground;
+  Listener listener_ = Listener::room;
   char introducer_ = 0;  // of a string: ']', 'P', ...
   std::string body_;     // between introducer and final byte, at most 32 bytes of it
 };

@@ -38,6 +38,8 @@ class TerminalModes {
   void reset() noexcept;
 
   [[nodiscard]] bool alternate_screen() const noexcept;
+  // The terminal types reports by itself: mouse, focus, colour scheme, size.
+  [[nodiscard]] bool reports() const noexcept;
 
  private:
   void private_mode(std::uint16_t number, bool on) noexcept;

@@ -1,0 +1,89 @@
+#include "agentbox/gates/network/loopback.hpp"
+
+#include "acceptor.hpp"
+#include "agentbox/base/error.hpp"
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include <netinet/in.h>
+
+namespace agentbox::gates::network {
+
+// The gates differ in where they listen and whose socket connects; the rest is the acceptor's.
+class LoopbackGate::Impl : public Acceptor {
+ public:
+  using Acceptor::Acceptor;
+};
+class PublishGate::Impl : public Acceptor {
+ public:
+  using Acceptor::Acceptor;
+};
+
+LoopbackGate::LoopbackGate(boost::asio::io_context& loop, Splicer& splicer, std::uint16_t port, Limits limits)
+    : impl_(std::make_shared<Impl>(loop, splicer, own_socket, port, limits)) {}
+LoopbackGate::~LoopbackGate() {
+  impl_->close();
+}
+void LoopbackGate::serve(base::UniqueFd listener) {
+  impl_->serve(std::move(listener));
+}
+Counters LoopbackGate::counters() const noexcept {
+  return impl_->counters();
+}
+
+namespace {
+
+std::string hint_for(int error, std::uint16_t host_port, std::uint16_t room_port) {
+  const std::string other =
+      "publish = [\"PORT:" + std::to_string(room_port) + "\"] takes another port of the host";
+  if (error == EADDRINUSE) {
+    return "another program listens there (`ss -ltnp sport = :" + std::to_string(host_port) +
+           "` shows it); " + other;
+  }
+  if (error == EACCES) return "ports below 1024 belong to root; " + other;
+  return {};
+}
+
+// Empty where the machine has no such family.
+base::UniqueFd listen_on(int family, std::uint16_t port, std::uint16_t room_port) {
+  const int on = 1;
+  const Target target = Target::loopback(family, port);
+  base::UniqueFd listener = own_socket(family);
+  if (!listener && errno == EAFNOSUPPORT) return listener;
+  if (family == AF_INET6) ::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  // Not to share the port, only to have it again right after a run whose connections are still in TIME_WAIT.
+  ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(listener.get(), target.address(), target.size()) != 0 ||
+      ::listen(listener.get(), SOMAXCONN) != 0) {
+    const int error = errno;
+    if (error == EADDRNOTAVAIL && family == AF_INET6) return {};
+    throw base::SystemError(error,
+                            "cannot publish a port on " +
+                                std::string(family == AF_INET6 ? "[::1]:" : "127.0.0.1:") +
+                                std::to_string(port),
+                            hint_for(error, port, room_port));
+  }
+  return listener;
+}
+
+}  // namespace
+
+PublishGate::PublishGate(boost::asio::io_context& loop, Splicer& splicer, std::uint16_t host_port,
+                         std::uint16_t room_port, Splicer::MakeSocket room_socket, Limits limits)
+    : impl_(std::make_shared<Impl>(loop, splicer, std::move(room_socket), room_port, limits)) {
+  auto four = listen_on(AF_INET, host_port, room_port);
+  auto six = listen_on(AF_INET6, host_port, room_port);
+  if (!four) throw base::SystemError(EAFNOSUPPORT, "cannot publish port " + std::to_string(host_port));
+  impl_->serve(std::move(four));
+  if (six) impl_->serve(std::move(six));
+}
+PublishGate::~PublishGate() {
+  impl_->close();
+}
+Counters PublishGate::counters() const noexcept {
+  return impl_->counters();
+}
+
+}  // namespace agentbox::gates::network

@@ -1,7 +1,9 @@
 #pragma once
 
-// The values that a profile's TOML becomes: typed, checked, each with the place that says so. Nothing is resolved
-// yet: "~" and variables are still text, because what they mean is a fact of the machine.
+// The values that a profile's TOML becomes: typed, checked, each with the place that says so. Nothing is
+// resolved yet: "~" and variables are still text, because what they mean is a fact of the machine.
+
+#include "agentbox/base/diagnostic.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -9,8 +11,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "agentbox/base/diagnostic.hpp"
 
 namespace agentbox::profile {
 
@@ -29,38 +29,44 @@ struct Located {
   friend bool operator==(const Located&, const Located&) = default;
 };
 
-// A list as it stands after merging. An item's text is kept as it was written, beside its parsed form.
+// A list as it stands after merging. Each item carries its canonical text, which is what `"!x"` compares.
 template <class T>
 using List = std::vector<Located<T>>;
 
 // "~/notes", "$XDG_CACHE_HOME/x", "${workspace}/deploy", "/data": begins with '/', '~' or a variable.
+// Canonical: no trailing slash, no empty, "." or ".." component, no NUL, no wildcard; "$HOME" is written "~",
+// the XDG folders
+// "$XDG_CONFIG_HOME", "$XDG_STATE_HOME", "$XDG_CACHE_HOME", "$XDG_DATA_HOME", the workspace "${workspace}".
 struct PathText {
-  std::string text;                // canonical: no trailing slash, no "." component
-  bool directory = false;          // it was written with a trailing slash
+  std::string text;
+  bool directory = false;  // it was written with a trailing slash
   friend bool operator==(const PathText&, const PathText&) = default;
 };
 
-// A pattern of `hide`, `protect` and `hold`: '*' any bytes of one component, '**' alone as a component any number of
-// components, a trailing '/' a directory. Without a '/' inside it matches at any depth; relative ones count from the
-// workspace's root; "${roots}/x" counts at the workspace's root and at the root of each repository and package in it;
-// "${gitdirs}/x" in each of their git directories.
+// A pattern of `hide`, `protect` and `hold`: '*' any bytes of one component, '**' alone as a component any
+// number of components, a trailing '/' a directory. Without a '/' inside it matches at any depth; relative
+// ones count from the workspace's root; "${roots}/x" counts at the workspace's root and at the root of each
+// repository and package in it;
+// "${gitdirs}/x" in each of their git directories. Canonical as a PathText ("./x" becomes "${workspace}/x",
+// "**/x" becomes "x"). One that begins outside the workspace ('/', '~', an XDG folder) holds no wildcard.
 struct PatternText {
-  std::string text;
+  std::string text;  // without the trailing slash
   bool directory = false;
   friend bool operator==(const PatternText&, const PatternText&) = default;
 };
 
 enum class Default { deny, ask, allow };
 
-// ---- network -------------------------------------------------------------------------------------------------
-enum class PortSet { web, all, one };  // web: 80 and 443
+// ---- network
+// -------------------------------------------------------------------------------------------------
+enum class PortSet { web, all, one };                     // web: 80 and 443
 enum class HostKind { localhost, name, below, address };  // below: "*.example.org"
-enum class Speech { any, llm };         // `as = "llm"`: only the model API's harmless methods and paths
+enum class Speech { any, llm };  // `as = "llm"`: only the model API's harmless methods and paths
 
 struct HostRule {
-  std::string text;     // canonical: "localhost:8080", "*.example.org", "10.0.0.0/8:443", "[fd00::1]:*"
+  std::string text;  // canonical: "localhost:8080", "*.example.org", "10.0.0.0/8:443", "[fd00::1]:*"
   HostKind kind = HostKind::name;
-  std::string host;     // without port, brackets and "*."; lower case; an address with "/prefix" for a CIDR
+  std::string host;  // without port, brackets and "*."; lower case; an address with "/prefix" for a CIDR
   PortSet ports = PortSet::web;
   std::uint16_t port = 0;  // 1-65535 with PortSet::one
   Speech speech = Speech::any;
@@ -76,28 +82,36 @@ struct Publication {
   friend bool operator==(const Publication&, const Publication&) = default;
 };
 
-// ---- commands ------------------------------------------------------------------------------------------------
-// Split like POSIX shell words; '*' any bytes within one element, "**" alone as the last element any number of them.
+// ---- commands
+// ------------------------------------------------------------------------------------------------ Split like
+// POSIX shell words; '*' any bytes within one element, "**" alone as the last element any number of them.
+// words[0] is a bare name or an absolute path, and literal.
 struct CommandPattern {
-  std::string text;  // canonical
+  std::string text;  // canonical: one space between words, quoted where needed
+  // One per element, quotes gone. '*' is the wildcard; a quoted star is "\\*", a backslash "\\\\".
   std::vector<std::string> words;
   friend bool operator==(const CommandPattern&, const CommandPattern&) = default;
 };
 
-// ---- budgets -------------------------------------------------------------------------------------------------
+// ---- budgets
+// -------------------------------------------------------------------------------------------------
 enum class Period { session, minute, hour, day };
-// "20/day", "50 MB/session", "100 USD/day": `amount` in the unit's smallest part (bytes, cents, one).
+// "20/day", "50 MB/session", "100 USD/day": `amount` in the unit's smallest part (bytes, cents, one), never
+// negative.
 struct Budget {
-  std::string text;
+  std::string text;  // canonical
   std::int64_t amount = 0;
-  std::string unit;  // "", "B" or a currency code
-  Period period = Period::session;
-  std::chrono::seconds every{0};  // for "10/10min" forms; 0: as `period` says
+  std::string unit;                 // "", "B" or a currency code
+  Period period = Period::session;  // means nothing for `spending.single`
+  std::chrono::seconds every{0};    // for "10/10min" forms; 0: as `period` says
   friend bool operator==(const Budget&, const Budget&) = default;
 };
 
 enum class WorkspaceMode { direct, review, read_only };
-enum class GitConfig { none, inert };  // inert: the room gets the owner's identity, default branch and plain aliases
+enum class GitConfig {
+  none,
+  inert
+};  // inert: the room gets the owner's identity, default branch and plain aliases
 enum class Require { human, human_and_reviewer };
 
 struct MessageBackend {
@@ -105,7 +119,8 @@ struct MessageBackend {
   std::optional<Located<std::vector<std::string>>> send;
 };
 
-// Everything that a profile can say. An absent scalar is nullopt: what it defaults to is the policy's decision.
+// Everything that a profile can say. An absent scalar is nullopt: what it defaults to is the policy's
+// decision.
 struct Profile {
   std::string name;  // "pi", or the path of a file
   std::optional<Located<std::string>> description;
@@ -147,7 +162,7 @@ struct Profile {
     std::optional<Located<std::vector<std::string>>> pay_command;
   } spending;
   struct {
-    List<std::string> pass;                                    // names; "LC_*" is allowed
+    List<std::string> pass;  // names; "LC_*" is allowed
     std::vector<std::pair<std::string, Located<std::string>>> set;
   } environment;
   struct {
@@ -162,7 +177,7 @@ struct Profile {
   struct {
     std::optional<Located<std::uint64_t>> processes, open_files;
     std::optional<Located<std::uint64_t>> file_size, memory, home, tmp, shm;  // bytes
-    std::optional<Located<std::uint64_t>> cpu;                                // share: 1-10000, cgroup's cpu.weight
+    std::optional<Located<std::uint64_t>> cpu;  // share: 1-10000, cgroup's cpu.weight
     std::optional<Located<std::chrono::seconds>> cpu_time, time;
   } limits;
   struct {

@@ -14,6 +14,8 @@ namespace agentbox::launch {
 class HostDisk final : public policy::Disk {
  public:
   [[nodiscard]] policy::FileFact look(const base::AbsPath& path) override;
+  // A directory was read, and this is not in it.
+  void set_missing(const base::AbsPath& path) { seen_.try_emplace(path); }
   // Everything that was asked for so far, the missing entries included.
   [[nodiscard]] policy::Snapshot snapshot() const { return {seen_.begin(), seen_.end()}; }
 

@@ -35,6 +35,7 @@ std::string_view name_of(GuardEvent::Kind kind) {
     case GuardEvent::Kind::restored: return "restored";
     case GuardEvent::Kind::kept: return "kept";
     case GuardEvent::Kind::placed_again: return "placed again";
+    case GuardEvent::Kind::hidden: return "hidden";
     case GuardEvent::Kind::would_execute: return "would execute";
     case GuardEvent::Kind::unverified: return "unverified";
   }

@@ -12,6 +12,7 @@
 #include "agentbox/launch/run.hpp"
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -21,9 +22,9 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/gates/network/loopback_gate.hpp"
-#include "agentbox/gates/network/publish_gate.hpp"
+#include "agentbox/gates/network/loopback.hpp"
 #include "agentbox/launch/guard.hpp"
+#include "agentbox/launch/look.hpp"
 #include "agentbox/launch/sessions.hpp"
 #include "agentbox/prompt/relay.hpp"
 
@@ -92,12 +93,10 @@ class Run {
 
   // Everything that goes in and out of the room from now on.
   void open_doors(Guard& guard) {
-    for (Listener& listener : furnished_.listeners) {
-      loopback_.push_back(std::make_unique<gates::network::LoopbackGate>(loop_, std::move(listener.fd), listener.port));
-    }
+    for (Listener& listener : furnished_.listeners) serve(std::move(listener));
     for (const profile::Publication& publication : request_.policy.publish) {
       publish_.push_back(std::make_unique<gates::network::PublishGate>(
-          loop_, publication.outside, publication.inside,
+          loop_, splicer(), publication.outside, publication.inside,
           [this](int family) { return supervisor_->room_socket(family); }));
     }
     guard.watch(loop_, *supervisor_);
@@ -121,6 +120,19 @@ class Run {
   [[nodiscard]] std::string sandbox_errors() const { return read_errors(spawned_); }
 
  private:
+  // Made when the first door needs it.
+  gates::network::Splicer& splicer() {
+    if (!splicer_) splicer_.emplace(loop_);
+    return *splicer_;
+  }
+
+  // One gate for a port, whatever the family.
+  void serve(Listener listener) {
+    std::unique_ptr<gates::network::LoopbackGate>& gate = loopback_[listener.port];
+    if (!gate) gate = std::make_unique<gates::network::LoopbackGate>(loop_, splicer(), listener.port);
+    gate->serve(std::move(listener.fd));
+  }
+
   const RunRequest& request_;
   SignalGate& signals_;
   Streams streams_ = judge_streams();
@@ -132,7 +144,8 @@ class Run {
   std::optional<Supervisor> supervisor_;
   std::optional<prompt::HumanTerminal> human_;
   std::optional<prompt::Relay> relay_;
-  std::vector<std::unique_ptr<gates::network::LoopbackGate>> loopback_;
+  std::optional<gates::network::Splicer> splicer_;
+  std::map<std::uint16_t, std::unique_ptr<gates::network::LoopbackGate>> loopback_;
   std::vector<std::unique_ptr<gates::network::PublishGate>> publish_;
 };
 

@@ -219,5 +219,8 @@ Outcome Supervisor::run() {
 void Supervisor::kill_room() {
   impl_->kill_room();
 }
+void Supervisor::hang_up() {
+  impl_->interrupt(SIGHUP);
+}
 
 }  // namespace agentbox::launch

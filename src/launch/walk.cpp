@@ -416,7 +416,7 @@ bool Worker::is_worth_entering(const Directory& parent, std::string_view name,
                                const NameTable::Meaning* meaning) const {
   bool is_special = meaning != nullptr && (meaning->foreign || meaning->git);
   if (roots_count_in(parent) && !is_special) return true;
-  return !request_.patterns.empty() && filter_.may_match_below(below(parent.relative, name));
+  return !filter_.is_empty() && filter_.may_match_below(below(parent.relative, name));
 }
 
 void Worker::judge(Directory& directory, Signs signs) {

@@ -35,7 +35,8 @@ struct WalkRequest {
   std::span<const std::string_view> foreign, markers;
   // First components of the "${roots}" patterns: a root says which of these it has.
   std::vector<std::string> kinds;
-  // Patterns to compare every entry with, below `foreign` too: `hide` is a promise. None: no comparison.
+  // Patterns to compare every entry with, below `foreign` too: `hide` is a promise. Those that count from the
+  // roots or git directories are left to the caller.
   std::span<const policy::PatternSet::Pattern> patterns;
   // PatternSet::match, called only for entries whose name may match. Called by two threads at a time. A link
   // is compared by its own name; whether it leads to a directory is not asked: to follow it could reach a

@@ -1,26 +1,8 @@
 #include "walk_filter.hpp"
 
-namespace agentbox::launch {
+#include <algorithm>
 
-bool glob_matches(std::string_view pattern, std::string_view name) {
-  // The usual linear form: on a mismatch go back to the last '*' only, which takes one byte more.
-  std::size_t p = 0, n = 0, star = std::string_view::npos, taken = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      taken = n;
-    } else if (p < pattern.size() && pattern[p] == name[n]) {
-      ++p;
-      ++n;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++taken;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
+namespace agentbox::launch {
 
 NameTable::Meaning& NameTable::operator[](std::string_view name) {
   known_.set(slot(name));
@@ -34,16 +16,16 @@ bool leads_below(std::span<const std::string> components, std::span<const std::s
   if (components.empty()) return false;
   if (components.front() == "**") return true;
   if (directory.empty()) return true;
-  return glob_matches(components.front(), directory.front()) &&
+  return policy::matches_component(components.front(), directory.front()) &&
          leads_below(components.subspan(1), directory.subspan(1));
 }
 
 }  // namespace
 
-PatternFilter::PatternFilter(std::span<const policy::PatternSet::Pattern> patterns, NameTable& names)
-    : patterns_(patterns) {
+PatternFilter::PatternFilter(std::span<const policy::PatternSet::Pattern> patterns, NameTable& names) {
   for (const policy::PatternSet::Pattern& pattern : patterns) {
-    if (pattern.components.empty()) continue;
+    if (pattern.components.empty() || pattern.base != policy::PatternSet::Base::workspace) continue;
+    patterns_.push_back(&pattern);
     if (pattern.any_depth || pattern.components.front() == "**") any_depth_ = true;
     const std::string& last = pattern.components.back();
     std::size_t first_star = last.find('*');
@@ -65,8 +47,8 @@ bool PatternFilter::may_match_below(std::string_view relative) const {
     directory.push_back(relative.substr(0, slash));
     relative.remove_prefix(std::min(slash + 1, relative.size()));
   }
-  for (const policy::PatternSet::Pattern& pattern : patterns_) {
-    if (leads_below(pattern.components, directory)) return true;
+  for (const policy::PatternSet::Pattern* pattern : patterns_) {
+    if (leads_below(pattern->components, directory)) return true;
   }
   return false;
 }

@@ -14,9 +14,6 @@
 
 namespace agentbox::launch {
 
-// '*' is any bytes, all else itself.
-[[nodiscard]] bool glob_matches(std::string_view pattern, std::string_view name);
-
 // Names that mean something to the walk, each with what it means.
 class NameTable {
  public:
@@ -49,7 +46,7 @@ class NameTable {
 // Says quickly, and on the safe side, which names may be the end of a match: PatternSet::match decides.
 class PatternFilter {
  public:
-  // Adds the patterns that end in a plain name to `names`.
+  // Only patterns that count from the workspace. Adds those that end in a plain name to `names`.
   PatternFilter(std::span<const policy::PatternSet::Pattern> patterns, NameTable& names);
 
   [[nodiscard]] bool may_match(std::string_view name) const {
@@ -62,6 +59,7 @@ class PatternFilter {
     }
     return false;
   }
+  [[nodiscard]] bool is_empty() const { return patterns_.empty(); }
   // May anything below the directory `relative` match?
   [[nodiscard]] bool may_match_below(std::string_view relative) const;
 
@@ -69,7 +67,7 @@ class PatternFilter {
   struct Ends {
     std::string prefix, suffix;
   };
-  std::span<const policy::PatternSet::Pattern> patterns_;
+  std::vector<const policy::PatternSet::Pattern*> patterns_;
   std::vector<Ends> wild_;   // around the last component's wildcards
   bool every_name_ = false;  // a pattern ends in "**"
   bool any_depth_ = false;   // a pattern may match anywhere

@@ -2,7 +2,6 @@
 // file when the last of them has come.
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/launch/sources.hpp"
 
 #include "options.hpp"
 #include "report.hpp"
@@ -19,14 +18,8 @@ int unfinished(const char* name, const Terminal& terminal) {
 [[gnu::weak]] int run(const RunOptions&, const Terminal& t) {
   return unfinished("run", t);
 }
-[[gnu::weak]] int check(const CheckOptions&, const Terminal& t) {
-  return unfinished("check", t);
-}
 [[gnu::weak]] int explain(const ExplainOptions&, const Terminal& t) {
   return unfinished("explain", t);
-}
-[[gnu::weak]] int profiles(const ProfilesOptions&, const Terminal& t) {
-  return unfinished("profiles", t);
 }
 [[gnu::weak]] int doctor(const DoctorOptions&, const Terminal& t) {
   return unfinished("doctor", t);
@@ -45,15 +38,3 @@ int unfinished(const char* name, const Terminal& terminal) {
 }
 
 }  // namespace agentbox::cli
-
-namespace agentbox::launch {
-[[gnu::weak]] std::vector<ProfileEntry> list_profiles() {
-  return {};
-}
-}  // namespace agentbox::launch
-
-namespace agentbox::profile {
-[[gnu::weak]] bool is_profile_name(std::string_view) {
-  return true;
-}
-}  // namespace agentbox::profile

@@ -1,8 +1,5 @@
 // Sizes, durations and budgets. Integers only; what would overflow is an error, never a smaller number.
 
-#include "agentbox/base/escape.hpp"
-#include "values.hpp"
-
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -11,6 +8,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "values.hpp"
 
 namespace agentbox::profile {
 
@@ -76,11 +77,10 @@ struct PeriodName {
   Period period;
   std::int64_t seconds;
 };
-constexpr std::array periods{
-    PeriodName{"session", Period::session, 0}, PeriodName{"min", Period::minute, 60},
-    PeriodName{"minute", Period::minute, 60},  PeriodName{"hour", Period::hour, 3600},
-    PeriodName{"h", Period::hour, 3600},       PeriodName{"day", Period::day, 86400},
-    PeriodName{"d", Period::day, 86400}};
+constexpr std::array periods{PeriodName{"session", Period::session, 0}, PeriodName{"min", Period::minute, 60},
+                             PeriodName{"minute", Period::minute, 60},  PeriodName{"hour", Period::hour, 3600},
+                             PeriodName{"h", Period::hour, 3600},       PeriodName{"day", Period::day, 86400},
+                             PeriodName{"d", Period::day, 86400}};
 
 // Behind the '/': "day", "10min". Appends its canonical form to the budget's text.
 Parsed<bool> take_period(std::string_view text, std::string_view part, Budget& budget) {
@@ -122,11 +122,9 @@ Halves halves(std::string_view text) {
   return {.amount = amount, .period = skip_blank(text.substr(slash + 1))};
 }
 
-Parsed<Budget> with_period(std::string_view text, const Halves& parts, Budget budget,
-                           std::string_view example) {
+Parsed<Budget> with_period(std::string_view text, const Halves& parts, Budget budget, std::string_view example) {
   if (!parts.period) return fault("the period is missing", fmt::format("write '{}'", example));
-  if (Parsed<bool> period = take_period(text, *parts.period, budget); !period)
-    return std::unexpected(period.error());
+  if (Parsed<bool> period = take_period(text, *parts.period, budget); !period) return std::unexpected(period.error());
   return budget;
 }
 
@@ -146,8 +144,7 @@ constexpr std::string_view currencies =
     "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU "
     "UZS VED VES "
     "VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
-constexpr std::string_view without_decimals =
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
+constexpr std::string_view without_decimals = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
 constexpr std::string_view three_decimals = "BHD IQD JOD KWD LYD OMR TND";
 
 bool is_currency(std::string_view code) {
@@ -172,17 +169,15 @@ Parsed<Budget> amount_of_money(std::string_view text, std::string_view part) {
   std::string_view code = skip_blank(rest);
   if (!is_currency(code)) {
     std::string big = upper(code);
-    return fault_at(
-        text, code.empty() ? text : code,
-        code.empty() ? "the currency is missing" : fmt::format("unknown currency '{}'", base::escape(code)),
-        is_currency(big) ? fmt::format("did you mean '{}'?", big) : "an ISO 4217 code, such as USD or EUR");
+    return fault_at(text, code.empty() ? text : code,
+                    code.empty() ? "the currency is missing" : fmt::format("unknown currency '{}'", base::escape(code)),
+                    is_currency(big) ? fmt::format("did you mean '{}'?", big) : "an ISO 4217 code, such as USD or EUR");
   }
   std::size_t decimals = decimals_of(code);
   if (fraction.size() > decimals) {
     return fault_at(text, part, fmt::format("{} has {} decimals", code, decimals));
   }
-  std::string digits =
-      std::string(whole) + std::string(fraction) + std::string(decimals - fraction.size(), '0');
+  std::string digits = std::string(whole) + std::string(fraction) + std::string(decimals - fraction.size(), '0');
   std::optional<std::uint64_t> minor = to_number(digits);
   if (!minor) return fault_at(text, part, "this amount is too large to count");
   std::string shown = std::to_string(*to_number(whole));
@@ -205,15 +200,13 @@ Parsed<std::uint64_t> size(std::string_view text) {
   }
   std::string_view unit = skip_blank(rest);
   if (unit.empty())
-    return fault("the size's unit is missing",
-                 fmt::format("'{}B' is bytes; K, M, G and T count by 1024", digits));
+    return fault("the size's unit is missing", fmt::format("'{}B' is bytes; K, M, G and T count by 1024", digits));
   std::optional<unsigned> shift = shift_of(unit);
   if (!shift)
     return fault_at(text, unit, fmt::format("unknown unit '{}'", base::escape(unit)),
                     "B, K, M, G and T are known; they count by 1024");
   std::optional<std::uint64_t> value = to_number(digits);
-  if (!value || *value > (most >> *shift))
-    return fault("this size is too large to count", "the most is 8388607T");
+  if (!value || *value > (most >> *shift)) return fault("this size is too large to count", "the most is 8388607T");
   if (*value == 0) return fault("a size of zero is no useful limit");
   return *value << *shift;
 }
@@ -223,29 +216,24 @@ Parsed<std::chrono::seconds> duration(std::string_view text) {
     std::string_view name;
     std::int64_t seconds;
   };
-  static constexpr std::array units{Unit{"d", 86400}, Unit{"h", 3600}, Unit{"min", 60}, Unit{"m", 60},
-                                    Unit{"s", 1}};
+  static constexpr std::array units{Unit{"d", 86400}, Unit{"h", 3600}, Unit{"min", 60}, Unit{"m", 60}, Unit{"s", 1}};
   if (text.empty()) return fault("a time is a number and a unit, such as '90s' or '1h30m'");
   std::string_view rest = text;
   std::int64_t total = 0;
   std::int64_t before = std::numeric_limits<std::int64_t>::max();
   while (!rest.empty()) {
     std::string_view digits = take_digits(rest);
-    if (digits.empty())
-      return fault_at(text, rest, "a time is a number and a unit, such as '90s' or '1h30m'");
+    if (digits.empty()) return fault_at(text, rest, "a time is a number and a unit, such as '90s' or '1h30m'");
     rest = skip_blank(rest);
     std::size_t end = 0;
     while (end < rest.size() && !is_digit(rest[end]) && rest[end] != ' ') ++end;
     std::string_view name = rest.substr(0, end);
     auto unit = std::ranges::find(units, name, &Unit::name);
     if (name.empty())
-      return fault("the time's unit is missing",
-                   fmt::format("'{}s' is seconds, '{}m' minutes", digits, digits));
+      return fault("the time's unit is missing", fmt::format("'{}s' is seconds, '{}m' minutes", digits, digits));
     if (unit == units.end())
-      return fault_at(text, name, fmt::format("unknown unit '{}'", base::escape(name)),
-                      "d, h, m and s are known");
-    if (unit->seconds >= before)
-      return fault_at(text, name, "units go from the largest to the smallest, each once");
+      return fault_at(text, name, fmt::format("unknown unit '{}'", base::escape(name)), "d, h, m and s are known");
+    if (unit->seconds >= before) return fault_at(text, name, "units go from the largest to the smallest, each once");
     before = unit->seconds;
     std::optional<std::uint64_t> value = to_number(digits);
     if (!value || *value > static_cast<std::uint64_t>(longest / unit->seconds))
@@ -265,8 +253,7 @@ Parsed<Budget> count_budget(std::string_view text) {
   if (digits.empty() || !rest.empty()) return fault("a count is a number and a period, such as '20/day'");
   std::optional<std::uint64_t> value = to_number(digits);
   if (!value) return fault_at(text, parts.amount, "this number is too large to count");
-  return with_period(text, parts,
-                     {.text = std::to_string(*value), .amount = static_cast<std::int64_t>(*value)},
+  return with_period(text, parts, {.text = std::to_string(*value), .amount = static_cast<std::int64_t>(*value)},
                      fmt::format("{}/day", *value));
 }
 
@@ -292,8 +279,7 @@ Parsed<Budget> money_budget(std::string_view text) {
 
 Parsed<Budget> money(std::string_view text) {
   Halves parts = halves(text);
-  if (parts.period)
-    return fault_at(text, *parts.period, "this is the limit of one payment: it has no period");
+  if (parts.period) return fault_at(text, *parts.period, "this is the limit of one payment: it has no period");
   return amount_of_money(text, text);
 }
 

@@ -2,14 +2,15 @@
 // expanded. What a shell would expand or act upon is an error: written here, it could never match what the
 // program really receives.
 
-#include "agentbox/base/escape.hpp"
-#include "values.hpp"
-
 #include <algorithm>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "values.hpp"
 
 namespace agentbox::profile {
 
@@ -40,8 +41,7 @@ class Splitter {
     if (c == '\'') return single();
     if (c == '"') return twofold();
     if (c == '\\') {
-      if (at_ + 1 == text_.size())
-        return fault_at(text_, text_.substr(at_), "nothing follows this backslash");
+      if (at_ + 1 == text_.size()) return fault_at(text_, text_.substr(at_), "nothing follows this backslash");
       literal(text_[at_ + 1]);
       at_ += 2;
       return true;
@@ -76,8 +76,7 @@ class Splitter {
     while (at_ < text_.size() && text_[at_] != '"') {
       char c = text_[at_];
       if (c == '$' || c == '`') {
-        return fault_at(text_, text_.substr(at_, 1),
-                        fmt::format("no shell reads this: '{}' is not expanded", c),
+        return fault_at(text_, text_.substr(at_, 1), fmt::format("no shell reads this: '{}' is not expanded", c),
                         "put it in single quotes");
       }
       bool escaped = c == '\\' && at_ + 1 < text_.size() &&
@@ -85,8 +84,7 @@ class Splitter {
       if (escaped) ++at_;
       literal(text_[at_++]);
     }
-    if (at_ == text_.size())
-      return fault_at(text_, text_.substr(begin), "the quote that begins here is not closed");
+    if (at_ == text_.size()) return fault_at(text_, text_.substr(begin), "the quote that begins here is not closed");
     ++at_;
     return true;
   }
@@ -145,8 +143,7 @@ Parsed<bool> check_program(const std::string& program) {
   if (program.find('*') != std::string::npos || program.find('\\') != std::string::npos) {
     return fault("the program itself must be named, without '*' or '\\'");
   }
-  if (program.empty() || program == "." || program == "..")
-    return fault("the name of the program is missing");
+  if (program.empty() || program == "." || program == "..") return fault("the name of the program is missing");
   if (program.front() == '-') return fault("the name of a program does not begin with '-'");
   if (program.find('/') != std::string::npos) {
     bool absolute = program.front() == '/' && program.find("/../") == std::string::npos &&
@@ -175,8 +172,7 @@ Parsed<CommandPattern> command_pattern(std::string_view text) {
       if (word != "**")
         return fault("'**' must be an argument of its own: it is any number of them",
                      "within an argument '*' is enough");
-      if (i + 1 < result.words.size())
-        return fault("'**' must be the last argument: nothing behind it could match");
+      if (i + 1 < result.words.size()) return fault("'**' must be the last argument: nothing behind it could match");
     }
     if (i > 0) result.text += ' ';
     result.text += canonical(word);

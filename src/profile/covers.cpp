@@ -14,13 +14,11 @@ namespace {
 
 bool covers_ports(const HostRule& wide, const HostRule& narrow) {
   switch (wide.ports) {
-    case PortSet::all:
-      return true;
+    case PortSet::all: return true;
     case PortSet::web:
       return narrow.ports == PortSet::web ||
              (narrow.ports == PortSet::one && (narrow.port == 80 || narrow.port == 443));
-    case PortSet::one:
-      return narrow.ports == PortSet::one && narrow.port == wide.port;
+    case PortSet::one: return narrow.ports == PortSet::one && narrow.port == wide.port;
   }
   return false;
 }
@@ -55,8 +53,7 @@ bool covers_network(const std::string& wide, const std::string& narrow) {
 }
 
 bool is_below(std::string_view name, std::string_view domain) {
-  return name.size() > domain.size() && name.ends_with(domain) &&
-         name[name.size() - domain.size() - 1] == '.';
+  return name.size() > domain.size() && name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.';
 }
 
 // ---- commands
@@ -87,8 +84,7 @@ bool matches(std::string_view pattern, std::string_view literal) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
       resume = l;
-    } else if (p < pattern.size() &&
-               pattern.substr(p, step(pattern, p)) == literal.substr(l, step(literal, l))) {
+    } else if (p < pattern.size() && pattern.substr(p, step(pattern, p)) == literal.substr(l, step(literal, l))) {
       p += step(pattern, p);
       l += step(literal, l);
     } else if (star) {
@@ -118,14 +114,11 @@ bool covers(const HostRule& wide, const HostRule& narrow) {
     case HostKind::localhost:
       return narrow.kind == HostKind::localhost ||
              (narrow.kind == HostKind::address && (narrow.host == "127.0.0.1" || narrow.host == "::1"));
-    case HostKind::name:
-      return narrow.kind == HostKind::name && narrow.host == wide.host;
+    case HostKind::name: return narrow.kind == HostKind::name && narrow.host == wide.host;
     case HostKind::below:
       return (narrow.kind == HostKind::name || narrow.kind == HostKind::below) &&
-             (is_below(narrow.host, wide.host) ||
-              (narrow.kind == HostKind::below && narrow.host == wide.host));
-    case HostKind::address:
-      return narrow.kind == HostKind::address && covers_network(wide.host, narrow.host);
+             (is_below(narrow.host, wide.host) || (narrow.kind == HostKind::below && narrow.host == wide.host));
+    case HostKind::address: return narrow.kind == HostKind::address && covers_network(wide.host, narrow.host);
   }
   return false;
 }

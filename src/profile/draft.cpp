@@ -1,13 +1,14 @@
 #include "draft.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "rows.hpp"
-
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "rows.hpp"
 
 namespace agentbox::profile {
 
@@ -37,9 +38,8 @@ std::vector<std::string_view> names_in(std::string_view section) {
   }
   for (const SectionDoc& other : sections()) {
     std::string_view name = other.name;
-    if (section.empty()
-            ? !name.empty() && name.find('.') == std::string_view::npos
-            : name.size() > section.size() && name.starts_with(section) && name[section.size()] == '.') {
+    if (section.empty() ? !name.empty() && name.find('.') == std::string_view::npos
+                        : name.size() > section.size() && name.starts_with(section) && name[section.size()] == '.') {
       if (!section.empty()) name.remove_prefix(section.size() + 1);
       if (name != "NAME") names.push_back(name);
     }
@@ -77,24 +77,22 @@ class Reader {
     if (entry.value.kind != Node::Kind::table) {
       bool tables = entry.value.kind == Node::Kind::list && !entry.value.items.empty() &&
                     entry.value.items[0].kind == Node::Kind::table;
-      return reading_.error(entry.at,
-                            fmt::format("[{}] is a table, found {}", shown,
-                                        tables ? "a list of tables" : name_of(entry.value.kind)),
-                            tables ? fmt::format("write [{}] in single brackets, once", shown) : "");
+      return reading_.error(
+          entry.at,
+          fmt::format("[{}] is a table, found {}", shown, tables ? "a list of tables" : name_of(entry.value.kind)),
+          tables ? fmt::format("write [{}] in single brackets, once", shown) : "");
     }
     table(entry.value, section, shown);
   }
 
   void named(const Entry& entry, const std::string& section, const std::string& shown) {
     if (!is_profile_name(entry.key)) {
-      return reading_.error(entry.at,
-                            fmt::format("'{}' is not a name: those are made of a-z, 0-9, '_' and '-'",
-                                        base::escape(entry.key)));
+      return reading_.error(entry.at, fmt::format("'{}' is not a name: those are made of a-z, 0-9, '_' and '-'",
+                                                  base::escape(entry.key)));
     }
     reading_.table = entry.key;
     table(entry.value, section + ".NAME", shown + "." + entry.key);
-    if (entry.value.entries.empty())
-      reading_.error(entry.at, fmt::format("[{}.{}] says nothing", shown, entry.key));
+    if (entry.value.entries.empty()) reading_.error(entry.at, fmt::format("[{}.{}] says nothing", shown, entry.key));
     reading_.table = {};
   }
 
@@ -103,7 +101,7 @@ class Reader {
     std::string key = base::escape(entry.key);
     std::string what = section.empty() && is_table ? fmt::format("unknown section [{}]", key)
                        : section.empty()           ? fmt::format("unknown key '{}'", key)
-                                         : fmt::format("unknown key '{}' in [{}]", key, base::escape(shown));
+                                                   : fmt::format("unknown key '{}' in [{}]", key, base::escape(shown));
     reading_.error(entry.at, std::move(what), suggestion(entry.key, section, is_table));
   }
 
@@ -116,8 +114,7 @@ class Reader {
     std::vector<std::string> elsewhere;
     for (const Row& row : rows()) {
       if (row.doc.key == key && !is_table)
-        elsewhere.push_back(row.doc.section.empty() ? "the top of the file"
-                                                    : fmt::format("[{}]", row.doc.section));
+        elsewhere.push_back(row.doc.section.empty() ? "the top of the file" : fmt::format("[{}]", row.doc.section));
     }
     if (!elsewhere.empty()) return fmt::format("'{}' is a key of {}", key, fmt::join(elsewhere, ", "));
     return fmt::format("known here: {}", fmt::join(names, ", "));
@@ -140,13 +137,11 @@ void Reading::fault(const Node& node, const Fault& fault, std::size_t skipped) c
   error(at, fault.message, fault.hint);
 }
 
-std::optional<std::vector<std::string>> read_argv(Reading& reading, const Node& node,
-                                                  std::span<const std::string_view> placeholders) {
+std::optional<std::vector<std::string>> read_argv(Reading& reading, const Node& node, const ArgvForm& form) {
   if (node.kind != Node::Kind::list) {
-    reading.expected(node, "a list of strings",
-                     node.kind == Node::Kind::string
-                         ? "each argument is an element of its own: [\"program\", \"argument\"]"
-                         : "");
+    reading.expected(
+        node, "a list of strings",
+        node.kind == Node::Kind::string ? "each argument is an element of its own: [\"program\", \"argument\"]" : "");
     return std::nullopt;
   }
   std::vector<std::string> argv;
@@ -157,16 +152,17 @@ std::optional<std::vector<std::string>> read_argv(Reading& reading, const Node& 
       continue;
     }
     if (item.text.find('\0') != std::string::npos) reading.error(item.at, "an argument cannot hold a NUL");
+    if (Parsed<std::string> text = value(item.text); form.references && !text) reading.fault(item, text.error());
     bool first = &item == &node.items.front();
     if (first && item.text.empty()) reading.error(item.at, "the name of the program is missing");
-    for (std::size_t open = item.text.find('{'); !placeholders.empty() && open != std::string::npos;
+    for (std::size_t open = item.text.find('{'); !form.placeholders.empty() && open != std::string::npos;
          open = item.text.find('{', open + 1)) {
       if (open > 0 && item.text[open - 1] == '$') --open;
       std::string_view name = std::string_view(item.text).substr(open);
       name = name.substr(0, name.find('}') == std::string_view::npos ? name.size() : name.find('}') + 1);
-      if (std::ranges::find(placeholders, name) == placeholders.end()) {
+      if (std::ranges::find(form.placeholders, name) == form.placeholders.end()) {
         reading.error(item.at, fmt::format("'{}' is not replaced by anything here", base::escape(name)),
-                      fmt::format("these are: {}", fmt::join(placeholders, ", ")));
+                      fmt::format("these are: {}", fmt::join(form.placeholders, ", ")));
       } else if (first && name.starts_with('{')) {
         reading.error(item.at, "the program itself cannot be chosen by the agent");
       }
@@ -212,8 +208,7 @@ OtherItem<HostRule> other_item<HostRule>() {
       } else if (entry.value.text == "llm") {
         extra.speech = Speech::llm;
       } else {
-        reading.error(entry.value.at,
-                      fmt::format("unknown kind of server '{}'", base::escape(entry.value.text)),
+        reading.error(entry.value.at, fmt::format("unknown kind of server '{}'", base::escape(entry.value.text)),
                       "the only kind is \"llm\"");
       }
     }

@@ -2,15 +2,16 @@
 
 // One file as it was read, before its parents are known.
 
-#include "agentbox/profile/parse.hpp"
-#include "text.hpp"
-#include "toml.hpp"
-#include "values.hpp"
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/profile/parse.hpp"
+
+#include "text.hpp"
+#include "toml.hpp"
+#include "values.hpp"
 
 namespace agentbox::profile {
 

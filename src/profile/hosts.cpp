@@ -1,9 +1,6 @@
 // Host rules. The grammar is strict, because these names are compared with names that an agent chooses: there
 // must be one spelling of each host, and nothing that one parser reads as a name and another as an address.
 
-#include "agentbox/base/escape.hpp"
-#include "values.hpp"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -12,7 +9,12 @@
 #include <vector>
 
 #include <arpa/inet.h>
+
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "values.hpp"
 
 namespace agentbox::profile {
 
@@ -60,8 +62,7 @@ Parsed<bool> take_port(std::string_view text, std::string_view part, HostRule& r
     rule.ports = PortSet::all;
     return true;
   }
-  if (part.empty())
-    return fault_at(text, text, "a port must follow the ':'", "leave out the ':' for ports 80 and 443");
+  if (part.empty()) return fault_at(text, text, "a port must follow the ':'", "leave out the ':' for ports 80 and 443");
   Parsed<std::uint16_t> port = port_number(text, part);
   if (!port) {
     port.error().hint = "or '*' for all ports";
@@ -132,8 +133,7 @@ Parsed<std::string> network(std::string_view text, std::string_view part, Addres
   if (value.family == AF_INET6 && std::equal(mapped.begin(), mapped.end(), value.bytes.begin())) {
     Address inner;
     std::copy_n(value.bytes.begin() + 12, 4, inner.bytes.begin());
-    return fault_at(text, part, "an IPv4 address is not written as an IPv6 one",
-                    fmt::format("write {}", inner.text()));
+    return fault_at(text, part, "an IPv4 address is not written as an IPv6 one", fmt::format("write {}", inner.text()));
   }
   if (!prefix) {
     if (std::ranges::all_of(value.bytes, [](auto byte) { return byte == 0; })) {
@@ -241,8 +241,7 @@ Parsed<HostRule> bracketed(std::string_view lower) {
       return fault_at(lower, rest, "only a ':' and a port can follow the ']'",
                       rest.front() == '/' ? "the prefix goes inside the brackets: '[fd00::/8]'" : "");
     }
-    if (Parsed<bool> port = take_port(lower, rest.substr(1), rule); !port)
-      return std::unexpected(port.error());
+    if (Parsed<bool> port = take_port(lower, rest.substr(1), rule); !port) return std::unexpected(port.error());
   }
   return rule;
 }
@@ -253,8 +252,7 @@ Parsed<HostRule> plain(std::string_view lower) {
     if (address(AF_INET6, host)) {
       return fault("an IPv6 address needs brackets", fmt::format("did you mean '[{}]'?", lower));
     }
-    return fault("a host rule has one ':' before its port",
-                 "an IPv6 address needs brackets: '[fd00::1]:443'");
+    return fault("a host rule has one ':' before its port", "an IPv6 address needs brackets: '[fd00::1]:443'");
   }
   HostRule rule;
   std::string_view host = lower.substr(0, lower.find(':'));
@@ -274,8 +272,7 @@ Parsed<HostRule> plain(std::string_view lower) {
     return rule;
   }
   if (prefix)
-    return fault_at(lower, host.substr(bare.size()), "a host rule has no path",
-                    "a '/' is for networks: '10.0.0.0/8'");
+    return fault_at(lower, host.substr(bare.size()), "a host rule has no path", "a '/' is for networks: '10.0.0.0/8'");
   if (host.ends_with('.') && host.size() > 1) host.remove_suffix(1);
   if (host == "*" || host == "**") {
     return fault("this would be every host", "that is what `default = \"allow\"` says");
@@ -307,8 +304,7 @@ Parsed<HostRule> authority(std::string_view text, std::string_view part) {
     if (moved.length != Fault::whole) moved.offset += static_cast<std::size_t>(part.data() - text.data());
     return std::unexpected(std::move(moved));
   }
-  if (rule->kind == HostKind::below || rule->ports == PortSet::all ||
-      rule->host.find('/') != std::string::npos) {
+  if (rule->kind == HostKind::below || rule->ports == PortSet::all || rule->host.find('/') != std::string::npos) {
     return fault_at(text, part, "this must be one host and one port");
   }
   return rule;
@@ -334,19 +330,17 @@ Parsed<Publication> publication(std::string_view text) {
   if (!from) return std::unexpected(from.error());
   Parsed<std::uint16_t> to = port_number(text, inside);
   if (!to) return std::unexpected(to.error());
-  return Publication{.text = *from == *to ? std::to_string(*from) : fmt::format("{}:{}", *from, *to),
-                     .outside = *from,
-                     .inside = *to};
+  return Publication{
+      .text = *from == *to ? std::to_string(*from) : fmt::format("{}:{}", *from, *to), .outside = *from, .inside = *to};
 }
 
 Parsed<std::string> upstream(std::string_view text) {
   std::size_t scheme = text.find("://");
   std::string_view name = text.substr(0, scheme);
   if (scheme == std::string_view::npos || (name != "socks5h" && name != "http")) {
-    return fault("the upstream is 'socks5h://host:port' or 'http://host:port'",
-                 name == "socks5"
-                     ? "socks5h leaves the resolving of names to the upstream; socks5 would ask the DNS here"
-                     : "");
+    return fault(
+        "the upstream is 'socks5h://host:port' or 'http://host:port'",
+        name == "socks5" ? "socks5h leaves the resolving of names to the upstream; socks5 would ask the DNS here" : "");
   }
   Parsed<HostRule> host = authority(text, text.substr(scheme + 3));
   if (!host) return std::unexpected(host.error());
@@ -356,8 +350,7 @@ Parsed<std::string> upstream(std::string_view text) {
 
 Parsed<std::string> reviewer(std::string_view text) {
   std::size_t scheme = text.find("://");
-  if (scheme == std::string_view::npos ||
-      (text.substr(0, scheme) != "http" && text.substr(0, scheme) != "https")) {
+  if (scheme == std::string_view::npos || (text.substr(0, scheme) != "http" && text.substr(0, scheme) != "https")) {
     return fault("the reviewer is an address such as 'http://127.0.0.1:8080/v1'");
   }
   std::string_view rest = text.substr(scheme + 3);

@@ -1,14 +1,15 @@
 // A file and all that it extends → one Profile.
 
-#include "agentbox/base/escape.hpp"
-#include "rows.hpp"
-
 #include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "rows.hpp"
 
 namespace agentbox::profile {
 
@@ -61,17 +62,15 @@ class Loader {
       for (base::Diagnostic diagnostic : source.error()) {
         // What could not be found is the fault of the line that names it; what could not be read, of the
         // file.
-        if (diagnostic.file.empty())
-          diagnostic = error_at(wanted.origin, diagnostic.message, diagnostic.hint);
+        if (diagnostic.file.empty()) diagnostic = error_at(wanted.origin, diagnostic.message, diagnostic.hint);
         errors_.push_back(std::move(diagnostic));
       }
       return std::nullopt;
     }
     auto begin = std::ranges::find(chain_, source->file);
     if (begin != chain_.end()) {
-      errors_.push_back(
-          error_at(wanted.origin, "profiles extend each other in a circle",
-                   shown_chain(static_cast<std::size_t>(begin - chain_.begin()), source->file)));
+      errors_.push_back(error_at(wanted.origin, "profiles extend each other in a circle",
+                                 shown_chain(static_cast<std::size_t>(begin - chain_.begin()), source->file)));
       return std::nullopt;
     }
     return read(*source);
@@ -130,12 +129,11 @@ void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
                        (grant.value.ports == PortSet::web && (port == 80 || port == 443)) ||
                        (grant.value.ports == PortSet::one && grant.value.port == port);
       if (!loopback || !same_port || grant.value.speech == Speech::llm) continue;
-      errors.push_back(
-          error_at(grant.origin,
-                   fmt::format("the room could change the model that reviews it ({})",
-                               place_of(profile.approval.reviewer->origin, grant.origin.file)),
-                   fmt::format("{{ to = \"{}\", as = \"llm\" }} lets through only what is harmless",
-                               base::escape(grant.value.text))));
+      errors.push_back(error_at(grant.origin,
+                                fmt::format("the room could change the model that reviews it ({})",
+                                            place_of(profile.approval.reviewer->origin, grant.origin.file)),
+                                fmt::format("{{ to = \"{}\", as = \"llm\" }} lets through only what is harmless",
+                                            base::escape(grant.value.text))));
     }
   }
 }
@@ -147,8 +145,7 @@ base::Result<Profile> load(const Source& first, const Lookup& find) {
   Loader loader(find, errors);
   loader.read(first);
   if (loader.too_many())
-    errors.push_back({.file = first.file,
-                      .message = fmt::format("this profile needs more than {} files", file_limit)});
+    errors.push_back({.file = first.file, .message = fmt::format("this profile needs more than {} files", file_limit)});
   if (loader.drafts().empty() || loader.too_many()) return std::unexpected(std::move(errors));
   // Merged even after errors, so that a wrong "!x" is told with the others; but not what only follows from a
   // parent that could not be read.
@@ -167,8 +164,7 @@ base::Result<std::vector<Wanted>> parents(const Source& source) {
   return std::move(draft.parents);
 }
 
-base::Result<Profile> merge(const std::vector<Source>& sources,
-                            const std::vector<std::vector<std::size_t>>& resolved) {
+base::Result<Profile> merge(const std::vector<Source>& sources, const std::vector<std::vector<std::size_t>>& resolved) {
   // Which parent a line names is told by who asks (the file) and where (the line's place in it).
   std::unordered_map<std::string, std::size_t> place;
   for (std::size_t i = 0; i < sources.size(); ++i) place.emplace(sources[i].file, i);
@@ -177,7 +173,7 @@ base::Result<Profile> merge(const std::vector<Source>& sources,
     std::size_t asking = place.at(wanted.origin.file);
     std::size_t turn = next[asking]++;
     if (asking >= resolved.size() || turn >= resolved[asking].size())
-      return base::fail(fmt::format("there is no profile '{}'", base::escape(wanted.name)));
+      return base::fail(fmt::format("no profile is called '{}'", base::escape(wanted.name)));
     return sources.at(resolved[asking][turn]);
   });
 }

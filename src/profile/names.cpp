@@ -1,12 +1,14 @@
 // Small texts: names of variables, of system calls, of profiles; who receives a message.
 
-#include "agentbox/base/escape.hpp"
-#include "agentbox/profile/parse.hpp"
-#include "values.hpp"
-
 #include <algorithm>
+#include <vector>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/profile/parse.hpp"
+
+#include "values.hpp"
 
 namespace agentbox::profile {
 
@@ -31,8 +33,7 @@ Parsed<std::string> variable(std::string_view text, std::string_view name) {
     std::string_view mark = name.substr(static_cast<std::size_t>(wrong - name.begin()), 1);
     return fault_at(text, mark, fmt::format("'{}' is not allowed in a variable's name", base::escape(mark)));
   }
-  if (is_digit(name.front()))
-    return fault_at(text, name.substr(0, 1), "a variable's name does not begin with a digit");
+  if (is_digit(name.front())) return fault_at(text, name.substr(0, 1), "a variable's name does not begin with a digit");
   return std::string(text);
 }
 
@@ -55,8 +56,7 @@ Parsed<std::string> environment_name(std::string_view text) {
 }
 
 Parsed<std::string> environment_pattern(std::string_view text) {
-  if (text == "*")
-    return fault("this would pass the whole environment, with every secret in it", "name the variables");
+  if (text == "*") return fault("this would pass the whole environment, with every secret in it", "name the variables");
   std::string_view name = text;
   if (name.ends_with('*')) name.remove_suffix(1);
   if (std::size_t star = name.find('*'); star != std::string_view::npos) {
@@ -65,11 +65,28 @@ Parsed<std::string> environment_pattern(std::string_view text) {
   return variable(text, name);
 }
 
+Parsed<std::string> value(std::string_view text) {
+  static const std::vector<std::string_view> names{
+      "HOME", "USER", "SHELL", "workspace", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"};
+  if (text.find('\0') != std::string_view::npos) return fault("a value cannot hold a NUL");
+  for (std::size_t at = text.find("${"); at != std::string_view::npos; at = text.find("${", at + 2)) {
+    if (at > 0 && text[at - 1] == '$') continue;
+    std::size_t end = text.find('}', at);
+    if (end == std::string_view::npos)
+      return fault_at(text, text.substr(at), "this variable has no closing '}'", "write '$${' for a literal '${'");
+    std::string_view name = text.substr(at + 2, end - at - 2);
+    if (std::ranges::find(names, name) != names.end()) continue;
+    std::string_view near = base::nearest(name, names);
+    return fault_at(text, text.substr(at, end + 1 - at), fmt::format("unknown variable '{}'", base::escape(name)),
+                    near.empty() ? "write '$${' for a literal '${'" : fmt::format("did you mean '{}'?", near));
+  }
+  return std::string(text);
+}
+
 Parsed<std::string> recipient(std::string_view text) {
   if (text.empty()) return fault("an empty recipient is nobody");
   if (std::ranges::any_of(text, is_control)) return fault("a recipient is one line");
-  if (text.front() == '-')
-    return fault("a recipient does not begin with '-': a program would take it for an option");
+  if (text.front() == '-') return fault("a recipient does not begin with '-': a program would take it for an option");
   if (text.front() == ' ' || text.back() == ' ') return fault("a recipient has no blank at its ends");
   if (text.size() > 320) return fault("a recipient is at most 320 bytes long");
   return std::string(text);

@@ -3,11 +3,12 @@
 // What `.agentbox.toml` may do with a key. It comes from a tree that the agent can write: each function lets
 // through only what leaves the room as it is or smaller, and says which line wants more.
 
+#include <fmt/format.h>
+
 #include "agentbox/base/escape.hpp"
+
 #include "covers.hpp"
 #include "rows.hpp"
-
-#include <fmt/format.h>
 
 namespace agentbox::profile {
 
@@ -21,8 +22,8 @@ template <auto Get>
 void narrow_add(Narrowing& narrowing) {
   auto& list = Get(narrowing.profile);
   for (const auto& item : Get(narrowing.file.own)) {
-    auto same = std::ranges::find_if(
-        list, [&](const auto& other) { return canonical(other.value) == canonical(item.value); });
+    auto same =
+        std::ranges::find_if(list, [&](const auto& other) { return canonical(other.value) == canonical(item.value); });
     if (same == list.end()) list.push_back(item);
   }
 }
@@ -53,7 +54,8 @@ void narrow_ask(Narrowing& narrowing) {
       refuse(narrowing, item.origin, "the way that a connection takes is for a profile to choose");
       continue;
     }
-    bool open = section.default_ && section.default_->value != Default::deny;
+    const auto& fallback = section.default_ ? section.default_ : Section(narrowing.fallback).default_;
+    bool open = fallback->value != Default::deny;
     bool known = false;
     for (const auto* list : {&section.allow, &section.ask}) {
       for (const auto& grant : *list) {
@@ -78,8 +80,7 @@ void narrow_default(Narrowing& narrowing) {
   const auto& wanted = Get(narrowing.file.own);
   if (!wanted) return;
   Default now = Get(narrowing.profile) ? Get(narrowing.profile)->value : Get(narrowing.fallback)->value;
-  if (wanted->value > now)
-    return refuse(narrowing, wanted->origin, "this default is less strict than the profile's");
+  if (wanted->value > now) return refuse(narrowing, wanted->origin, "this default is less strict than the profile's");
   Get(narrowing.profile) = wanted;
 }
 
@@ -108,12 +109,10 @@ void narrow_budget(Narrowing& narrowing) {
   if (!wanted) return;
   const auto& now = Get(narrowing.profile) ? Get(narrowing.profile) : Get(narrowing.fallback);
   if (!now && Absence == Without::nothing)
-    return refuse(narrowing, wanted->origin,
-                  "the profile has no such limit, and without it nothing is allowed");
+    return refuse(narrowing, wanted->origin, "the profile has no such limit, and without it nothing is allowed");
   if (now && !is_smaller(wanted->value, now->value)) {
-    return refuse(
-        narrowing, wanted->origin,
-        fmt::format("this is not provably less than the profile's '{}'", base::escape(now->value.text)));
+    return refuse(narrowing, wanted->origin,
+                  fmt::format("this is not provably less than the profile's '{}'", base::escape(now->value.text)));
   }
   Get(narrowing.profile) = wanted;
 }

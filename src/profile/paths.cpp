@@ -1,14 +1,15 @@
 // Paths and patterns: one splitter for both, so that they agree on what "~", a variable and ".." are.
 
-#include "agentbox/base/escape.hpp"
-#include "values.hpp"
-
 #include <algorithm>
 #include <array>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "values.hpp"
 
 namespace agentbox::profile {
 
@@ -65,8 +66,7 @@ Reference reference(std::string_view text) {
 
 std::unexpected<Fault> unknown_variable(std::string_view text, std::string_view mark, std::string_view name) {
   if (name == "XDG_RUNTIME_DIR") {
-    return fault_at(text, mark,
-                    "'$XDG_RUNTIME_DIR' cannot be granted: it holds the sockets of your whole desktop",
+    return fault_at(text, mark, "'$XDG_RUNTIME_DIR' cannot be granted: it holds the sockets of your whole desktop",
                     "name one socket by its absolute path");
   }
   std::vector<std::string_view> names;
@@ -93,8 +93,7 @@ Parsed<std::string_view> take_anchor(std::string_view text, Split& split) {
     split.prefix = "~";
     rest = text.substr(1);
     if (!rest.empty() && rest.front() != '/') {
-      return fault_at(text, text.substr(0, text.find('/')),
-                      "the home of another user cannot be named with '~'",
+      return fault_at(text, text.substr(0, text.find('/')), "the home of another user cannot be named with '~'",
                       "write its absolute path, or './~name' for a file of that name");
     }
   } else if (text.front() == '$') {
@@ -202,8 +201,7 @@ Parsed<Shaped> shape(std::string_view text) {
     wild = wild || *special;
   }
   // "**/**/x" is "**/x"; and that is "x", which matches at any depth by itself.
-  auto repeated =
-      std::ranges::unique(found.components, [](auto a, auto b) { return a == "**" && b == "**"; });
+  auto repeated = std::ranges::unique(found.components, [](auto a, auto b) { return a == "**" && b == "**"; });
   found.components.erase(repeated.begin(), repeated.end());
   if (found.components.size() == 1 && found.components[0].find_first_not_of('*') == std::string_view::npos &&
       (found.anchor == Anchor::none || found.anchor == Anchor::workspace)) {
@@ -228,8 +226,7 @@ std::unexpected<Fault> fault(std::string message, std::string hint) {
   return std::unexpected(Fault{.message = std::move(message), .hint = std::move(hint)});
 }
 
-std::unexpected<Fault> fault_at(std::string_view text, std::string_view part, std::string message,
-                                std::string hint) {
+std::unexpected<Fault> fault_at(std::string_view text, std::string_view part, std::string message, std::string hint) {
   return std::unexpected(Fault{.message = std::move(message),
                                .hint = std::move(hint),
                                .offset = static_cast<std::size_t>(part.data() - text.data()),

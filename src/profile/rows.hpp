@@ -4,9 +4,6 @@
 // in a Profile
 // (`Get`, a lambda that takes a Profile of any constness) and the parser of its text; the rest is here.
 
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-
 #include <algorithm>
 #include <cstdint>
 #include <span>
@@ -14,6 +11,10 @@
 #include <unordered_set>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "draft.hpp"
 
 namespace agentbox::profile {
 
@@ -140,8 +141,7 @@ void read_text(Reading& reading, const Node& node) {
   if (node.kind != Node::Kind::string) {
     std::string_view example = rows()[reading.row].doc.example;
     std::string_view value = example.substr(example.rfind("= ") + 2);
-    return reading.expected(node, "a string",
-                            value.starts_with('"') ? fmt::format("for example {}", value) : "");
+    return reading.expected(node, "a string", value.starts_with('"') ? fmt::format("for example {}", value) : "");
   }
   auto value = Parse(node.text);
   if (!value) return reading.fault(node, value.error());
@@ -167,12 +167,17 @@ void read_number(Reading& reading, const Node& node) {
   Get(reading.draft.own) = {static_cast<std::uint64_t>(node.integer), reading.origin(node)};
 }
 
-// An argv. The checks that only some need are in Check: what is wrong with element `i`, or nothing.
-[[nodiscard]] std::optional<std::vector<std::string>> read_argv(
-    Reading& reading, const Node& node, std::span<const std::string_view> placeholders);
-template <auto Get, const auto& Placeholders>
+// What is replaced in an argv: "{to}" and its like when it is used, or "${HOME}" and its like when the room is planned.
+// Empty and false: nothing.
+struct ArgvForm {
+  std::span<const std::string_view> placeholders;
+  bool references = false;
+};
+[[nodiscard]] std::optional<std::vector<std::string>> read_argv(Reading& reading, const Node& node,
+                                                                const ArgvForm& form);
+template <auto Get, const ArgvForm& Form>
 void read_command(Reading& reading, const Node& node) {
-  if (auto argv = read_argv(reading, node, Placeholders)) {
+  if (auto argv = read_argv(reading, node, Form)) {
     Get(reading.draft.own) = {std::move(*argv), reading.origin(node)};
   }
 }
@@ -223,12 +228,11 @@ void fold_list(Folding& folding) {
           if (name == removal.canonical + "/" || name + "/" == removal.canonical) near = name;
         }
       }
-      folding.errors.push_back(
-          error_at(removal.origin,
-                   fmt::format("no parent has '{}' in this list, so there is nothing to take out",
-                               base::escape(removal.canonical)),
-                   near.empty() ? "a file name that begins with '!' is written \"\\\\!...\""
-                                : fmt::format("did you mean \"!{}\"?", base::escape(near))));
+      folding.errors.push_back(error_at(removal.origin,
+                                        fmt::format("no parent has '{}' in this list, so there is nothing to take out",
+                                                    base::escape(removal.canonical)),
+                                        near.empty() ? "a file name that begins with '!' is written \"\\\\!...\""
+                                                     : fmt::format("did you mean \"!{}\"?", base::escape(near))));
       continue;
     }
     for (std::size_t i = list.size(); i-- > 0;) {
@@ -241,8 +245,8 @@ void fold_list(Folding& folding) {
   }
   // Said again, an item keeps its place and takes the later file's form (`as`, `via`, whose line it is).
   for (const auto& item : Get(folding.from().own)) {
-    auto same = std::ranges::find_if(
-        list, [&](const auto& other) { return canonical(other.value) == canonical(item.value); });
+    auto same =
+        std::ranges::find_if(list, [&](const auto& other) { return canonical(other.value) == canonical(item.value); });
     if (same == list.end()) {
       list.push_back(item);
       folding.said_by.push_back(folding.bit());

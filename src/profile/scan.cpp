@@ -52,8 +52,7 @@ class Scanner {
 
   void statement() {
     bool header = bytes_[at_] == '[';
-    result_.statements.push_back(
-        {.begin = at_, .header = header, .section = header ? Statement::npos : section_});
+    result_.statements.push_back({.begin = at_, .header = header, .section = header ? Statement::npos : section_});
     if (header) section_ = result_.statements.size() - 1;
     open_.clear();
     dots_ = 0;
@@ -126,8 +125,7 @@ class Scanner {
         at_ = std::min(at_ + 2, bytes_.size());
       } else if (bytes_.substr(at_, marks) == bytes_.substr(begin, marks)) {
         at_ += marks;
-        while (multiline && at_ < bytes_.size() && bytes_[at_] == quote)
-          ++at_;  // up to two quotes before the end
+        while (multiline && at_ < bytes_.size() && bytes_[at_] == quote) ++at_;  // up to two quotes before the end
         return;
       } else {
         ++at_;
@@ -141,15 +139,13 @@ class Scanner {
   // Within brackets: nothing but a new statement looks like `key =` or `[section]` at the beginning of a
   // line. (A line of an inline table would, but those may not span lines.)
   bool begins_statement(std::size_t offset) const {
-    std::string_view line =
-        bytes_.substr(offset, std::min(bytes_.find('\n', offset), bytes_.size()) - offset);
+    std::string_view line = bytes_.substr(offset, std::min(bytes_.find('\n', offset), bytes_.size()) - offset);
     line = trim(line.substr(0, line.find('#')));
     if (line.size() > 2 && line.front() == '[' && line.back() == ']') {
       while (!line.empty() && line.front() == '[') line.remove_prefix(1);
       while (!line.empty() && line.back() == ']') line.remove_suffix(1);
-      return !line.empty() && line.front() >= 'a' && line.front() <= 'z' && line != "true" &&
-             line != "false" && line != "inf" && line != "nan" &&
-             std::ranges::all_of(line, [](char c) { return is_bare(c) || c == '.'; });
+      return !line.empty() && line.front() >= 'a' && line.front() <= 'z' && line != "true" && line != "false" &&
+             line != "inf" && line != "nan" && std::ranges::all_of(line, [](char c) { return is_bare(c) || c == '.'; });
     }
     std::size_t key = 0;
     while (key < line.size() && (is_bare(line[key]) || line[key] == '.')) ++key;
@@ -159,9 +155,9 @@ class Scanner {
 
   void unclosed() {
     std::size_t begin = open_.back();
-    refuse(begin, 1,
-           bytes_[begin] == '[' ? "the list that begins here is not closed"
-                                : "the table that begins here is not closed");
+    refuse(
+        begin, 1,
+        bytes_[begin] == '[' ? "the list that begins here is not closed" : "the table that begins here is not closed");
   }
 
   void refuse(std::size_t offset, std::size_t length, std::string message) {

@@ -4,12 +4,13 @@
 // be checked. It knows strings, comments and brackets, nothing else: what is right TOML is the library's
 // decision.
 
-#include "agentbox/base/diagnostic.hpp"
-#include "text.hpp"
-
 #include <cstddef>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+
+#include "text.hpp"
 
 namespace agentbox::profile {
 

@@ -2,10 +2,10 @@
 // agentbox-profile(5), `explain` and the completions are made from these rows; to add a key is to add a row
 // (and a member of Profile).
 
+#include <array>
+
 #include "narrow.hpp"
 #include "rows.hpp"
-
-#include <array>
 
 namespace agentbox::profile {
 
@@ -25,11 +25,12 @@ constexpr std::array git_configs{std::pair{std::string_view("none"), GitConfig::
 constexpr std::array requirements{std::pair{std::string_view("human"), Require::human},
                                   std::pair{std::string_view("human+reviewer"), Require::human_and_reviewer}};
 
-constexpr std::array<std::string_view, 1> shell_variable{"${SHELL}"};
-constexpr std::array<std::string_view, 2> message_placeholders{"{to}", "{subject}"};
-constexpr std::array<std::string_view, 5> payment_placeholders{"{amount}", "{currency}", "{to}", "{memo}",
-                                                               "{key}"};
-constexpr std::array<std::string_view, 0> unchecked{};
+constexpr std::array<std::string_view, 2> of_message{"{to}", "{subject}"};
+constexpr std::array<std::string_view, 5> of_payment{"{amount}", "{currency}", "{to}", "{memo}", "{key}"};
+constexpr ArgvForm room_command{.references = true};
+constexpr ArgvForm message_command{.placeholders = of_message};
+constexpr ArgvForm payment_command{.placeholders = of_payment};
+constexpr ArgvForm host_command{};
 
 constexpr std::int64_t most_processes = 4194304;   // PID_MAX_LIMIT of a 64-bit kernel
 constexpr std::int64_t most_open_files = 1048576;  // fs.nr_open as the kernel sets it
@@ -49,21 +50,18 @@ void read_extends(Reading& reading, const Node& node) {
     bool is_path = item.text.find('/') != std::string::npos && item.text.find('\0') == std::string::npos;
     if (!is_path && !is_profile_name(item.text)) {
       reading.error(item.at, fmt::format("'{}' is not a profile's name", base::escape(item.text)),
-                    item.text.ends_with(".toml")
-                        ? "a path has a '/': \"./name.toml\""
-                        : "a name is made of a-z, 0-9, '_' and '-'; a path has a '/'");
+                    item.text.ends_with(".toml") ? "a path has a '/': \"./name.toml\""
+                                                 : "a name is made of a-z, 0-9, '_' and '-'; a path has a '/'");
       continue;
     }
     // A file that extends its own name means the one behind it in the order of the folders.
     std::size_t folder = item.text == reading.source.name ? reading.source.folder + 1 : 0;
-    reading.draft.parents.push_back(
-        {.name = item.text, .from_folder = folder, .origin = reading.origin(item)});
+    reading.draft.parents.push_back({.name = item.text, .from_folder = folder, .origin = reading.origin(item)});
   }
 }
 
 void read_variables(Reading& reading, const Node& node) {
-  if (node.kind != Node::Kind::table)
-    return reading.expected(node, "a table of strings", "set = { NAME = \"value\" }");
+  if (node.kind != Node::Kind::table) return reading.expected(node, "a table of strings", "set = { NAME = \"value\" }");
   for (const Entry& entry : node.entries) {
     if (Parsed<std::string> name = environment_name(entry.key); !name) {
       reading.error(entry.at, name.error().message);
@@ -71,8 +69,8 @@ void read_variables(Reading& reading, const Node& node) {
       std::string hint =
           entry.value.kind == Node::Kind::integer ? fmt::format("write \"{}\"", entry.value.integer) : "";
       reading.expected(entry.value, "a string", hint);
-    } else if (entry.value.text.find('\0') != std::string::npos) {
-      reading.error(entry.value.at, "a variable's value cannot hold a NUL");
+    } else if (Parsed<std::string> text = value(entry.value.text); !text) {
+      reading.fault(entry.value, text.error());
     } else {
       reading.draft.own.environment.set.emplace_back(
           entry.key, Located<std::string>{entry.value.text, reading.origin(entry.value)});
@@ -93,10 +91,9 @@ void fold_variables(Folding& folding) {
 }
 
 void read_send(Reading& reading, const Node& node) {
-  if (auto argv = read_argv(reading, node, message_placeholders)) {
+  if (auto argv = read_argv(reading, node, message_command)) {
     reading.draft.own.messages.backends.push_back(
-        {std::string(reading.table),
-         Located<std::vector<std::string>>{std::move(*argv), reading.origin(node)}});
+        {std::string(reading.table), Located<std::vector<std::string>>{std::move(*argv), reading.origin(node)}});
   }
 }
 
@@ -114,27 +111,23 @@ void fold_backends(Folding& folding) {
 
 // Rows by kind, so that the table below says only what differs.
 template <auto Get, auto Parse, void (*Narrow)(Narrowing&) = nullptr>
-constexpr Row list(std::string_view section, std::string_view key, std::string_view type,
-                   std::string_view text, std::string_view example) {
+constexpr Row list(std::string_view section, std::string_view key, std::string_view type, std::string_view text,
+                   std::string_view example) {
   std::string_view tightening = Narrow == nullptr ? "" : key == "ask" ? asking : more;
-  return {{section, key, type, "[]", text, example, adds, tightening},
-          read_list<Get, Parse>,
-          fold_list<Get>,
-          Narrow};
+  return {{section, key, type, "[]", text, example, adds, tightening}, read_list<Get, Parse>, fold_list<Get>, Narrow};
 }
 template <auto Get, auto Parse, void (*Narrow)(Narrowing&) = nullptr>
-constexpr Row scalar(std::string_view section, std::string_view key, std::string_view type,
-                     std::string_view fallback, std::string_view text, std::string_view example) {
+constexpr Row scalar(std::string_view section, std::string_view key, std::string_view type, std::string_view fallback,
+                     std::string_view text, std::string_view example) {
   return {{section, key, type, fallback, text, example, replaced, Narrow == nullptr ? "" : less},
           read_text<Get, Parse>,
           fold_value<Get>,
           Narrow};
 }
-template <auto Get, const auto& Placeholders>
-constexpr Row argv(std::string_view section, std::string_view key, std::string_view text,
-                   std::string_view example) {
+template <auto Get, const ArgvForm& Form>
+constexpr Row argv(std::string_view section, std::string_view key, std::string_view text, std::string_view example) {
   return {{section, key, "command and its arguments", "", text, example, replaced, ""},
-          read_command<Get, Placeholders>,
+          read_command<Get, Form>,
           fold_value<Get>,
           nullptr};
 }
@@ -154,16 +147,15 @@ constexpr Row device(std::string_view key, std::string_view text, std::string_vi
           narrow_off<Get>};
 }
 template <auto Get, std::int64_t Least, std::int64_t Most>
-constexpr Row limit(std::string_view key, std::string_view fallback, std::string_view text,
-                    std::string_view example) {
+constexpr Row limit(std::string_view key, std::string_view fallback, std::string_view text, std::string_view example) {
   return {{"limits", key, "integer", fallback, text, example, replaced, less},
           read_number<Get, Least, Most>,
           fold_value<Get>,
           narrow_smaller<Get>};
 }
 template <auto Get, auto Parse>
-constexpr Row limit_text(std::string_view key, std::string_view type, std::string_view fallback,
-                         std::string_view text, std::string_view example) {
+constexpr Row limit_text(std::string_view key, std::string_view type, std::string_view fallback, std::string_view text,
+                         std::string_view example) {
   return scalar<Get, Parse, narrow_smaller<Get>>("limits", key, type, fallback, text, example);
 }
 
@@ -171,286 +163,222 @@ std::vector<Row> make_rows() {
   std::vector<Row> table;
   auto add = [&](const Row& row) { table.push_back(row); };
 
+  // clang-format off
   // ---- top level
   add(scalar<AT(description), description>("", "description", "string", "",
-                                           "One line for `agentbox profiles`: what the profile is for.",
-                                           "description = \"pi with a local model behind llama-server\""));
+      "One line for `agentbox profiles`: what the profile is for.",
+      "description = \"pi with a local model behind llama-server\""));
   add({{"", "extends", "list of profiles", "[]",
-        "The profiles that this one stands on, merged from left to right before the file itself; see "
-        "MERGING. A name is looked up as on "
-        "the command line, a path (it has a '/') counts from the folder of this file. The file's own name "
-        "means the profile of that "
-        "name in the next folder, so that a profile of your own can extend the shipped one that it replaces.",
-        "extends = [\"base\", \"node\"]", "not inherited", ""},
-       read_extends,
-       nullptr,
-       nullptr});
-  add(argv<AT(command), shell_variable>("", "command",
-                                        "What `agentbox run PROFILE` starts where the command line names no "
-                                        "command. \"${SHELL}\" is the login shell of the user; nothing "
-                                        "else is expanded.",
-                                        "command = [\"${SHELL}\"]"));
+      "The profiles that this one builds on, merged from left to right before the file itself; see "
+      "MERGING. A name is looked up as on the command line, a path (it has a '/') counts from the folder "
+      "of this file. The file's own name means the profile of that name in the next folder, so that a "
+      "profile of your own can extend the shipped one that it replaces.", "extends = [\"base\", \"node\"]",
+      "not inherited", ""}, read_extends, nullptr, nullptr});
+  add(argv<AT(command), room_command>("", "command",
+      "What `agentbox run PROFILE` starts where the command line names no command. ${SHELL} (the login "
+      "shell), ${HOME}, ${USER}, ${workspace} and the XDG folders are replaced; '$${' is a literal '${'.", "command = [\"${SHELL}\"]"));
 
   // ---- workspace
   add({{"workspace", "mode", "\"direct\", \"review\" or \"read-only\"", "\"direct\"",
-        "What a write in the workspace does. direct: it is done. review: it goes to a copy, and at the end "
-        "the owner sees the changes and "
-        "applies them. read-only: it fails.",
-        "[workspace]\nmode = \"read-only\"", replaced, stricter},
-       read_word<AT(workspace.mode), modes>,
-       fold_value<AT(workspace.mode)>,
-       narrow_mode});
-  add(list<AT(workspace.protect), workspace_pattern, narrow_add<AT(workspace.protect)>>(
-      "workspace", "protect", "list of patterns",
-      "Read-only in the room: what a program outside will execute, such as git's hooks or an editor's tasks. "
-      "A missing directory (a pattern "
-      "with a '/' at its end) cannot be made; a missing file that is made goes to quarantine.",
-      "[workspace]\nprotect = [\"deploy/\", \"${roots}/.envrc\"]"));
-  add(list<AT(workspace.hold), workspace_pattern, narrow_add<AT(workspace.hold)>>(
-      "workspace", "hold", "list of patterns",
-      "Writable, but kept only after a yes at the end: what a person or a program outside will obey, such as "
-      "AGENTS.md or a CI workflow. "
-      "Where nobody can be asked, the old content is restored and the new one goes to quarantine.",
-      "[workspace]\nhold = [\"docs/policy.md\"]"));
-  add(list<AT(workspace.hide), workspace_pattern, narrow_add<AT(workspace.hide)>>(
-      "workspace", "hide", "list of patterns",
+      "What a write in the workspace does. direct: it is done. review: it goes to a copy, and at the end "
+      "the owner sees the changes and applies them. read-only: it fails.",
+      "[workspace]\nmode = \"read-only\"", replaced, stricter}, read_word<AT(workspace.mode), modes>,
+      fold_value<AT(workspace.mode)>, narrow_mode});
+  add(list<AT(workspace.protect), workspace_pattern, narrow_add<AT(workspace.protect)>>("workspace",
+      "protect", "list of patterns",
+      "Read-only in the room: what a program outside will execute, such as git's hooks or an editor's "
+      "tasks. A missing directory (a pattern with a '/' at its end) cannot be made; a missing file that "
+      "is made goes to quarantine.", "[workspace]\nprotect = [\"deploy/\", \"${roots}/.envrc\"]"));
+  add(list<AT(workspace.hold), workspace_pattern, narrow_add<AT(workspace.hold)>>("workspace", "hold",
+      "list of patterns",
+      "Writable, but kept only after a yes at the end: what a person or a program outside will obey, such "
+      "as AGENTS.md or a CI workflow. Where nobody can be asked, the old content is restored and the new "
+      "one goes to quarantine.", "[workspace]\nhold = [\"docs/policy.md\"]"));
+  add(list<AT(workspace.hide), workspace_pattern, narrow_add<AT(workspace.hide)>>("workspace", "hide",
+      "list of patterns",
       "Not even readable: a directory is empty and cannot be written, a file is empty and has no "
-      "permissions. It wins over everything beneath.",
-      "[workspace]\nhide = [\"**/.env\", \"secrets/\"]"));
+      "permissions. It wins over everything beneath.", "[workspace]\nhide = [\"**/.env\", \"secrets/\"]"));
 
   // ---- files
-  add(list<AT(files_section.read), path>(
-      "files", "read", "list of paths",
-      "Readable, at the path that it has outside. A missing one is skipped, and `agentbox explain` names it.",
-      "[files]\nread = [\"~/world_knowledge\"]"));
+  add(list<AT(files_section.read), path>("files", "read", "list of paths",
+      "Readable, at the path that it has outside. A missing one is skipped, and `agentbox explain` names "
+      "it.", "[files]\nread = [\"~/world_knowledge\"]"));
   add(list<AT(files_section.write), path>("files", "write", "list of paths",
-                                          "Readable and writable. One with a '/' at its end is made if it is "
-                                          "missing (mode 0700); any other that is missing is an error.",
-                                          "[files]\nwrite = [\"~/.pi/agent/sessions/\"]"));
-  add(list<AT(files_section.ask), path, narrow_files_ask>(
-      "files", "ask", "list of paths", "Listed and visible; each open and each change needs a yes.",
+      "Readable and writable. One with a '/' at its end is made if it is missing (mode 0700); any other "
+      "that is missing is an error.", "[files]\nwrite = [\"~/.pi/agent/sessions/\"]"));
+  add(list<AT(files_section.ask), path, narrow_files_ask>("files", "ask", "list of paths",
+      "Listed and visible; each open and each change needs a yes.",
       "[files]\nask = [\"~/notes\", \"~/Documents\"]"));
-  add(list<AT(files_section.hide), outside_pattern, narrow_add<AT(files_section.hide)>>(
-      "files", "hide", "list of paths",
-      "Taken out of what read, write and ask grant: neither readable nor writable, with everything beneath. "
-      "No wildcards.",
-      "[files]\nhide = [\"~/notes/private/\"]"));
-  add(scalar<AT(files_section.deletes), count_budget,
-             narrow_budget<AT(files_section.deletes), Without::unlimited>>(
-      "files", "deletes", "count and period", "",
+  add(list<AT(files_section.hide), outside_pattern, narrow_add<AT(files_section.hide)>>("files", "hide",
+      "list of paths",
+      "Taken out of what read, write and ask grant: neither readable nor writable, with everything "
+      "beneath. No wildcards.", "[files]\nhide = [\"~/notes/private/\"]"));
+  add(scalar<AT(files_section.deletes), count_budget, narrow_budget<AT(files_section.deletes),
+      Without::unlimited>>("files", "deletes", "count and period", "",
       "How many files may be deleted or overwritten in what needs no question; the next one asks.",
       "[files]\ndeletes = \"20/session\""));
 
   // ---- network
-  add(list<AT(network.allow), host_rule>(
-      "network", "allow", "list of hosts",
+  add(list<AT(network.allow), host_rule>("network", "allow", "list of hosts",
       "Connections that need no question. A plain grant means: whatever that server can do, the agent can "
-      "do. { to = HOST, as = \"llm\" } "
-      "lets through only the harmless methods and paths of a model server; { to = HOST, via = URL } takes "
-      "its own upstream.",
+      "do. { to = HOST, as = \"llm\" } lets through only the harmless methods and paths of a model "
+      "server; { to = HOST, via = URL } takes its own upstream.",
       "[network]\nallow = [{ to = \"localhost:8080\", as = \"llm\" }, \"docs.example.org:443\"]"));
-  add(list<AT(network.ask), host_rule, narrow_ask<AT(network)>>(
-      "network", "ask", "list of hosts",
+  add(list<AT(network.ask), host_rule, narrow_ask<AT(network)>>("network", "ask", "list of hosts",
       "Connections that need a yes, also where allow or the default would let them through.",
       "[network]\nask = [\"*.example.org\"]"));
-  add(list<AT(network.deny), host_rule, narrow_add<AT(network.deny)>>(
-      "network", "deny", "list of hosts", "Connections that are refused without a question.",
-      "[network]\ndeny = [\"*.doubleclick.net\"]"));
+  add(list<AT(network.deny), host_rule, narrow_add<AT(network.deny)>>("network", "deny", "list of hosts",
+      "Connections that are refused without a question.", "[network]\ndeny = [\"*.doubleclick.net\"]"));
   add(default_of<AT(network.default_)>("network", "\"deny\"", "What holds for a host that no list names.",
-                                       "[network]\ndefault = \"ask\""));
-  add(list<AT(network.publish), publication>(
-      "network", "publish", "list of ports",
+      "[network]\ndefault = \"ask\""));
+  add(list<AT(network.publish), publication>("network", "publish", "list of ports",
       "Ports of the room that are reachable on the host's loopback: \"3000\", or \"8080:3000\" for the "
-      "host's port 8080 and the room's 3000. "
-      "A browser that opens such a page can carry data out.",
+      "host's port 8080 and the room's 3000. A browser that opens such a page can carry data out.",
       "[network]\npublish = [\"3000\"]"));
-  add(scalar<AT(network.via), upstream>(
-      "network", "via", "URL", "",
-      "The upstream through which every connection goes: socks5h://HOST:PORT (Tor, with its own circuit for "
-      "each destination) or "
-      "http://HOST:PORT. One that is down is an error, never a direct connection.",
-      "[network]\nvia = \"socks5h://127.0.0.1:9050\""));
+  add(scalar<AT(network.via), upstream>("network", "via", "URL", "",
+      "The upstream through which every connection goes: socks5h://HOST:PORT (Tor, with its own circuit "
+      "for each destination) or http://HOST:PORT. One that is down is an error, never a direct "
+      "connection.", "[network]\nvia = \"socks5h://127.0.0.1:9050\""));
   add({{"network", "proxy", "true or false", "false",
-        "Offer the gate as a proxy too, and set the usual variables, for programs that must be told of one.",
-        "[network]\nproxy = true", replaced, off},
-       read_flag<AT(network.proxy)>,
-       fold_value<AT(network.proxy)>,
-       narrow_off<AT(network.proxy)>});
+      "Offer the gate as a proxy too, and set the usual variables, for programs that must be told of one.",
+      "[network]\nproxy = true", replaced, off}, read_flag<AT(network.proxy)>,
+      fold_value<AT(network.proxy)>, narrow_off<AT(network.proxy)>});
   add(scalar<AT(network.bytes_out), bytes_budget, narrow_budget<AT(network.bytes_out), Without::unlimited>>(
       "network", "bytes_out", "size and period", "",
       "How much may leave through hosts that are allowed; beyond it a question.",
       "[network]\nbytes_out = \"50 MB/session\""));
 
   // ---- commands
-  add(list<AT(commands.allow), command_pattern>(
-      "commands", "allow", "list of commands",
+  add(list<AT(commands.allow), command_pattern>("commands", "allow", "list of commands",
       "Commands that run on the host, outside the room, without a question.",
       "[commands]\nallow = [\"notify-send **\"]"));
-  add(list<AT(commands.ask), command_pattern, narrow_ask<AT(commands)>>(
-      "commands", "ask", "list of commands", "Commands that run on the host after a yes.",
+  add(list<AT(commands.ask), command_pattern, narrow_ask<AT(commands)>>("commands", "ask",
+      "list of commands", "Commands that run on the host after a yes.",
       "[commands]\nask = [\"git push **\", \"xdg-open *\"]"));
-  add(list<AT(commands.deny), command_pattern, narrow_add<AT(commands.deny)>>(
-      "commands", "deny", "list of commands", "Commands that are refused without a question.",
+  add(list<AT(commands.deny), command_pattern, narrow_add<AT(commands.deny)>>("commands", "deny",
+      "list of commands", "Commands that are refused without a question.",
       "[commands]\ndeny = [\"git push * main\"]"));
   add(default_of<AT(commands.default_)>("commands", "\"deny\"",
-                                        "What holds for a command that no list names.",
-                                        "[commands]\ndefault = \"deny\""));
+      "What holds for a command that no list names.", "[commands]\ndefault = \"deny\""));
 
   // ---- messages
-  add(list<AT(messages.self), recipient>(
-      "messages", "self", "list of recipients",
+  add(list<AT(messages.self), recipient>("messages", "self", "list of recipients",
       "The owner's own addresses and numbers: sending to them needs no question.",
       "[messages]\nself = [\"me@example.org\", \"+1555010\"]"));
   add(list<AT(messages.allow), recipient>("messages", "allow", "list of recipients",
-                                          "Others who may be written to without a question.",
-                                          "[messages]\nallow = [\"team@example.org\"]"));
-  add(list<AT(messages.ask), recipient, narrow_ask<AT(messages)>>(
-      "messages", "ask", "list of recipients",
+      "Others who may be written to without a question.", "[messages]\nallow = [\"team@example.org\"]"));
+  add(list<AT(messages.ask), recipient, narrow_ask<AT(messages)>>("messages", "ask", "list of recipients",
       "Those for whom each message needs a yes, also where another list would let it through.",
       "[messages]\nask = [\"boss@example.org\"]"));
-  add(list<AT(messages.deny), recipient, narrow_add<AT(messages.deny)>>(
-      "messages", "deny", "list of recipients", "Those who are never written to.",
+  add(list<AT(messages.deny), recipient, narrow_add<AT(messages.deny)>>("messages", "deny",
+      "list of recipients", "Those who are never written to.",
       "[messages]\ndeny = [\"press@example.org\"]"));
-  add(default_of<AT(messages.default_)>(
-      "messages", "\"ask\"",
+  add(default_of<AT(messages.default_)>("messages", "\"ask\"",
       "What holds for a recipient whom no list names; without any way to send, every message is denied.",
       "[messages]\ndefault = \"deny\""));
   add(scalar<AT(messages.limit), count_budget, narrow_budget<AT(messages.limit), Without::unlimited>>(
       "messages", "limit", "count and period", "",
       "How many messages may be sent without a question; the next one asks, whoever receives it.",
       "[messages]\nlimit = \"20/day\""));
-  add(scalar<AT(messages.delay), duration>(
-      "messages", "delay", "time", "",
+  add(scalar<AT(messages.delay), duration>("messages", "delay", "time", "",
       "How long a message waits after its yes, visible and cancellable, before it is sent.",
       "[messages]\ndelay = \"30s\""));
   add({{"messages.NAME", "send", "command and its arguments", "",
-        "How a message of this kind is really sent; the message comes on its standard input. {to} and "
-        "{subject} are replaced in an "
-        "argument, and never make more than one of it.",
-        "[messages.signal]\nsend = [\"signal-cli\", \"-a\", \"+1555010\", \"send\", "
-        "\"--message-from-stdin\", \"{to}\"]",
-        by_key, ""},
-       read_send,
-       fold_backends,
-       nullptr});
+      "How a message of this kind is really sent; the message comes on its standard input. {to} and "
+      "{subject} are replaced in an argument, and never make more than one of it.",
+      "[messages.signal]\nsend = [\"signal-cli\", \"-a\", \"+1555010\", \"send\", "
+      "\"--message-from-stdin\", \"{to}\"]", by_key, ""}, read_send, fold_backends, nullptr});
 
   // ---- spending
   add(scalar<AT(spending.limit), money_budget, narrow_budget<AT(spending.limit), Without::nothing>>(
       "spending", "limit", "amount and period", "",
-      "What may be spent without a question; the next payment asks, with friction. Without it every payment "
-      "is denied.",
-      "[spending]\nlimit = \"100 USD/day\""));
-  add(scalar<AT(spending.single), money, narrow_budget<AT(spending.single), Without::unlimited>>(
-      "spending", "single", "amount", "", "The most that one payment may be without a question.",
+      "What may be spent without a question; the next payment asks, with friction. Without it every "
+      "payment is denied.", "[spending]\nlimit = \"100 USD/day\""));
+  add(scalar<AT(spending.single), money, narrow_budget<AT(spending.single), Without::unlimited>>("spending",
+      "single", "amount", "", "The most that one payment may be without a question.",
       "[spending]\nsingle = \"25 USD\""));
   add(scalar<AT(spending.count), count_budget, narrow_budget<AT(spending.count), Without::unlimited>>(
       "spending", "count", "count and period", "",
       "How many payments may be made without a question: their number can carry data out, too.",
       "[spending]\ncount = \"20/day\""));
-  add(scalar<AT(spending.delay), duration>(
-      "spending", "delay", "time", "",
+  add(scalar<AT(spending.delay), duration>("spending", "delay", "time", "",
       "How long a payment waits after its yes, visible and cancellable, before it is made.",
       "[spending]\ndelay = \"30s\""));
-  add(argv<AT(spending.pay_command), payment_placeholders>(
-      "spending.pay", "command",
+  add(argv<AT(spending.pay_command), payment_command>("spending.pay", "command",
       "How a payment is really made. {amount}, {currency}, {to}, {memo} and {key} are replaced in an "
       "argument, and never make more than one of it.",
       "[spending.pay]\ncommand = [\"wallet-cli\", \"send\", \"{amount}\", \"{to}\"]"));
 
   // ---- environment
-  add(list<AT(environment.pass), environment_pattern>(
-      "environment", "pass", "list of names",
+  add(list<AT(environment.pass), environment_pattern>("environment", "pass", "list of names",
       "Variables that enter the room with the value that they have outside; \"LC_*\" is every name that "
-      "begins so. Nothing else is inherited.",
-      "[environment]\npass = [\"LANG\", \"LC_*\", \"TERM\"]"));
+      "begins so. Nothing else is inherited.", "[environment]\npass = [\"LANG\", \"LC_*\", \"TERM\"]"));
   add({{"environment", "set", "table of strings", "{}",
-        "Variables with the value that stands here; nothing is expanded. It wins over pass.",
-        "[environment]\nset = { PI_OFFLINE = \"1\" }", by_key, ""},
-       read_variables,
-       fold_variables,
-       nullptr});
+      "Variables with the value that stands here; ${HOME} and its like are replaced as in command. It wins over pass.",
+      "[environment]\nset = { PI_OFFLINE = \"1\" }", by_key, ""}, read_variables, fold_variables, nullptr});
 
   // ---- seccomp, git, devices
-  add(list<AT(seccomp.allow), system_call>(
-      "seccomp", "allow", "list of system calls",
+  add(list<AT(seccomp.allow), system_call>("seccomp", "allow", "list of system calls",
       "Lifts a denial of the base filter; say why in a comment. \"userns\" allows nested user namespaces, "
-      "for programs that bring a sandbox of their own.",
-      "[seccomp]\nallow = [\"ptrace\"]"));
-  add(list<AT(seccomp.deny), system_call, narrow_add<AT(seccomp.deny)>>(
-      "seccomp", "deny", "list of system calls", "Denied beyond the base filter.",
-      "[seccomp]\ndeny = [\"personality\"]"));
+      "for programs that bring a sandbox of their own.", "[seccomp]\nallow = [\"ptrace\"]"));
+  add(list<AT(seccomp.deny), system_call, narrow_add<AT(seccomp.deny)>>("seccomp", "deny",
+      "list of system calls", "Denied beyond the base filter.", "[seccomp]\ndeny = [\"personality\"]"));
   add({{"git", "config", "\"none\" or \"inert\"", "\"none\"",
-        "inert: the room gets a generated git configuration with what cannot execute anything of the owner's "
-        "own: identity, default branch, "
-        "aliases without '!'. Signing is off in it.",
-        "[git]\nconfig = \"inert\"", replaced, ""},
-       read_word<AT(git.config), git_configs>,
-       fold_value<AT(git.config)>,
-       nullptr});
+      "inert: the room gets a generated git configuration with what cannot execute anything of the "
+      "owner's own: identity, default branch, aliases without '!'. Signing is off in it.",
+      "[git]\nconfig = \"inert\"", replaced, ""}, read_word<AT(git.config), git_configs>,
+      fold_value<AT(git.config)>, nullptr});
   add(device<AT(devices.gpu)>("gpu", "The nodes of the GPU, and /sys readable.", "[devices]\ngpu = true"));
   add(device<AT(devices.audio)>("audio", "The socket of PipeWire: it can play and record.",
-                                "[devices]\naudio = true"));
+      "[devices]\naudio = true"));
   add(device<AT(devices.display)>("display",
-                                  "The socket of the Wayland compositor: it can open windows, and read the "
-                                  "clipboard while one has the focus.",
-                                  "[devices]\ndisplay = true"));
+      "The socket of the Wayland compositor: it can open windows, and read the clipboard while one has "
+      "the focus.", "[devices]\ndisplay = true"));
 
   // ---- limits
-  add(limit<AT(limits.processes), 1, most_processes>(
-      "processes", "512", "Processes and threads in the room at a time.", "[limits]\nprocesses = 512"));
+  add(limit<AT(limits.processes), 1, most_processes>("processes", "512",
+      "Processes and threads in the room at a time.", "[limits]\nprocesses = 512"));
   add(limit<AT(limits.open_files), 16, most_open_files>("open_files", "4096", "Open files of each process.",
-                                                        "[limits]\nopen_files = 4096"));
+      "[limits]\nopen_files = 4096"));
   add(limit_text<AT(limits.file_size), size>("file_size", "size", "\"20G\"",
-                                             "The largest file that a process may write.",
-                                             "[limits]\nfile_size = \"20G\""));
-  add(limit_text<AT(limits.home), size>(
-      "home", "size", "\"1G\"",
+      "The largest file that a process may write.", "[limits]\nfile_size = \"20G\""));
+  add(limit_text<AT(limits.home), size>("home", "size", "\"1G\"",
       "How much the private home folder holds; it is in memory, and gone at the end.",
       "[limits]\nhome = \"1G\""));
   add(limit_text<AT(limits.tmp), size>("tmp", "size", "\"2G\"", "How much the private /tmp holds.",
-                                       "[limits]\ntmp = \"2G\""));
+      "[limits]\ntmp = \"2G\""));
   add(limit_text<AT(limits.shm), size>("shm", "size", "\"256M\"", "How much the private /dev/shm holds.",
-                                       "[limits]\nshm = \"256M\""));
+      "[limits]\nshm = \"256M\""));
   add(limit_text<AT(limits.cpu_time), duration>("cpu_time", "time", "", "Processor time of each process.",
-                                                "[limits]\ncpu_time = \"1h\""));
+      "[limits]\ncpu_time = \"1h\""));
   add(limit_text<AT(limits.time), duration>("time", "time", "", "How long the room lives.",
-                                            "[limits]\ntime = \"8h\""));
+      "[limits]\ntime = \"8h\""));
   add(limit_text<AT(limits.memory), size>("memory", "size", "",
-                                          "Memory of the whole room. It needs a cgroup that is delegated to "
-                                          "the user; without one the launch is refused.",
-                                          "[limits]\nmemory = \"8G\""));
-  add(limit<AT(limits.cpu), 1, most_cpu_weight>(
-      "cpu", "",
-      "Share of the processor against other groups, as cgroup v2 counts it (cpu.weight; 100 is the usual). "
-      "Needs a delegated cgroup, too.",
-      "[limits]\ncpu = 50"));
+      "Memory of the whole room. It needs a cgroup that is delegated to the user; without one the launch "
+      "is refused.", "[limits]\nmemory = \"8G\""));
+  add(limit<AT(limits.cpu), 1, most_cpu_weight>("cpu", "",
+      "Share of the processor against other groups, as cgroup v2 counts it (cpu.weight; 100 is the "
+      "usual). Needs a delegated cgroup, too.", "[limits]\ncpu = 50"));
 
   // ---- approval
   add(scalar<AT(approval.timeout), duration>("approval", "timeout", "time", "\"2m\"",
-                                             "How long a question waits for its answer. Then it is denied.",
-                                             "[approval]\ntimeout = \"2m\""));
-  add(scalar<AT(approval.reviewer), reviewer>(
-      "approval", "reviewer", "URL", "",
+      "How long a question waits for its answer. Then it is denied.", "[approval]\ntimeout = \"2m\""));
+  add(scalar<AT(approval.reviewer), reviewer>("approval", "reviewer", "URL", "",
       "A model server on this machine with an OpenAI-compatible address, which gives a second opinion. It "
-      "can only object. The room must not "
-      "be able to change it: a grant for the same address needs as = \"llm\".",
-      "[approval]\nreviewer = \"http://127.0.0.1:8080/v1\""));
+      "can only object. The room must not be able to change it: a grant for the same address needs as = "
+      "\"llm\".", "[approval]\nreviewer = \"http://127.0.0.1:8080/v1\""));
   add({{"approval", "require", "\"human\" or \"human+reviewer\"", "\"human\"",
-        "Who must agree. human+reviewer: where the reviewer objects, is silent or is down, the human must "
-        "type a phrase and wait.",
-        "[approval]\nrequire = \"human\"", replaced, ""},
-       read_word<AT(approval.require), requirements>,
-       fold_value<AT(approval.require)>,
-       nullptr});
+      "Who must agree. human+reviewer: where the reviewer objects, is silent or is down, the human must "
+      "type a phrase and wait.", "[approval]\nrequire = \"human\"", replaced, ""},
+      read_word<AT(approval.require), requirements>, fold_value<AT(approval.require)>, nullptr});
   add(scalar<AT(approval.questions), count_budget>("approval", "questions", "count and period",
-                                                   "\"10/10min\"",
-                                                   "How many questions a session may put. Beyond it there is "
-                                                   "one banner instead: pause, deny the rest, or go on.",
-                                                   "[approval]\nquestions = \"10/10min\""));
-  add(argv<AT(approval.notify), unchecked>(
-      "approval", "notify",
+      "\"10/10min\"",
+      "How many questions a session may put. Beyond it there is one banner instead: pause, deny the rest, "
+      "or go on.", "[approval]\nquestions = \"10/10min\""));
+  add(argv<AT(approval.notify), host_command>("approval", "notify",
       "Run on the host when a question waits, with the question's title as its last argument.",
       "[approval]\nnotify = [\"notify-send\", \"--app-name=agentbox\"]"));
+  // clang-format on
   return table;
 }
 
@@ -486,11 +414,10 @@ const std::vector<SectionDoc>& sections() {
        "Commands that run on the host, outside of the room. What runs within it needs no rule. Deny beats "
        "ask, ask beats allow, allow beats the default."},
       {"messages", "Messages to people. Deny beats ask, ask beats allow and self, those beat the default."},
-      {"messages.NAME",
-       "One way to send; NAME is what `agentbox send --via NAME` says, such as email or signal."},
+      {"messages.NAME", "One way to send; NAME is what `agentbox send --via NAME` says, such as email or signal."},
       {"spending", "Payments, up to limits. There are no lists: money has no harmless recipient."},
       {"spending.pay", "How a payment is made."},
-      {"environment", "The variables of the room. HOME, USER, LOGNAME, SHELL and PWD are always set."},
+      {"environment", "The variables of the room. HOME, USER, LOGNAME, SHELL, PATH and PWD are always set."},
       {"seccomp", "Changes to the filter of system calls."},
       {"git", "How git finds itself configured in the room."},
       {"devices", "Each off by default, and each only the nodes and sockets that it needs."},

@@ -2,10 +2,6 @@
 // misunderstanding of its author's, and most often one about security; so it is an error. Only what is
 // provable from the texts of one section of one file: across files it is how profiles are built.
 
-#include "agentbox/base/escape.hpp"
-#include "covers.hpp"
-#include "rows.hpp"
-
 #include <algorithm>
 #include <array>
 #include <string>
@@ -14,6 +10,11 @@
 #include <vector>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "covers.hpp"
+#include "rows.hpp"
 
 namespace agentbox::profile {
 
@@ -31,14 +32,12 @@ struct Ranked {
 
 void report(base::Diagnostics& errors, const std::string& item, const Origin& at, const std::string& other,
             const Origin& where, std::string_view list, std::string_view other_list) {
-  std::string place = list == other_list ? place_of(where, at.file)
-                                         : fmt::format("{}, {}", other_list, place_of(where, at.file));
-  errors.push_back(error_at(at,
-                            fmt::format("'{}' decides nothing: '{}' ({}) covers it", base::escape(item),
-                                        base::escape(other), place),
-                            list == other_list
-                                ? "take one of the two out"
-                                : fmt::format("{} beats {}; take one of the two out", other_list, list)));
+  std::string place =
+      list == other_list ? place_of(where, at.file) : fmt::format("{}, {}", other_list, place_of(where, at.file));
+  errors.push_back(error_at(
+      at, fmt::format("'{}' decides nothing: '{}' ({}) covers it", base::escape(item), base::escape(other), place),
+      list == other_list ? "take one of the two out"
+                         : fmt::format("{} beats {}; take one of the two out", other_list, list)));
 }
 
 // A grant with an `as` or `via` of its own says more than a wider one without: neither is idle.
@@ -108,14 +107,10 @@ class Tree {
     }
     // "secrets" without a '/' matches each folder and file of that name, but for what may lie outside the
     // workspace.
-    if (is_any_depth(text) || text.starts_with("${gitdirs}") || text.starts_with('/') ||
-        text.starts_with('~'))
-      return;
-    for (std::size_t begin = text.starts_with('$') ? text.find('/') + 1 : 0;
-         !reported && begin < text.size();) {
+    if (is_any_depth(text) || text.starts_with("${gitdirs}") || text.starts_with('/') || text.starts_with('~')) return;
+    for (std::size_t begin = text.starts_with('$') ? text.find('/') + 1 : 0; !reported && begin < text.size();) {
       std::size_t end = std::min(text.find('/', begin), text.size());
-      reported =
-          look(text, rule, std::string_view(text).substr(begin, end - begin), end == text.size(), errors);
+      reported = look(text, rule, std::string_view(text).substr(begin, end - begin), end == text.size(), errors);
       begin = end + 1;
     }
   }
@@ -128,19 +123,16 @@ class Tree {
     for (const Rule& other : found->second) {
       if (other.origin == rule.origin || other.rank < rule.rank) continue;
       if (last && other.directory && !rule.directory && !rule.path) continue;  // it may be a file
-      bool twin =
-          prefix.size() == text.size() && other.rank == rule.rank && other.directory == rule.directory;
+      bool twin = prefix.size() == text.size() && other.rank == rule.rank && other.directory == rule.directory;
       if (twin) continue;  // each list refuses twins by itself
-      report(errors, shown(text, rule), *rule.origin, shown(std::string(prefix), other), *other.origin,
-             rule.list, other.list);
+      report(errors, shown(text, rule), *rule.origin, shown(std::string(prefix), other), *other.origin, rule.list,
+             other.list);
       return true;
     }
     return false;
   }
 
-  static std::string shown(const std::string& text, const Rule& rule) {
-    return rule.directory ? text + "/" : text;
-  }
+  static std::string shown(const std::string& text, const Rule& rule) { return rule.directory ? text + "/" : text; }
 
   std::unordered_map<std::string, std::vector<Rule>> rules_;
 };
@@ -173,12 +165,10 @@ void check_files(const Draft& draft, base::Diagnostics& errors) {
     int rank;
     const List<PathText>& list;
   };
-  std::array<Paths, 3> lists{Paths{"ask", 2, files.ask}, Paths{"read", 1, files.read},
-                             Paths{"write", 0, files.write}};
+  std::array<Paths, 3> lists{Paths{"ask", 2, files.ask}, Paths{"read", 1, files.read}, Paths{"write", 0, files.write}};
   for (const Paths& paths : lists) {
     for (const auto& item : paths.list) {
-      auto [other, added] =
-          strongest.try_emplace(item.value.text, Rule{paths.rank, false, paths.name, &item.origin});
+      auto [other, added] = strongest.try_emplace(item.value.text, Rule{paths.rank, false, paths.name, &item.origin});
       if (!added)
         report(errors, item.value.text, item.origin, item.value.text, *other->second.origin, paths.name,
                other->second.list);
@@ -221,9 +211,8 @@ void check_shadows(const Draft& draft, base::Diagnostics& errors) {
                                                    {"allow", 0, own.messages.allow},
                                                    {"self", 0, own.messages.self}}},
                errors);
-  check_ranked(
-      std::array<Ranked<std::string>, 2>{{{"deny", 1, own.seccomp.deny}, {"allow", 0, own.seccomp.allow}}},
-      errors);
+  check_ranked(std::array<Ranked<std::string>, 2>{{{"deny", 1, own.seccomp.deny}, {"allow", 0, own.seccomp.allow}}},
+               errors);
   std::array<RankedPatterns, 3> workspace{RankedPatterns{"hide", 2, own.workspace.hide},
                                           RankedPatterns{"protect", 1, own.workspace.protect},
                                           RankedPatterns{"hold", 0, own.workspace.hold}};

@@ -1,10 +1,10 @@
 #include "text.hpp"
 
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::profile {
 
@@ -22,10 +22,8 @@ std::size_t sequence(std::string_view text) {
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   }
-  if ((byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xed && byte(1) > 0x9f))
-    return 0;  // overlong, surrogate
-  if ((byte(0) == 0xf0 && byte(1) < 0x90) || (byte(0) == 0xf4 && byte(1) > 0x8f))
-    return 0;  // overlong, too great
+  if ((byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xed && byte(1) > 0x9f)) return 0;  // overlong, surrogate
+  if ((byte(0) == 0xf0 && byte(1) < 0x90) || (byte(0) == 0xf4 && byte(1) > 0x8f)) return 0;  // overlong, too great
   return length;
 }
 

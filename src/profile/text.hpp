@@ -2,14 +2,14 @@
 
 // The text of one file: where its lines are, and diagnostics that point into it.
 
-#include "agentbox/base/diagnostic.hpp"
-#include "agentbox/profile/parse.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/profile/parse.hpp"
 
 namespace agentbox::profile {
 

@@ -1,16 +1,15 @@
 // `.agentbox.toml`: a file of the workspace, in a tree that the agent can write. It may only tighten.
 
-#include "narrow.hpp"
-
 #include <fmt/format.h>
+
+#include "narrow.hpp"
 
 namespace agentbox::profile {
 
 namespace {
 
 std::string key_name(const KeyDoc& doc) {
-  return doc.section.empty() ? fmt::format("'{}'", doc.key)
-                             : fmt::format("'{}' of [{}]", doc.key, doc.section);
+  return doc.section.empty() ? fmt::format("'{}'", doc.key) : fmt::format("'{}' of [{}]", doc.key, doc.section);
 }
 
 }  // namespace
@@ -20,8 +19,7 @@ void narrow_mode(Narrowing& narrowing) {
   if (!wanted) return;
   auto& mode = narrowing.profile.workspace.mode;
   WorkspaceMode now = mode ? mode->value : narrowing.fallback.workspace.mode->value;
-  if (wanted->value < now)
-    return refuse(narrowing, wanted->origin, "this mode is less strict than the profile's");
+  if (wanted->value < now) return refuse(narrowing, wanted->origin, "this mode is less strict than the profile's");
   mode = wanted;
 }
 
@@ -80,15 +78,15 @@ base::Result<Profile> tighten(const Profile& profile, const Source& workspace_fi
   Draft draft = read_draft(workspace_file, errors);
   for (const Draft::Said& said : draft.said) {
     if (rows()[said.row].narrow != nullptr) continue;
-    errors.push_back(error_at(
-        said.origin, fmt::format("a workspace's own file may not set {}", key_name(rows()[said.row].doc)),
-        "it lies where the agent can write, so it may only tighten; put this in a profile"));
+    errors.push_back(error_at(said.origin,
+                              fmt::format("a workspace's own file may not set {}", key_name(rows()[said.row].doc)),
+                              "it lies where the agent can write, so it may only tighten; put this in a profile"));
   }
   for (const Removal& removal : draft.removals) {
-    errors.push_back(error_at(removal.origin,
-                              fmt::format("a workspace's own file may not take '{}' out of the profile",
-                                          base::escape(removal.canonical)),
-                              "it lies where the agent can write, so it may only tighten"));
+    errors.push_back(error_at(
+        removal.origin,
+        fmt::format("a workspace's own file may not take '{}' out of the profile", base::escape(removal.canonical)),
+        "it lies where the agent can write, so it may only tighten"));
   }
   Profile result = profile;
   Narrowing narrowing{.profile = result, .file = draft, .fallback = defaults(), .errors = errors};

@@ -1,13 +1,14 @@
 #include "toml.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "scan.hpp"
-
 #include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
 #include <toml++/toml.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "scan.hpp"
 
 namespace agentbox::profile {
 
@@ -54,16 +55,12 @@ class Tree {
     Node to;
     to.at = position(from.source());
     switch (from.type()) {
-      case toml::node_type::string:
-        string(to, from);
-        break;
+      case toml::node_type::string: string(to, from); break;
       case toml::node_type::integer:
         to.kind = Node::Kind::integer;
         to.integer = from.as_integer()->get();
         break;
-      case toml::node_type::floating_point:
-        to.kind = Node::Kind::number;
-        break;
+      case toml::node_type::floating_point: to.kind = Node::Kind::number; break;
       case toml::node_type::boolean:
         to.kind = Node::Kind::boolean;
         to.boolean = from.as_boolean()->get();
@@ -75,12 +72,8 @@ class Tree {
         for (const toml::node& item : items) to.items.push_back(node(item));
         break;
       }
-      case toml::node_type::table:
-        table(to, *from.as_table());
-        break;
-      default:
-        to.kind = Node::Kind::date;
-        break;
+      case toml::node_type::table: table(to, *from.as_table()); break;
+      default: to.kind = Node::Kind::date; break;
     }
     return to;
   }
@@ -120,8 +113,7 @@ std::string plain_words(std::string_view description) {
       description.remove_prefix(colon + 2);
   }
   std::string words = base::escape(description);
-  for (std::size_t i = words.find("\\\\"); i != std::string::npos; i = words.find("\\\\", i + 1))
-    words.erase(i, 1);
+  for (std::size_t i = words.find("\\\\"); i != std::string::npos; i = words.find("\\\\", i + 1)) words.erase(i, 1);
   return words;
 }
 
@@ -173,8 +165,8 @@ class Recovery {
       char first = whole[value];
       bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
       if (letter || std::string_view("~/.$_*!").find(first) != std::string_view::npos) {
-        errors_.push_back(text_.error(text_.at(statement.begin + value, token_length(whole, value)),
-                                      "expected a value", "a string needs quotes"));
+        errors_.push_back(text_.error(text_.at(statement.begin + value, token_length(whole, value)), "expected a value",
+                                      "a string needs quotes"));
         return;
       }
     }
@@ -220,8 +212,7 @@ class Recovery {
   }
 
   [[nodiscard]] std::string_view section_name(const Statement& statement) const {
-    return statement.section == Statement::npos ? std::string_view()
-                                                : scan_.statements[statement.section].key;
+    return statement.section == Statement::npos ? std::string_view() : scan_.statements[statement.section].key;
   }
 
   // The last one that begins at or before `offset` and has not been left out.
@@ -238,8 +229,7 @@ class Recovery {
   void leave_out(std::size_t index) {
     blank(scan_.statements[index]);
     if (!scan_.statements[index].header) return;
-    for (std::size_t i = index + 1; i < scan_.statements.size() && scan_.statements[i].section == index;
-         ++i) {
+    for (std::size_t i = index + 1; i < scan_.statements.size() && scan_.statements[i].section == index; ++i) {
       blank(scan_.statements[i]);
     }
   }
@@ -264,20 +254,13 @@ Node read_toml(const Text& text, base::Diagnostics& errors) {
 
 std::string_view name_of(Node::Kind kind) {
   switch (kind) {
-    case Node::Kind::string:
-      return "a string";
-    case Node::Kind::integer:
-      return "an integer";
-    case Node::Kind::number:
-      return "a number with a fraction";
-    case Node::Kind::boolean:
-      return "a boolean";
-    case Node::Kind::date:
-      return "a date";
-    case Node::Kind::list:
-      return "a list";
-    case Node::Kind::table:
-      return "a table";
+    case Node::Kind::string: return "a string";
+    case Node::Kind::integer: return "an integer";
+    case Node::Kind::number: return "a number with a fraction";
+    case Node::Kind::boolean: return "a boolean";
+    case Node::Kind::date: return "a date";
+    case Node::Kind::list: return "a list";
+    case Node::Kind::table: return "a table";
   }
   return "something else";
 }

@@ -2,12 +2,13 @@
 
 // TOML bytes → a small tree with positions. The only place that knows the TOML library.
 
-#include "agentbox/base/diagnostic.hpp"
-#include "text.hpp"
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+
+#include "text.hpp"
 
 namespace agentbox::profile {
 

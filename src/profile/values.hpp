@@ -3,14 +3,14 @@
 // Parsers of single values: text → value, or what is wrong with the text. No positions here: a Fault counts
 // bytes within the text that it was given, and whoever called knows where that text stands.
 
-#include "agentbox/profile/profile.hpp"
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <string>
 #include <string_view>
+
+#include "agentbox/profile/profile.hpp"
 
 namespace agentbox::profile {
 
@@ -27,8 +27,8 @@ using Parsed = std::expected<T, Fault>;
 
 [[nodiscard]] std::unexpected<Fault> fault(std::string message, std::string hint = {});
 // The part of `text` that is to be marked.
-[[nodiscard]] std::unexpected<Fault> fault_at(std::string_view text, std::string_view part,
-                                              std::string message, std::string hint = {});
+[[nodiscard]] std::unexpected<Fault> fault_at(std::string_view text, std::string_view part, std::string message,
+                                              std::string hint = {});
 
 // paths.cpp
 [[nodiscard]] Parsed<PathText> path(std::string_view text);
@@ -46,7 +46,7 @@ using Parsed = std::expected<T, Fault>;
 [[nodiscard]] Parsed<CommandPattern> command_pattern(std::string_view text);
 
 // amounts.cpp
-[[nodiscard]] Parsed<std::uint64_t> size(std::string_view text);  // "20G", "50 MB": by 1024; at least 1
+[[nodiscard]] Parsed<std::uint64_t> size(std::string_view text);             // "20G", "50 MB": by 1024; at least 1
 [[nodiscard]] Parsed<std::chrono::seconds> duration(std::string_view text);  // "90s", "1h30m"; at least 1 s
 [[nodiscard]] Parsed<Budget> count_budget(std::string_view text);            // "20/day"
 [[nodiscard]] Parsed<Budget> bytes_budget(std::string_view text);            // "50 MB/session"
@@ -57,6 +57,8 @@ using Parsed = std::expected<T, Fault>;
 [[nodiscard]] Parsed<std::string> description(std::string_view text);
 [[nodiscard]] Parsed<std::string> environment_name(std::string_view text);     // "LANG"
 [[nodiscard]] Parsed<std::string> environment_pattern(std::string_view text);  // "LANG", "LC_*"
+// A value in which "${HOME}" and its like are replaced ("$${" is a literal "${"): no NUL, no unknown name.
+[[nodiscard]] Parsed<std::string> value(std::string_view text);
 [[nodiscard]] Parsed<std::string> recipient(std::string_view text);
 [[nodiscard]] Parsed<std::string> system_call(std::string_view text);
 

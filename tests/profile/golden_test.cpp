@@ -1,13 +1,13 @@
 // golden/CASE/profile.toml, with its parents beside it, → errors.txt; a file named workspace.toml is the
 // workspace's own. AGENTBOX_ACCEPT=1 writes what comes out: read the difference before you commit it.
 
-#include "support.hpp"
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include <catch2/catch.hpp>
+
+#include "support.hpp"
 
 using namespace agentbox;
 using namespace agentbox::profile;
@@ -18,8 +18,7 @@ namespace {
 std::string outcome(const fs::path& folder) {
   test::Files files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".toml")
-      files[entry.path().stem().string()] = test::read_file(entry.path());
+    if (entry.path().extension() == ".toml") files[entry.path().stem().string()] = test::read_file(entry.path());
   }
   base::Result<Profile> profile = test::load(files);
   if (profile && files.contains("workspace")) {

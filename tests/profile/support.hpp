@@ -2,11 +2,11 @@
 
 // Profiles from memory and from the folders of golden tests.
 
-#include "agentbox/profile/parse.hpp"
-
 #include <map>
 #include <string>
 #include <string_view>
+
+#include "agentbox/profile/parse.hpp"
 
 namespace agentbox::profile::test {
 

@@ -1,0 +1,55 @@
+// `agentbox check PROFILE|FILE`: every error at once, or one quiet line.
+
+#include <cstdio>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/sources.hpp"
+
+#include "options.hpp"
+
+namespace agentbox::cli {
+
+namespace {
+
+nlohmann::json to_json(const base::Diagnostic& diagnostic) {
+  nlohmann::json json{{"file", diagnostic.file}, {"message", diagnostic.message}};
+  if (diagnostic.at.line > 0) {
+    json["line"] = diagnostic.at.line;
+    json["column"] = diagnostic.at.column;
+    json["length"] = diagnostic.at.length;
+  }
+  if (!diagnostic.hint.empty()) json["hint"] = diagnostic.hint;
+  return json;
+}
+
+int print_json(const CheckOptions& options, const base::Result<profile::Profile>& profile) {
+  nlohmann::json json{{"profile", options.profile}, {"ok", profile.has_value()}, {"errors", nlohmann::json::array()}};
+  if (profile) {
+    json["files"] = profile->files;
+  } else {
+    for (const base::Diagnostic& diagnostic : profile.error()) json["errors"].push_back(to_json(diagnostic));
+  }
+  // A file's name need not be UTF-8.
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  return static_cast<int>(profile ? base::ExitCode::ok : base::ExitCode::failed);
+}
+
+}  // namespace
+
+int check(const CheckOptions& options, const Terminal& terminal) {
+  base::Result<profile::Profile> profile = launch::load(options.profile);
+  if (options.json) return print_json(options, profile);
+  if (!profile) {
+    fmt::print(stderr, "{}", base::render(profile.error(), terminal.err));
+    if (profile.error().size() > 1) fmt::print(stderr, "\n{} errors\n", profile.error().size());
+    return static_cast<int>(base::ExitCode::failed);
+  }
+  fmt::print("{}: no errors\n", base::escape(options.profile));
+  return static_cast<int>(base::ExitCode::ok);
+}
+
+}  // namespace agentbox::cli

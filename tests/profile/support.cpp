@@ -18,7 +18,8 @@ base::Result<Profile> load(const Files& files, const std::string& first) {
     // A name that is looked up behind its own folder: "pi" becomes "pi@1", as if the next folder had it.
     std::string key = wanted.from_folder == 0 ? name : name + "@" + std::to_string(wanted.from_folder);
     auto found = files.find(key);
-    if (found == files.end()) return base::fail("no profile is called '" + name + "'", "`agentbox profiles` lists them");
+    if (found == files.end())
+      return base::fail("no profile is called '" + name + "'", "`agentbox profiles` lists them");
     Source result = source(key, found->second);
     result.name = name;
     result.folder = wanted.from_folder;

@@ -1,9 +1,9 @@
 // What `agentbox explain --bwrap` prints.
 
+#include <fmt/format.h>
+
 #include "agentbox/base/escape.hpp"
 #include "agentbox/plan/plan.hpp"
-
-#include <fmt/format.h>
 
 namespace agentbox::plan {
 
@@ -14,38 +14,25 @@ using Why = policy::Mount::Why;
 
 std::string_view name_of(FdSlot slot) {
   switch (slot) {
-    case FdSlot::seccomp:
-      return "$SECCOMP_FD";
-    case FdSlot::info:
-      return "$INFO_FD";
-    case FdSlot::block:
-      return "$BLOCK_FD";
+    case FdSlot::seccomp: return "$SECCOMP_FD";
+    case FdSlot::info: return "$INFO_FD";
+    case FdSlot::block: return "$BLOCK_FD";
   }
   return {};
 }
 
 std::string_view reason_of(Why why) {
   switch (why) {
-    case Why::floor:
-      return "system";
-    case Why::grant:
-      return "granted";
-    case Why::workspace:
-      return "workspace";
-    case Why::git:
-      return "the repository's data";
-    case Why::ancestor:
-      return "a mount point, so that it can't be renamed";
-    case Why::protect:
-      return "protected";
-    case Why::hide:
-      return "hidden";
-    case Why::ghost:
-      return "protected, missing";
-    case Why::device:
-      return "device";
-    case Why::pin:
-      return "protected: the link itself";
+    case Why::floor: return "system";
+    case Why::grant: return "granted";
+    case Why::workspace: return "workspace";
+    case Why::git: return "the repository's data";
+    case Why::ancestor: return "a mount point, so that it can't be renamed";
+    case Why::protect: return "protected";
+    case Why::hide: return "hidden";
+    case Why::ghost: return "protected, missing";
+    case Why::device: return "device";
+    case Why::pin: return "protected: the link itself";
   }
   return {};
 }
@@ -64,16 +51,13 @@ std::string describe(const MakeLink& link) {
   return line("link", link.target, "-> " + base::escape(link.to));
 }
 std::string describe(const Bind& bind) {
-  std::string_view mode = bind.mode == Bind::Mode::read    ? "read"
-                          : bind.mode == Bind::Mode::write ? "write"
-                                                           : "device";
+  std::string_view mode = bind.mode == Bind::Mode::read ? "read" : bind.mode == Bind::Mode::write ? "write" : "device";
   std::string detail(reason_of(bind.why));
   if (bind.source != bind.target) detail += ", from " + base::escape(bind.source.str());
   return line(mode, bind.target, detail);
 }
 std::string describe(const Mask& mask) {
-  return line("mask", mask.target,
-              mask.kind == policy::FileKind::directory ? "hidden folder" : "hidden file");
+  return line("mask", mask.target, mask.kind == policy::FileKind::directory ? "hidden folder" : "hidden file");
 }
 std::string describe(const Ghost& ghost) {
   return line("ghost", ghost.target, reason_of(Why::ghost));

@@ -27,8 +27,8 @@ std::vector<BwrapOption> bwrap_options(const policy::Policy& policy) {
     options.push_back({std::move(option), std::move(operands)});
   };
   // Each namespace by its own name: --unshare-all stands for forms that go on when they fail.
-  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net",
-                             "--unshare-uts", "--unshare-cgroup"}) {
+  for (const char* option :
+       {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup"}) {
     add(option);
   }
   if (!policy.nested_userns) add("--disable-userns");
@@ -68,10 +68,8 @@ Furnishing furnishing_of(const Mount& mount) {
 // comes last: until then what is missing on the way to a target is made on the room's own tmpfs.
 std::vector<Furnishing> furnishings(const policy::Policy& policy) {
   std::vector<Furnishing> all;
-  all.reserve(policy.tmpfs.size() + policy.room_files.size() + policy.room_links.size() +
-              policy.mounts.size() + 2);
-  for (const policy::Tmpfs& tmpfs : policy.tmpfs)
-    all.push_back(MakeTmpfs{tmpfs.target, tmpfs.size, tmpfs.mode});
+  all.reserve(policy.tmpfs.size() + policy.room_files.size() + policy.room_links.size() + policy.mounts.size() + 2);
+  for (const policy::Tmpfs& tmpfs : policy.tmpfs) all.push_back(MakeTmpfs{tmpfs.target, tmpfs.size, tmpfs.mode});
   for (const policy::RoomFile& file : policy.room_files) {
     all.push_back(MakeFile{file.target, file.content, file.mode});
   }

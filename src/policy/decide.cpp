@@ -1,12 +1,13 @@
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-#include "floor.hpp"
-
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "draft.hpp"
+#include "floor.hpp"
 
 namespace agentbox::policy {
 
@@ -50,16 +51,13 @@ void place_files(Draft& draft) {
   if (wants_git_config(draft)) {
     const profile::Origin& origin = draft.profile.git.config->origin;
     InertConfig config = inert_git_config(draft.facts.git_config);
-    draft.policy.room_files.push_back(
-        {.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(config.text)});
-    if (config.signs)
-      draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
+    draft.policy.room_files.push_back({.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(config.text)});
+    if (config.signs) draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
     if (config.left_out > 0) {
-      draft.note(
-          Note::Kind::changed,
-          fmt::format("{} entries of your git configuration are left out: they run programs or name files",
-                      config.left_out),
-          origin);
+      draft.note(Note::Kind::changed,
+                 fmt::format("{} entries of your git configuration are left out: they run programs or name files",
+                             config.left_out),
+                 origin);
     }
   }
   // A file that the profile grants by name stands in the place of the generated one.

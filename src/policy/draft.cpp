@@ -1,8 +1,8 @@
 #include "draft.hpp"
 
-#include "agentbox/base/escape.hpp"
-
 #include <utility>
+
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::policy {
 
@@ -33,8 +33,7 @@ FactsDisk::FactsDisk(const HostFacts& facts, const AbsPath& workspace) : snapsho
 }
 
 void FactsDisk::add_folder(std::string_view path) {
-  while (path.size() > 1 && met_.emplace(path, FileKind::directory).second)
-    path = path.substr(0, path.rfind('/'));
+  while (path.size() > 1 && met_.emplace(path, FileKind::directory).second) path = path.substr(0, path.rfind('/'));
 }
 
 FileFact FactsDisk::look(const AbsPath& path) {

@@ -3,19 +3,20 @@
 // What `decide` has in hand while it decides. Each file of this folder contributes one part, in the order of
 // decide.cpp; nothing of this outlives the call.
 
-#include "agentbox/policy/look.hpp"
-#include "agentbox/policy/policy.hpp"
-#include "expand.hpp"
-#include "forbidden.hpp"
-#include "resolver.hpp"
-#include "tree.hpp"
-
 #include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "agentbox/policy/look.hpp"
+#include "agentbox/policy/policy.hpp"
+
+#include "expand.hpp"
+#include "forbidden.hpp"
+#include "resolver.hpp"
+#include "tree.hpp"
 
 namespace agentbox::policy {
 

@@ -1,12 +1,13 @@
 // What the command finds in its environment, and the command itself.
 
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -32,8 +33,8 @@ std::string path_in_room(Draft& draft) {
     auto is_visible = [&](const AbsPath& place) {
       return draft.tree.at(place).access != Access::hidden && draft.tree.hidden_by(place) == nullptr;
     };
-    bool through_link = std::ranges::any_of(
-        draft.policy.room_links, [&](const RoomLink& link) { return path->is_within(link.target); });
+    bool through_link = std::ranges::any_of(draft.policy.room_links,
+                                            [&](const RoomLink& link) { return path->is_within(link.target); });
     if (!is_visible(*path) && !through_link && !is_visible(draft.resolve(*path).path)) continue;
     if (!out.empty()) out += ':';
     out += path->str();
@@ -42,10 +43,9 @@ std::string path_in_room(Draft& draft) {
 }
 
 bool looks_secret(std::string_view name) {
-  return std::ranges::any_of(
-      std::initializer_list<std::string_view>{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "APIKEY",
-                                              "CREDENTIAL", "PRIVATE_KEY"},
-      [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY",
+                                                                     "APIKEY", "CREDENTIAL", "PRIVATE_KEY"},
+                             [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
 }
 
 class Environment {
@@ -63,8 +63,7 @@ class Environment {
     // Where the host's programs keep their files; the profile's paths mean the same places.
     for (std::string_view name : {"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"}) {
       auto found = draft_.facts.environment.find(std::string(name));
-      if (found != draft_.facts.environment.end() && found->second.starts_with('/'))
-        variables_.insert(*found);
+      if (found != draft_.facts.environment.end() && found->second.starts_with('/')) variables_.insert(*found);
     }
     if (draft_.profile.git.config && draft_.profile.git.config->value == profile::GitConfig::inert) {
       variables_["GIT_CONFIG_SYSTEM"] = "/etc/gitconfig";  // a git that was built elsewhere would not read it
@@ -86,8 +85,8 @@ class Environment {
       if (at->first == "PATH") continue;  // see add_basics
       variables_[at->first] = at->second;
       if (looks_secret(at->first)) {
-        draft_.note(Note::Kind::exposes,
-                    fmt::format("the agent can read the value of {}", base::escape(at->first)), item.origin);
+        draft_.note(Note::Kind::exposes, fmt::format("the agent can read the value of {}", base::escape(at->first)),
+                    item.origin);
       }
       if (!prefix) break;
     }
@@ -105,8 +104,7 @@ class Environment {
   void add_sockets() {
     const DeviceFact& devices = draft_.facts.devices;
     if (!draft_.policy.devices.audio && !draft_.policy.devices.display) return;
-    AbsPath runtime =
-        draft_.facts.runtime_dir.value_or(AbsPath() / fmt::format("run/user/{}", draft_.facts.user.uid));
+    AbsPath runtime = draft_.facts.runtime_dir.value_or(AbsPath() / fmt::format("run/user/{}", draft_.facts.user.uid));
     variables_["XDG_RUNTIME_DIR"] = runtime.str();
     auto name_of = [&](const AbsPath& socket) {
       return socket.parent() == runtime ? std::string(socket.name()) : socket.str();
@@ -114,8 +112,7 @@ class Environment {
     if (draft_.policy.devices.display && devices.wayland_socket) {
       variables_["WAYLAND_DISPLAY"] = name_of(*devices.wayland_socket);
     }
-    if (draft_.policy.devices.audio && devices.pipewire_socket &&
-        *devices.pipewire_socket != runtime / "pipewire-0") {
+    if (draft_.policy.devices.audio && devices.pipewire_socket && *devices.pipewire_socket != runtime / "pipewire-0") {
       variables_["PIPEWIRE_REMOTE"] = name_of(*devices.pipewire_socket);
     }
   }

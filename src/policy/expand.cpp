@@ -1,10 +1,10 @@
 #include "expand.hpp"
 
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::policy {
 
@@ -36,10 +36,9 @@ std::string did_you_mean(std::string_view name) {
   std::vector<std::string_view> names;
   for (const Variable& variable : variables) names.push_back(variable.name);
   std::string_view near = base::nearest(name, names);
-  return near.empty()
-             ? "the variables are HOME, workspace, XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and "
-               "XDG_DATA_HOME"
-             : "did you mean '" + std::string(near) + "'?";
+  return near.empty() ? "the variables are HOME, workspace, XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME and "
+                        "XDG_DATA_HOME"
+                      : "did you mean '" + std::string(near) + "'?";
 }
 
 bool has_dot_dot(std::string_view text) {
@@ -89,8 +88,7 @@ base::Result<AbsPath> absolute(std::string_view text, const profile::Origin& ori
   }
   std::string joined(head->folder != nullptr ? head->folder->str() : "");
   std::optional<AbsPath> path = AbsPath::parse(joined + "/" + std::string(head->rest));
-  if (!path)
-    return fail_at(origin, "'" + base::escape(text) + "' is no path: it is too long or holds a NUL byte");
+  if (!path) return fail_at(origin, "'" + base::escape(text) + "' is no path: it is too long or holds a NUL byte");
   return *std::move(path);
 }
 
@@ -122,14 +120,12 @@ base::Diagnostic error_at(const profile::Origin& origin, std::string message, st
           .hint = std::move(hint)};
 }
 
-std::unexpected<base::Diagnostics> fail_at(const profile::Origin& origin, std::string message,
-                                           std::string hint) {
+std::unexpected<base::Diagnostics> fail_at(const profile::Origin& origin, std::string message, std::string hint) {
   return std::unexpected(base::Diagnostics{error_at(origin, std::move(message), std::move(hint))});
 }
 
 Places places_of(const HostFacts& facts) {
-  return {facts.user.home,  facts.workspace,  facts.config_home,
-          facts.state_home, facts.cache_home, facts.data_home};
+  return {facts.user.home, facts.workspace, facts.config_home, facts.state_home, facts.cache_home, facts.data_home};
 }
 
 base::Result<AbsPath> expand(const profile::Located<profile::PathText>& text, const Places& places) {
@@ -145,24 +141,20 @@ std::string PatternPlace::relative() const {
   return text;
 }
 
-base::Result<PatternPlace> place_of(const profile::Located<profile::PatternText>& pattern,
-                                    const Places& places) {
+base::Result<PatternPlace> place_of(const profile::Located<profile::PatternText>& pattern, const Places& places) {
   std::string_view text = pattern.value.text;
   PatternPlace place{.directory = pattern.value.directory || text.ends_with('/')};
   while (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
   if (has_dot_dot(text)) {
-    return fail_at(pattern.origin, "the pattern '" + base::escape(text) + "' holds '..'",
-                   "write where it leads to");
+    return fail_at(pattern.origin, "the pattern '" + base::escape(text) + "' holds '..'", "write where it leads to");
   }
   auto with_prefix = [&](std::string_view prefix, PatternPlace::Base base) {
-    if (!text.starts_with(prefix) || (text.size() > prefix.size() && text[prefix.size()] != '/'))
-      return false;
+    if (!text.starts_with(prefix) || (text.size() > prefix.size() && text[prefix.size()] != '/')) return false;
     place.base = base;
     take_apart(text.substr(prefix.size()), place);
     return true;
   };
-  if (with_prefix("${roots}", PatternPlace::Base::roots) ||
-      with_prefix("${gitdirs}", PatternPlace::Base::gitdirs)) {
+  if (with_prefix("${roots}", PatternPlace::Base::roots) || with_prefix("${gitdirs}", PatternPlace::Base::gitdirs)) {
     if (place.any_depth) {
       return fail_at(pattern.origin, "'**' has no meaning right behind '${roots}' or '${gitdirs}'",
                      "a pattern without '/' matches at any depth of the workspace");
@@ -174,8 +166,7 @@ base::Result<PatternPlace> place_of(const profile::Located<profile::PatternText>
     place.base = inside ? PatternPlace::Base::workspace : PatternPlace::Base::root_folder;
     take_apart(inside ? path->relative_to(places.workspace) : std::string_view(path->str()), place);
     if (!inside && (!place.literal || place.any_depth)) {
-      return fail_at(pattern.origin,
-                     "the pattern '" + base::escape(text) + "' has a wildcard outside the workspace",
+      return fail_at(pattern.origin, "the pattern '" + base::escape(text) + "' has a wildcard outside the workspace",
                      "only the workspace is searched; outside it, name the files or their folder");
     }
     if (inside && place.components.empty()) {

@@ -2,16 +2,15 @@
 
 // What stands in a profile as text → places. Every error carries the line that says it.
 
-#include "agentbox/policy/look.hpp"
-
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agentbox/policy/look.hpp"
+
 namespace agentbox::policy {
 
-[[nodiscard]] base::Diagnostic error_at(const profile::Origin& origin, std::string message,
-                                        std::string hint = {});
+[[nodiscard]] base::Diagnostic error_at(const profile::Origin& origin, std::string message, std::string hint = {});
 [[nodiscard]] std::unexpected<base::Diagnostics> fail_at(const profile::Origin& origin, std::string message,
                                                          std::string hint = {});
 

@@ -1,12 +1,13 @@
 // What a room of this profile still exposes, in plain words, for whoever reads `explain`.
 
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -61,8 +62,7 @@ void say_files(Draft& draft) {
                  fmt::format("whatever listens at {} obeys the agent as it obeys you", shown(mount.target)),
                  mount.origin);
     }
-    if (mount.access != Access::write ||
-        (mount.why != Mount::Why::grant && mount.why != Mount::Why::workspace))
+    if (mount.access != Access::write || (mount.why != Mount::Why::grant && mount.why != Mount::Why::workspace))
       continue;
     for (std::string_view name : start_up_files) {
       AbsPath file = draft.facts.user.home / name;
@@ -100,26 +100,23 @@ void say_what_it_exposes(Draft& draft) {
     if (loopback.speech == profile::Speech::llm) continue;
     draft.note(
         Note::Kind::exposes,
-        fmt::format(
-            "whatever the server at localhost:{} can do, the agent can do: fetch, send and change things",
-            loopback.port),
+        fmt::format("whatever the server at localhost:{} can do, the agent can do: fetch, send and change things",
+                    loopback.port),
         loopback.origin);
   }
   for (const auto& publication : draft.profile.network.publish) {
-    draft.note(
-        Note::Kind::exposes,
-        fmt::format("a browser that opens localhost:{} shows what the agent serves, and can carry data out",
-                    publication.value.outside),
-        publication.origin);
+    draft.note(Note::Kind::exposes,
+               fmt::format("a browser that opens localhost:{} shows what the agent serves, and can carry data out",
+                           publication.value.outside),
+               publication.origin);
   }
   for (const auto& group : draft.profile.seccomp.allow) {
-    draft.note(
-        Note::Kind::exposes,
-        group.value == "userns"
-            ? "parts of the kernel that only root reaches otherwise: namespaces and mounts of the agent's own"
-            : fmt::format("the system calls of the group '{}', which other rooms don't have",
-                          base::escape(group.value)),
-        group.origin);
+    draft.note(Note::Kind::exposes,
+               group.value == "userns"
+                   ? "parts of the kernel that only root reaches otherwise: namespaces and mounts of the agent's own"
+                   : fmt::format("the system calls of the group '{}', which other rooms don't have",
+                                 base::escape(group.value)),
+               group.origin);
   }
   say_devices(draft);
 }

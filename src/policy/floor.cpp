@@ -89,24 +89,13 @@ constexpr std::array etc_table = {
 };
 
 constexpr std::array gpu_table = {
-    "/sys/dev/char"sv,
-    "/sys/devices"sv,
-    "/sys/class/drm"sv,
-    "/sys/class/kfd"sv,
-    "/sys/bus/pci"sv,
-    "/sys/module"sv,
-    "/etc/OpenCL"sv,
-    "/etc/vulkan"sv,
-    "/etc/glvnd"sv,
-    "/etc/egl"sv,
-    "/etc/nvidia"sv,
-    "/run/opengl-driver"sv,
-    "/run/opengl-driver-32"sv,
+    "/sys/dev/char"sv, "/sys/devices"sv,       "/sys/class/drm"sv,        "/sys/class/kfd"sv, "/sys/bus/pci"sv,
+    "/sys/module"sv,   "/etc/OpenCL"sv,        "/etc/vulkan"sv,           "/etc/glvnd"sv,     "/etc/egl"sv,
+    "/etc/nvidia"sv,   "/run/opengl-driver"sv, "/run/opengl-driver-32"sv,
 };
 
 constexpr std::string_view room_name = "agentbox";
-constexpr std::uint32_t nobody =
-    65534;  // what the kernel shows for every owner that the room's user namespace lacks
+constexpr std::uint32_t nobody = 65534;  // what the kernel shows for every owner that the room's user namespace lacks
 
 bool fits_passwd(std::string_view field) {
   return field.find_first_of(std::string_view(":\n\0", 3)) == std::string_view::npos;
@@ -115,8 +104,8 @@ bool fits_passwd(std::string_view field) {
 std::string passwd(const User& user) {
   std::string text;
   if (user.uid != 0) text += "root:x:0:0:root:/root:/sbin/nologin\n";
-  text += fmt::format("{}:x:{}:{}:{}:{}:{}\n", user.name, user.uid, user.gid, user.name, user.home.str(),
-                      user.shell.str());
+  text +=
+      fmt::format("{}:x:{}:{}:{}:{}:{}\n", user.name, user.uid, user.gid, user.name, user.home.str(), user.shell.str());
   if (user.uid != nobody) text += "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n";
   return text;
 }
@@ -142,8 +131,7 @@ std::span<const std::string_view> gpu_folders() {
 }
 
 std::vector<AbsPath> store_links(const AbsPath& home, const AbsPath& state_home) {
-  std::vector<AbsPath> links = {home / ".nix-profile", home / ".guix-profile",
-                                state_home / "nix/profiles/profile"};
+  std::vector<AbsPath> links = {home / ".nix-profile", home / ".guix-profile", state_home / "nix/profiles/profile"};
   for (std::string_view text : {"/run/current-system"sv, "/run/current-system/profile"sv,
                                 "/nix/var/nix/profiles/default"sv, "/var/guix/profiles/default"sv}) {
     links.push_back(*AbsPath::parse(text));

@@ -3,13 +3,13 @@
 // What every room has of the system, as tables: the folders of the floor, and the few entries of /etc that
 // programs need. Whatever of it the host doesn't have is skipped.
 
-#include "agentbox/policy/facts.hpp"
-#include "agentbox/policy/policy.hpp"
-
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/policy/policy.hpp"
 
 namespace agentbox::policy {
 
@@ -19,8 +19,7 @@ namespace agentbox::policy {
 [[nodiscard]] std::span<const std::string_view> etc_entries();
 // Links by which Nix and Guix reach their stores. Only the links are made in the room, and only if they end
 // in a store.
-[[nodiscard]] std::vector<base::AbsPath> store_links(const base::AbsPath& home,
-                                                     const base::AbsPath& state_home);
+[[nodiscard]] std::vector<base::AbsPath> store_links(const base::AbsPath& home, const base::AbsPath& state_home);
 [[nodiscard]] bool is_in_store(const base::AbsPath& path);
 // What a GPU's user-space driver reads besides its device nodes.
 [[nodiscard]] std::span<const std::string_view> gpu_folders();

@@ -1,9 +1,9 @@
 #include "forbidden.hpp"
 
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <array>
+
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::policy {
 
@@ -22,15 +22,13 @@ bool is_within_any(const AbsPath& path, const std::vector<AbsPath>& folders) {
 
 // Read-only in every room; a grant that covers one for writing would let the agent change what the system
 // runs.
-constexpr std::array system_folders = {"/usr"sv,       "/bin"sv,       "/sbin"sv, "/lib"sv,
-                                       "/lib32"sv,     "/lib64"sv,     "/opt"sv,  "/boot"sv,
-                                       "/nix/store"sv, "/gnu/store"sv, "/var"sv};
+constexpr std::array system_folders = {"/usr"sv, "/bin"sv,  "/sbin"sv,      "/lib"sv,       "/lib32"sv, "/lib64"sv,
+                                       "/opt"sv, "/boot"sv, "/nix/store"sv, "/gnu/store"sv, "/var"sv};
 // Where nobody works on files of his own.
-constexpr std::array never_a_workspace = {"/proc"sv,      "/sys"sv,         "/dev"sv,       "/etc"sv,
-                                          "/boot"sv,      "/bin"sv,         "/sbin"sv,      "/lib"sv,
-                                          "/lib32"sv,     "/lib64"sv,       "/usr/bin"sv,   "/usr/sbin"sv,
-                                          "/usr/lib"sv,   "/usr/lib32"sv,   "/usr/lib64"sv, "/usr/libexec"sv,
-                                          "/usr/share"sv, "/usr/include"sv, "/nix/store"sv, "/gnu/store"sv};
+constexpr std::array never_a_workspace = {
+    "/proc"sv,      "/sys"sv,         "/dev"sv,       "/etc"sv,         "/boot"sv,      "/bin"sv,      "/sbin"sv,
+    "/lib"sv,       "/lib32"sv,       "/lib64"sv,     "/usr/bin"sv,     "/usr/sbin"sv,  "/usr/lib"sv,  "/usr/lib32"sv,
+    "/usr/lib64"sv, "/usr/libexec"sv, "/usr/share"sv, "/usr/include"sv, "/nix/store"sv, "/gnu/store"sv};
 // Folders of sockets that a display server keeps in /tmp.
 constexpr std::array display_sockets = {"/tmp/.X11-unix"sv, "/tmp/.ICE-unix"sv, "/tmp/.XIM-unix"sv};
 
@@ -61,14 +59,11 @@ Forbidden::Forbidden(const HostFacts& facts, Resolver& resolve) {
   add(facts.user.home, "your home directory", name_the_parts);
   add(facts.state_home / "agentbox", "agentbox's own state folder",
       "agentbox keeps its records there; nothing may read them");
-  add(path_of("/tmp"), "/tmp, where other programs keep their sockets and files",
-      "every room has a /tmp of its own");
-  add(path_of("/var/tmp"), "/var/tmp, where other programs keep their files",
-      "every room has a /var/tmp of its own");
+  add(path_of("/tmp"), "/tmp, where other programs keep their sockets and files", "every room has a /tmp of its own");
+  add(path_of("/var/tmp"), "/var/tmp, where other programs keep their files", "every room has a /var/tmp of its own");
   add(path_of("/run"), "/run, where the sockets of this machine are", one_socket);
   add(path_of("/var/run"), "/run, where the sockets of this machine are", one_socket);
-  if (facts.runtime_dir)
-    add(*facts.runtime_dir, "$XDG_RUNTIME_DIR, where the sockets of your session are", one_socket);
+  if (facts.runtime_dir) add(*facts.runtime_dir, "$XDG_RUNTIME_DIR, where the sockets of your session are", one_socket);
   add(path_of("/proc"), "/proc", "every room has a /proc of its own");
   add(path_of("/sys"), "/sys", "[devices] gpu = true gives a room what graphics programs need of it");
   add(path_of("/dev"), "/dev", "[devices] names the devices that a room may have");
@@ -87,8 +82,7 @@ std::optional<Forbidden::Reason> Forbidden::grant(const AbsPath& path, FileKind 
     return Reason{(same ? "is " : "holds ") + whole->what, whole->hint};
   }
   if (is_within_any(path, state_folders_)) {
-    return Reason{"lies in agentbox's own state folder",
-                  "agentbox keeps its records there; nothing may read them"};
+    return Reason{"lies in agentbox's own state folder", "agentbox keeps its records there; nothing may read them"};
   }
   if (access == Access::write && is_within_any(path, config_folders_)) {
     return Reason{"lies in the folder of agentbox's own profiles",
@@ -123,8 +117,7 @@ std::optional<Forbidden::Reason> Forbidden::workspace(const AbsPath& path) const
   auto reason = [&](std::string text) { return Reason{std::move(text), std::string(hint)}; };
   if (path.is_root()) return reason("is the whole file system");
   if (std::ranges::find(homes_, path) != homes_.end()) return reason("is your home directory");
-  if (const Whole* whole = covered_by(path))
-    return reason((path == whole->path ? "is " : "holds ") + whole->what);
+  if (const Whole* whole = covered_by(path)) return reason((path == whole->path ? "is " : "holds ") + whole->what);
   if (is_within_any(path, state_folders_)) return reason("lies in agentbox's own state folder");
   if (is_within_any(path, config_folders_)) return reason("lies in the folder of agentbox's own profiles");
   for (std::string_view system : never_a_workspace) {

@@ -2,10 +2,11 @@
 
 // What no profile may open as a whole, and what no room may have as its workspace.
 
-#include "agentbox/policy/policy.hpp"
-#include "resolver.hpp"
-
 #include <optional>
+
+#include "agentbox/policy/policy.hpp"
+
+#include "resolver.hpp"
 
 namespace agentbox::policy {
 

@@ -2,12 +2,12 @@
 // hooks paths), name files that the room lacks, and hold credentials; so only keys from a list pass, and
 // their values are written anew in git's grammar (git-config(1), "Syntax").
 
-#include "draft.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <string_view>
+
+#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -89,8 +89,7 @@ constexpr std::array inert_keys = {
     "fetch.fsckobjects"sv,
 };
 
-constexpr std::array signing_keys = {"commit.gpgsign"sv, "tag.gpgsign"sv, "tag.forcesignannotated"sv,
-                                     "push.gpgsign"sv};
+constexpr std::array signing_keys = {"commit.gpgsign"sv, "tag.gpgsign"sv, "tag.forcesignannotated"sv, "push.gpgsign"sv};
 
 bool is_inert(std::string_view key) {
   return std::ranges::any_of(inert_keys, [&](std::string_view inert) {
@@ -101,13 +100,13 @@ bool is_inert(std::string_view key) {
 // An alias is a git command line. '!' makes it a shell's; a leading option is git's own (-c sets any key),
 // and some options of commands name programs.
 bool is_plain_alias(std::string_view value) {
-  constexpr std::array executing = {
-      "--exec"sv,   "--config-env"sv,          "--upload-pack"sv, "--receive-pack"sv, "--ext-diff"sv,
-      "--extcmd"sv, "--open-files-in-pager"sv, "--tool"sv,        "--textconv"sv};
+  constexpr std::array executing = {"--exec"sv,     "--config-env"sv, "--upload-pack"sv,         "--receive-pack"sv,
+                                    "--ext-diff"sv, "--extcmd"sv,     "--open-files-in-pager"sv, "--tool"sv,
+                                    "--textconv"sv};
   std::size_t begin = value.find_first_not_of(" \t\n");
   if (begin == std::string_view::npos || value[begin] == '!' || value[begin] == '-') return false;
-  return std::ranges::none_of(
-      executing, [&](std::string_view option) { return value.find(option) != std::string_view::npos; });
+  return std::ranges::none_of(executing,
+                              [&](std::string_view option) { return value.find(option) != std::string_view::npos; });
 }
 
 // "section.key" or "section.sub.section.key".
@@ -117,15 +116,12 @@ struct Key {
 std::optional<Key> take_apart(std::string_view key) {
   std::size_t first = key.find('.'), last = key.rfind('.');
   if (first == std::string_view::npos || first == 0) return std::nullopt;
-  Key parts{key.substr(0, first),
-            first == last ? std::string_view() : key.substr(first + 1, last - first - 1),
+  Key parts{key.substr(0, first), first == last ? std::string_view() : key.substr(first + 1, last - first - 1),
             key.substr(last + 1)};
   auto is_word = [](std::string_view word) {
-    return !word.empty() &&
-           std::ranges::all_of(word, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; });
+    return !word.empty() && std::ranges::all_of(word, [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; });
   };
-  if (!is_word(parts.section) || !is_word(parts.name) ||
-      std::isalpha(static_cast<unsigned char>(parts.name[0])) == 0) {
+  if (!is_word(parts.section) || !is_word(parts.name) || std::isalpha(static_cast<unsigned char>(parts.name[0])) == 0) {
     return std::nullopt;
   }
   return parts;
@@ -136,12 +132,8 @@ std::optional<std::string> quoted(std::string_view text, bool is_value) {
   std::string out = "\"";
   for (char c : text) {
     switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
       case '\n':
         if (!is_value) return std::nullopt;
         out += "\\n";
@@ -170,8 +162,7 @@ InertConfig inert_git_config(const std::vector<std::pair<std::string, std::strin
   auto append = [&](const Key& key, std::string_view value) {
     std::optional<std::string> subsection = quoted(key.subsection, false), text = quoted(value, true);
     if (!subsection || !text) return false;
-    std::string header =
-        "[" + std::string(key.section) + (key.subsection.empty() ? "" : " " + *subsection) + "]\n";
+    std::string header = "[" + std::string(key.section) + (key.subsection.empty() ? "" : " " + *subsection) + "]\n";
     if (header != open_section) result.text += header;
     open_section = std::move(header);
     result.text += "\t" + std::string(key.name) + " = " + *text + "\n";

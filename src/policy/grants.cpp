@@ -1,12 +1,12 @@
 // Everything that is granted: the floor of the system, devices, the workspace, the profile's files, and what
 // the workspace's repositories need.
 
-#include "draft.hpp"
-#include "floor.hpp"
-
 #include <algorithm>
 
 #include <fmt/format.h>
+
+#include "draft.hpp"
+#include "floor.hpp"
 
 namespace agentbox::policy {
 
@@ -100,9 +100,7 @@ void grant_one(Draft& draft, const Asked& asked) {
     return;
   }
   switch (found.kind) {
-    case FileKind::missing:
-      grant_missing(draft, asked);
-      return;
+    case FileKind::missing: grant_missing(draft, asked); return;
     case FileKind::symlink:
       draft.error(origin, fmt::format("{} leads in a circle of links", shown(asked.path)));
       return;
@@ -113,12 +111,10 @@ void grant_one(Draft& draft, const Asked& asked) {
         draft.error(origin, fmt::format("{} can't be reached by you", shown(asked.path)));
       }
       return;
-    default:
-      break;
+    default: break;
   }
   if (asked.item->value.directory && found.kind != FileKind::directory) {
-    draft.error(origin, fmt::format("{} is not a folder", shown(asked.path)),
-                "write it without the '/' at the end");
+    draft.error(origin, fmt::format("{} is not a folder", shown(asked.path)), "write it without the '/' at the end");
     return;
   }
   keep_links(draft, found);
@@ -131,11 +127,10 @@ void refuse_planted_links(Draft& draft, const std::vector<Asked>& all) {
     for (const Resolution::Link& link : asked.resolution.links) {
       AccessTree::Place place = draft.tree.at(link.at);
       if (place.access != Access::write || asked.resolution.path.is_within(place.grant->path)) continue;
-      draft.error(
-          asked.item->origin,
-          fmt::format("{} leads to {} through the link {}, which a program in the room could have put there",
-                      shown(asked.path), shown(asked.resolution.path), shown(link.at)),
-          fmt::format("if it is meant, grant {} itself", shown(asked.resolution.path)));
+      draft.error(asked.item->origin,
+                  fmt::format("{} leads to {} through the link {}, which a program in the room could have put there",
+                              shown(asked.path), shown(asked.resolution.path), shown(link.at)),
+                  fmt::format("if it is meant, grant {} itself", shown(asked.resolution.path)));
       break;
     }
   }
@@ -163,8 +158,8 @@ bool wants(const std::optional<profile::Located<bool>>& device) {
   return device && device->value;
 }
 
-void grant_socket(Draft& draft, const std::optional<AbsPath>& socket, std::string_view name,
-                  std::string_view what, const profile::Origin& origin) {
+void grant_socket(Draft& draft, const std::optional<AbsPath>& socket, std::string_view name, std::string_view what,
+                  const profile::Origin& origin) {
   if (!socket) {
     draft.error(origin, fmt::format("[devices] {} asks for {}, and there is none", name, what),
                 "start it, or set the device to false");
@@ -209,23 +204,19 @@ void grant_system(Draft& draft) {
   }
   for (std::string_view folder : system_folders()) add_floor(draft, path_of(folder));
   for (std::string_view entry : etc_entries()) add_floor(draft, path_of("/etc/" + std::string(entry)));
-  for (const AbsPath& link : store_links(draft.facts.user.home, draft.facts.state_home))
-    add_store_link(draft, link);
+  for (const AbsPath& link : store_links(draft.facts.user.home, draft.facts.state_home)) add_store_link(draft, link);
 }
 
 void grant_devices(Draft& draft) {
   const auto& devices = draft.profile.devices;
-  draft.policy.devices = {
-      .gpu = wants(devices.gpu), .audio = wants(devices.audio), .display = wants(devices.display)};
+  draft.policy.devices = {.gpu = wants(devices.gpu), .audio = wants(devices.audio), .display = wants(devices.display)};
   if (wants(devices.gpu)) grant_gpu(draft, devices.gpu->origin);
   if (!wants(devices.audio) && !wants(devices.display)) return;
   // A runtime folder of the room's own, with nothing but the sockets that were asked for.
-  AbsPath runtime =
-      draft.facts.runtime_dir.value_or(path_of(fmt::format("/run/user/{}", draft.facts.user.uid)));
+  AbsPath runtime = draft.facts.runtime_dir.value_or(path_of(fmt::format("/run/user/{}", draft.facts.user.uid)));
   add_private(draft, runtime, 16 << 20, 0700);
   if (wants(devices.audio)) {
-    grant_socket(draft, draft.facts.devices.pipewire_socket, "audio", "PipeWire's socket",
-                 devices.audio->origin);
+    grant_socket(draft, draft.facts.devices.pipewire_socket, "audio", "PipeWire's socket", devices.audio->origin);
   }
   if (wants(devices.display)) {
     grant_socket(draft, draft.facts.devices.wayland_socket, "display", "a Wayland display's socket",
@@ -243,8 +234,7 @@ void grant_workspace(Draft& draft) {
     return;
   }
   if (auto reason = draft.forbidden.workspace(resolution.path)) {
-    draft.error({}, fmt::format("{} can't be a workspace: it {}", shown(resolution.path), reason->text),
-                reason->hint);
+    draft.error({}, fmt::format("{} can't be a workspace: it {}", shown(resolution.path), reason->text), reason->hint);
     return;
   }
   keep_links(draft, resolution);
@@ -256,6 +246,12 @@ void grant_workspace(Draft& draft) {
 }
 
 void grant_git(Draft& draft) {
+  if (draft.facts.enclosing_repository) {
+    draft.note(Note::Kind::warning,
+               fmt::format("the workspace is a folder of the repository in {}, whose data is not in the room: git will "
+                           "not work there",
+                           shown(*draft.facts.enclosing_repository)));
+  }
   bool direct = draft.policy.mode == profile::WorkspaceMode::direct;
   for (const GitFact& repository : draft.facts.repositories) {
     std::vector<AbsPath> folders = {repository.common_dir};
@@ -277,9 +273,8 @@ void grant_git(Draft& draft) {
     if (!repository.links.empty()) {
       draft.note(
           Note::Kind::warning,
-          fmt::format(
-              "{} symbolic links in {}, the first is {}: git follows them when it writes, outside as well",
-              repository.links.size(), shown(repository.git_dir), shown(repository.links.front())));
+          fmt::format("{} symbolic links in {}, the first is {}: git follows them when it writes, outside as well",
+                      repository.links.size(), shown(repository.git_dir), shown(repository.links.front())));
     }
   }
 }

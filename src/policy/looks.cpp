@@ -1,11 +1,12 @@
-#include "agentbox/policy/look.hpp"
-#include "agentbox/policy/policy.hpp"
-#include "expand.hpp"
-#include "floor.hpp"
-
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include "agentbox/policy/look.hpp"
+#include "agentbox/policy/policy.hpp"
+
+#include "expand.hpp"
+#include "floor.hpp"
 
 namespace agentbox::policy {
 
@@ -62,12 +63,8 @@ class Collector {
       }
       switch (place->base) {
         case PatternPlace::Base::roots:
-        case PatternPlace::Base::gitdirs:
-          looks_.roots = true;
-          break;
-        case PatternPlace::Base::root_folder:
-          add(AbsPath() / place->relative());
-          break;
+        case PatternPlace::Base::gitdirs: looks_.roots = true; break;
+        case PatternPlace::Base::root_folder: add(AbsPath() / place->relative()); break;
         case PatternPlace::Base::workspace:
           looks_.walk = looks_.walk || place->any_depth || !place->literal;
           if (place->literal) add(places_.workspace / place->relative());
@@ -155,8 +152,7 @@ std::vector<AbsPath> kind_places(const profile::Profile& profile, const HostFact
       std::string relative = "/" + place->relative();
       auto below = [&](const AbsPath& folder) {
         // Too long a path can't be there, and can't be made.
-        if (std::optional<AbsPath> path = AbsPath::parse(folder.str() + relative))
-          places.push_back(*std::move(path));
+        if (std::optional<AbsPath> path = AbsPath::parse(folder.str() + relative)) places.push_back(*std::move(path));
       };
       if (place->base == PatternPlace::Base::roots) {
         for (const Root& root : facts.roots) below(root.path);

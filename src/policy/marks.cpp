@@ -5,14 +5,15 @@
 // grade where the room could reach it. It can thereby make more read-only or hidden than its owner meant,
 // never less, and nothing readable.
 
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-
 #include <algorithm>
 #include <functional>
 #include <unordered_set>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -51,18 +52,12 @@ class Named {
           if (std::optional<AbsPath> path = join(folder, relative)) visit(*path, *place, item.origin);
         };
         switch (place->base) {
-          case PatternPlace::Base::root_folder:
-            below(AbsPath());
-            break;
-          case PatternPlace::Base::workspace:
-            below(draft_.workspace.real);
-            break;
+          case PatternPlace::Base::root_folder: below(AbsPath()); break;
+          case PatternPlace::Base::workspace: below(draft_.workspace.real); break;
           case PatternPlace::Base::roots:
             for (const Root& root : draft_.facts.roots) below(draft_.workspace(root.path));
             break;
-          case PatternPlace::Base::gitdirs:
-            std::ranges::for_each(git_dirs_, below);
-            break;
+          case PatternPlace::Base::gitdirs: std::ranges::for_each(git_dirs_, below); break;
         }
       }
       // A literal pattern that counts from a fixed place is done; a match of it would say the same.
@@ -116,19 +111,13 @@ class Marker {
     switch (found.kind) {
       case FileKind::unreadable:
         if (concerns(found.deepest)) {
-          draft_.error(origin,
-                       fmt::format("can't {} {}: what is there can't be looked at", verb_, shown(path)),
+          draft_.error(origin, fmt::format("can't {} {}: what is there can't be looked at", verb_, shown(path)),
                        fmt::format("make {} readable for you", shown(found.path.parent())));
         }
         break;
-      case FileKind::symlink:
-        break;  // a circle: it leads nowhere, and its links are marked
-      case FileKind::missing:
-        on_missing(found, pattern, origin);
-        break;
-      default:
-        on_found(found, origin);
-        break;
+      case FileKind::symlink: break;  // a circle: it leads nowhere, and its links are marked
+      case FileKind::missing: on_missing(found, pattern, origin); break;
+      default: on_found(found, origin); break;
     }
   }
 
@@ -137,8 +126,7 @@ class Marker {
   [[nodiscard]] virtual bool concerns(const AbsPath& path) const = 0;
   virtual void on_link(const AbsPath& at, bool is_last, const profile::Origin& origin) = 0;
   virtual void on_found(const Resolution& found, const profile::Origin& origin) = 0;
-  virtual void on_missing(const Resolution& missing, const PatternPlace& pattern,
-                          const profile::Origin& origin) = 0;
+  virtual void on_missing(const Resolution& missing, const PatternPlace& pattern, const profile::Origin& origin) = 0;
 
   Draft& draft_;
   std::string_view verb_;
@@ -156,8 +144,7 @@ class Hider final : public Marker {
     return draft_.tree.at(path).access != Access::hidden && draft_.tree.hidden_by(path) == nullptr;
   }
   void on_link(const AbsPath& at, bool is_last, const profile::Origin& origin) override {
-    if (is_last)
-      draft_.tree.hide(at, FileKind::regular, origin);  // the link's own place: a file lies over it
+    if (is_last) draft_.tree.hide(at, FileKind::regular, origin);  // the link's own place: a file lies over it
   }
   void on_found(const Resolution& found, const profile::Origin& origin) override {
     // A link in the workspace must not take the system away, nor what lies around a grant.
@@ -167,8 +154,7 @@ class Hider final : public Marker {
     FileKind kind = found.kind == FileKind::directory ? FileKind::directory : FileKind::regular;
     draft_.tree.hide(found.path, kind, origin);
   }
-  void on_missing(const Resolution& missing, const PatternPlace& /*pattern*/,
-                  const profile::Origin& origin) override {
+  void on_missing(const Resolution& missing, const PatternPlace& /*pattern*/, const profile::Origin& origin) override {
     if (!concerns(missing.deepest)) return;
     draft_.policy.watched.push_back({.directory = missing.deepest,
                                      .name = std::string(first_missing(missing).name()),
@@ -196,8 +182,7 @@ class Protector final : public Marker {
     if (is_lifted(found.path, origin)) return;
     draft_.tree.protect(found.path, found.kind, Why::protect, origin);
   }
-  void on_missing(const Resolution& missing, const PatternPlace& pattern,
-                  const profile::Origin& origin) override {
+  void on_missing(const Resolution& missing, const PatternPlace& pattern, const profile::Origin& origin) override {
     if (!concerns(missing.deepest) || is_lifted(missing.path, origin)) return;
     AbsPath first = first_missing(missing);
     // Behind a folder that is missing nothing can be watched for; the folder itself can be kept empty.
@@ -232,16 +217,15 @@ void protect_own_files(Draft& draft, Protector& protect) {
   PatternPlace folder{.directory = true};
   protect(draft.facts.config_home / "agentbox", folder, {.file = "agentbox", .at = {}, .source_line = {}});
   for (const std::string& file : draft.profile.files) {
-    std::optional<AbsPath> path =
-        file.starts_with('/') ? AbsPath::parse(file) : join(draft.facts.workspace, file);
+    std::optional<AbsPath> path = file.starts_with('/') ? AbsPath::parse(file) : join(draft.facts.workspace, file);
     if (!path || draft.resolve(*path).kind != FileKind::regular) continue;
     protect(*path, {}, {.file = "agentbox", .at = {}, .source_line = {}});
   }
 }
 
-// A .git that is a file or a link says where git's data is: who can write it can name a directory of his own
-// making.
-void protect_git_entries(Draft& draft) {
+// A .git that is a file or a link says where git's data is: who can write it can name a directory of his own making.
+// And what git executes from outside its own folder is as good as a hook.
+void protect_git_entries(Draft& draft, Protector& protect) {
   profile::Origin origin{.file = "agentbox", .at = {}, .source_line = {}};
   for (const GitFact& repository : draft.facts.repositories) {
     AbsPath entry = draft.workspace(repository.entry);
@@ -249,6 +233,15 @@ void protect_git_entries(Draft& draft) {
       draft.tree.protect(entry, FileKind::symlink, Why::pin, origin);
     } else if (repository.layout == GitLayout::worktree || repository.layout == GitLayout::submodule) {
       draft.tree.protect(entry, FileKind::regular, Why::protect, origin);
+    }
+    for (const AbsPath& place : repository.hook_places) {
+      AbsPath real = draft.workspace(place);
+      if (draft.workspace.real.is_within(real)) {
+        draft.error({}, fmt::format("git runs hooks from {}, which is all of the workspace", shown(real)),
+                    "set core.hooksPath to a folder of its own");
+      } else {
+        protect(real, {.directory = true}, origin);
+      }
     }
   }
 }
@@ -269,23 +262,24 @@ void refuse_incomplete_walk(Draft& draft) {
       !needs_walk(draft, draft.profile.files_section.hide)) {
     return;
   }
+  std::string why = draft.facts.walk_stopped.empty() ? fmt::format("{} entries were seen", draft.facts.walk_entries)
+                                                     : draft.facts.walk_stopped;
   draft.error({},
-              fmt::format("the workspace {} could not be searched to its end: {} entries were seen",
-                          shown(draft.workspace.real), draft.facts.walk_entries),
-              "start in a smaller folder, so that everything in it can be compared with what is hidden and "
-              "protected");
+              fmt::format("the workspace {} could not be searched to its end, so that not everything that is hidden or "
+                          "protected is known: {}",
+                          shown(draft.workspace.real), why),
+              draft.facts.walk_hint.empty() ? "start in a smaller folder" : draft.facts.walk_hint);
 }
 
 // A grant that a wider one covers, or a stricter one of the same path.
 void note_dropped(Draft& draft, const AccessTree::Lost& lost) {
   const Grant& grant = *lost.grant;
   const char* able = grant.access == Access::write ? "writable" : "readable";
-  draft.note(
-      Note::Kind::shadowed,
-      grant.path == *lost.covered_by
-          ? fmt::format("{} is named more than once, and the strictest counts", shown(grant.path))
-          : fmt::format("{} is {} already, as all of {}", shown(grant.path), able, shown(*lost.covered_by)),
-      grant.origin);
+  draft.note(Note::Kind::shadowed,
+             grant.path == *lost.covered_by
+                 ? fmt::format("{} is named more than once, and the strictest counts", shown(grant.path))
+                 : fmt::format("{} is {} already, as all of {}", shown(grant.path), able, shown(*lost.covered_by)),
+             grant.origin);
 }
 
 }  // namespace
@@ -308,7 +302,7 @@ void mark_protected(Draft& draft) {
   Protector protector(draft);
   lift_by_flags(draft, [&](const AbsPath& path) { protector.lift(path); });
   protect_own_files(draft, protector);
-  protect_git_entries(draft);
+  protect_git_entries(draft, protector);
   Named(draft).each(draft.profile.workspace.protect, std::ref(protector));
   // Where the room can't write, nothing can be made.
   std::erase_if(draft.policy.watched, [&](const Watched& watched) {
@@ -324,8 +318,7 @@ void mark_held(Draft& draft) {
   auto hold = [&](const AbsPath& path, FileKind kind, const profile::Origin& origin) {
     if (!draft.tree.is_writable(path) || !seen.insert(path.str()).second) return;
     if (lifted.contains(path.str())) {
-      draft.note(Note::Kind::changed, fmt::format("--write lets go of {}: it is not held", shown(path)),
-                 origin);
+      draft.note(Note::Kind::changed, fmt::format("--write lets go of {}: it is not held", shown(path)), origin);
     } else {
       draft.policy.held.push_back({.path = path, .kind = kind, .origin = origin});
     }
@@ -333,8 +326,7 @@ void mark_held(Draft& draft) {
   Named(draft).each(draft.profile.workspace.hold,
                     [&](const AbsPath& path, const PatternPlace&, const profile::Origin& origin) {
                       Resolution found = draft.resolve(path);
-                      for (const Resolution::Link& link : found.links)
-                        hold(link.at, FileKind::symlink, origin);
+                      for (const Resolution::Link& link : found.links) hold(link.at, FileKind::symlink, origin);
                       if (found.kind == FileKind::symlink || found.kind == FileKind::unreadable) return;
                       hold(found.path, found.kind, origin);
                     });
@@ -353,10 +345,9 @@ void report_lost_grants(Draft& draft) {
     bool hidden = lost.by->why == Why::hide;
     std::string text = fmt::format("{} stays {}", shown(grant.path), hidden ? "hidden" : "read-only");
     const profile::Origin& origin = lost.by->origin;
-    std::string line = origin.at.line == 0
-                           ? std::string()
-                           : fmt::format("line {} of {} says so, and {} wins", origin.at.line,
-                                         base::escape(origin.file), hidden ? "`hide`" : "`protect`");
+    std::string line = origin.at.line == 0 ? std::string()
+                                           : fmt::format("line {} of {} says so, and {} wins", origin.at.line,
+                                                         base::escape(origin.file), hidden ? "`hide`" : "`protect`");
     bool contradiction = origin.file == grant.origin.file || grant.origin.file.starts_with("--");
     if (grant.why == Why::workspace) {
       if (hidden) draft.error(origin, fmt::format("this hides the workspace {} itself", shown(grant.path)));

@@ -1,12 +1,13 @@
 // Loopback grants, published ports, and the limits.
 
-#include "agentbox/base/escape.hpp"
-#include "draft.hpp"
-
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "draft.hpp"
 
 namespace agentbox::policy {
 
@@ -20,12 +21,9 @@ constexpr std::array<std::uint16_t, 2> web_ports = {80, 443};
 
 bool covers_port(const HostRule& rule, std::uint16_t port) {
   switch (rule.ports) {
-    case PortSet::all:
-      return true;
-    case PortSet::one:
-      return rule.port == port;
-    case PortSet::web:
-      return std::ranges::find(web_ports, port) != web_ports.end();
+    case PortSet::all: return true;
+    case PortSet::one: return rule.port == port;
+    case PortSet::web: return std::ranges::find(web_ports, port) != web_ports.end();
   }
   return false;
 }
@@ -38,15 +36,13 @@ bool names_loopback(const HostRule& rule) {
   std::string_view address = host.substr(0, host.find('/'));
   if (address == "::1" || address.starts_with("127.")) return true;
   if (address.size() == host.size()) return false;
-  if (address.find(':') != std::string_view::npos)
-    return address == "::";  // any network that begins there holds ::1
+  if (address.find(':') != std::string_view::npos) return address == "::";  // any network that begins there holds ::1
   auto number = [](std::string_view digits) {
     unsigned value = 0;
     for (char c : digits) value = value * 10 + static_cast<unsigned>(c - '0');
     return value;
   };
-  unsigned first = number(address.substr(0, address.find('.'))),
-           prefix = number(host.substr(address.size() + 1));
+  unsigned first = number(address.substr(0, address.find('.'))), prefix = number(host.substr(address.size() + 1));
   return prefix < 8 && first >> (8 - prefix) == 127U >> (8 - prefix);
 }
 
@@ -84,18 +80,17 @@ void require_controller(Draft& draft, std::string_view key, std::string_view con
   bool has = cgroup && (cgroup->through_systemd ||
                         std::ranges::find(cgroup->controllers, controller) != cgroup->controllers.end());
   if (has) return;
-  draft.error(origin,
-              fmt::format("[limits] {} needs a cgroup with the '{}' controller, and none is delegated to you",
-                          key, controller),
-              "`agentbox doctor` tells how to get one; without the line there is no such limit");
+  draft.error(
+      origin,
+      fmt::format("[limits] {} needs a cgroup with the '{}' controller, and none is delegated to you", key, controller),
+      "`agentbox doctor` tells how to get one; without the line there is no such limit");
 }
 
 }  // namespace
 
 void decide_network(Draft& draft) {
   for (const auto& rule : draft.profile.network.allow) {
-    if (rule.value.kind != HostKind::localhost || rule.value.ports == PortSet::all)
-      continue;  // see `unbuilt`
+    if (rule.value.kind != HostKind::localhost || rule.value.ports == PortSet::all) continue;  // see `unbuilt`
     if (rule.value.ports == PortSet::one) {
       add_loopback(draft, rule.value.port, rule);
     } else {
@@ -109,16 +104,15 @@ void decide_network(Draft& draft) {
     if (same == all.end()) {
       all.push_back(publication.value);
     } else if (same->inside != publication.value.inside) {
-      draft.error(publication.origin, fmt::format("the host's port {} is published for two ports of the room",
-                                                  publication.value.outside));
+      draft.error(publication.origin,
+                  fmt::format("the host's port {} is published for two ports of the room", publication.value.outside));
     }
     if (std::ranges::find(draft.policy.loopback, publication.value.inside, &Loopback::port) !=
         draft.policy.loopback.end()) {
-      draft.error(
-          publication.origin,
-          fmt::format("port {} of the room can't be published: the host's own localhost:{} is granted there",
-                      publication.value.inside, publication.value.inside),
-          "publish another port of the room, as in \"3000:3001\"");
+      draft.error(publication.origin,
+                  fmt::format("port {} of the room can't be published: the host's own localhost:{} is granted there",
+                              publication.value.inside, publication.value.inside),
+                  "publish another port of the room, as in \"3000:3001\"");
     }
   }
 }

@@ -1,8 +1,9 @@
-#include "agentbox/policy/look.hpp"
-#include "expand.hpp"
-
 #include <algorithm>
 #include <utility>
+
+#include "agentbox/policy/look.hpp"
+
+#include "expand.hpp"
 
 namespace agentbox::policy {
 

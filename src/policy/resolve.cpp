@@ -1,8 +1,9 @@
-#include "agentbox/policy/facts.hpp"
-#include "resolver.hpp"
-
 #include <string_view>
 #include <utility>
+
+#include "agentbox/policy/facts.hpp"
+
+#include "resolver.hpp"
 
 namespace agentbox::policy {
 
@@ -44,8 +45,7 @@ class Walk {
       }
       if (!pending_.empty() && fact.kind != FileKind::directory) {
         // Behind a file there is nothing; behind a folder that can't be searched nobody knows.
-        return beyond(fact.kind == FileKind::unreadable ? FileKind::unreadable : FileKind::missing,
-                      *std::move(child));
+        return beyond(fact.kind == FileKind::unreadable ? FileKind::unreadable : FileKind::missing, *std::move(child));
       }
       state_.fact = std::move(fact);
       state_.path = *std::move(child);

@@ -2,10 +2,10 @@
 
 // `resolve` with a memory: paths that share a folder follow it once. For one decision, over one Disk.
 
-#include "agentbox/policy/facts.hpp"
-
 #include <string>
 #include <unordered_map>
+
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::policy {
 

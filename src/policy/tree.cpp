@@ -20,9 +20,7 @@ std::string_view up(std::string_view path) {
 
 void AccessTree::settle() {
   // At equal path the private folder goes last: a grant of exactly that place stands above it.
-  auto rank = [](const Grant& grant) {
-    return grant.access == Access::hidden ? 3 : static_cast<int>(grant.access);
-  };
+  auto rank = [](const Grant& grant) { return grant.access == Access::hidden ? 3 : static_cast<int>(grant.access); };
   std::ranges::stable_sort(grants_, [&](const Grant& left, const Grant& right) {
     auto order = left.path <=> right.path;
     return order != 0 ? order < 0 : rank(left) < rank(right);
@@ -35,8 +33,7 @@ void AccessTree::settle() {
     if (!open.empty()) {
       const Grant& outer = kept[open.back()];
       bool same = outer.path == grant.path;
-      if (same || (outer.access == grant.access && grant.access != Access::hidden &&
-                   grant.why != Mount::Why::device)) {
+      if (same || (outer.access == grant.access && grant.access != Access::hidden && grant.why != Mount::Why::device)) {
         dropped_.push_back({.grant = std::move(grant), .covered_by = outer.path});
         continue;
       }
@@ -133,18 +130,15 @@ class AccessTree::Emission {
 
   void mask(const AbsPath& path, const Mark& mark) {
     if (path.is_root()) return;
-    if (tree_.at(up(path.str())).access == Access::hidden)
-      return;  // its only grant is gone: nothing is there
+    if (tree_.at(up(path.str())).access == Access::hidden) return;  // its only grant is gone: nothing is there
     if (nearest(tree_.hidden_, up(path.str())) != nullptr) return;
     place(path, mark.kind, Access::hidden, Mount::Why::hide, mark.origin);
   }
 
   bool is_covered(const AbsPath& path) const { return nearest(tree_.protected_, up(path.str())) != nullptr; }
 
-  void place(const AbsPath& path, FileKind kind, Access access, Mount::Why why,
-             const profile::Origin& origin) {
-    mounts_.push_back(
-        {.target = path, .source = path, .kind = kind, .access = access, .why = why, .origin = origin});
+  void place(const AbsPath& path, FileKind kind, Access access, Mount::Why why, const profile::Origin& origin) {
+    mounts_.push_back({.target = path, .source = path, .kind = kind, .access = access, .why = why, .origin = origin});
   }
 
   // `mv parent elsewhere; cp -r elsewhere parent` would put a writable copy in the place of what is

@@ -6,8 +6,6 @@
 // grants (files.read, files.write, the workspace, the floor); at equal path read beats write. All paths are
 // real paths: every link has been followed before, and inside they are what they are outside.
 
-#include "agentbox/policy/policy.hpp"
-
 #include <deque>
 #include <string>
 #include <string_view>
@@ -15,13 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include "agentbox/policy/policy.hpp"
+
 namespace agentbox::policy {
 
 struct Grant {
   base::AbsPath path;
   FileKind kind = FileKind::directory;
-  Access access =
-      Access::read;  // hidden: a private folder of the room, below which nothing of the host is seen
+  Access access = Access::read;  // hidden: a private folder of the room, below which nothing of the host is seen
   Mount::Why why = Mount::Why::grant;
   profile::Origin origin;
 };
@@ -56,12 +55,8 @@ class AccessTree {
     profile::Origin origin;
   };
   // The hide or protection at this path or above it; nullptr if there is none.
-  [[nodiscard]] const Mark* hidden_by(const base::AbsPath& path) const {
-    return nearest(hidden_, path.str());
-  }
-  [[nodiscard]] const Mark* protected_by(const base::AbsPath& path) const {
-    return nearest(protected_, path.str());
-  }
+  [[nodiscard]] const Mark* hidden_by(const base::AbsPath& path) const { return nearest(hidden_, path.str()); }
+  [[nodiscard]] const Mark* protected_by(const base::AbsPath& path) const { return nearest(protected_, path.str()); }
   // Nothing stands in the way of writing there.
   [[nodiscard]] bool is_writable(const base::AbsPath& path) const {
     return at(path).access == Access::write && hidden_by(path) == nullptr && protected_by(path) == nullptr;

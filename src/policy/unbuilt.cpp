@@ -1,13 +1,14 @@
 // What a profile may say and this version can't do yet. Never ignored: a room that silently lacks a part of
 // what its profile says would be trusted for what it isn't. A list shrinks here when its gate is built.
 
-#include "agentbox/base/escape.hpp"
-#include "agentbox/policy/policy.hpp"
-#include "expand.hpp"
-
 #include <algorithm>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/policy/policy.hpp"
+
+#include "expand.hpp"
 
 namespace agentbox::policy {
 
@@ -26,14 +27,12 @@ class Refusals {
     for (const auto& item : items) add(item.origin, std::string(what), std::string(hint));
   }
   template <class T>
-  void scalar(const std::optional<profile::Located<T>>& value, std::string_view what,
-              std::string_view hint = {}) {
+  void scalar(const std::optional<profile::Located<T>>& value, std::string_view what, std::string_view hint = {}) {
     if (value) add(value->origin, std::string(what), std::string(hint));
   }
   void unless_deny(const std::optional<profile::Located<Default>>& value, std::string_view section) {
     if (!value || value->value == Default::deny) return;
-    add(value->origin,
-        fmt::format("[{}] default = \"{}\"", section, value->value == Default::ask ? "ask" : "allow"),
+    add(value->origin, fmt::format("[{}] default = \"{}\"", section, value->value == Default::ask ? "ask" : "allow"),
         "only \"deny\" works so far");
   }
   base::Diagnostics take() { return std::move(errors_); }
@@ -43,8 +42,7 @@ class Refusals {
 };
 
 constexpr std::string_view asking = "until then, grant it or leave it out";
-constexpr std::string_view loopback_only =
-    "so far a room reaches only ports of this machine: \"localhost:8080\"";
+constexpr std::string_view loopback_only = "so far a room reaches only ports of this machine: \"localhost:8080\"";
 
 void refuse_network(const profile::Profile& profile, Refusals& refusals) {
   for (const auto& rule : profile.network.allow) {
@@ -53,8 +51,7 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
       refusals.add(rule.origin, fmt::format("a network grant beyond loopback ('{}')", text),
                    std::string(loopback_only));
     } else if (rule.value.ports == profile::PortSet::all) {
-      refusals.add(rule.origin, fmt::format("a grant of every port of this machine ('{}')", text),
-                   "name the ports");
+      refusals.add(rule.origin, fmt::format("a grant of every port of this machine ('{}')", text), "name the ports");
     } else if (rule.value.speech == profile::Speech::llm) {
       refusals.add(rule.origin, fmt::format("`as = \"llm\"` ('{}')", text),
                    "without it, whatever that server can do the agent can do");
@@ -66,8 +63,7 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
   refusals.unless_deny(profile.network.default_, "network");
   refusals.scalar(profile.network.via, "[network] via");
   refusals.scalar(profile.network.bytes_out, "[network] bytes_out");
-  if (profile.network.proxy && profile.network.proxy->value)
-    refusals.scalar(profile.network.proxy, "[network] proxy");
+  if (profile.network.proxy && profile.network.proxy->value) refusals.scalar(profile.network.proxy, "[network] proxy");
 }
 
 }  // namespace
@@ -76,8 +72,7 @@ base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
   profile::Profile profile = with_flags(given, flags);
   Refusals refusals;
   if (profile.workspace.mode && profile.workspace.mode->value == profile::WorkspaceMode::review) {
-    refusals.scalar(profile.workspace.mode, "[workspace] mode = \"review\"",
-                    "\"direct\" and \"read-only\" work");
+    refusals.scalar(profile.workspace.mode, "[workspace] mode = \"review\"", "\"direct\" and \"read-only\" work");
   }
   refusals.list(profile.files_section.ask, "[files] ask", asking);
   refusals.scalar(profile.files_section.deletes, "[files] deletes");

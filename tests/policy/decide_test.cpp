@@ -1,8 +1,8 @@
 // The floor that every room has.
 
-#include "world.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "world.hpp"
 
 using namespace agentbox;
 using policy::FileKind;
@@ -46,11 +46,7 @@ TEST_CASE("a user whose fields would make programs read another user gets no roo
 
 TEST_CASE("/etc has what programs need, and nothing that names the machine or opens it") {
   World world;
-  world.file("/etc/ld.so.cache")
-      .folder_at("/etc/ssl")
-      .file("/etc/shadow")
-      .file("/etc/sudoers")
-      .file("/etc/subuid");
+  world.file("/etc/ld.so.cache").folder_at("/etc/ssl").file("/etc/shadow").file("/etc/sudoers").file("/etc/subuid");
   world.file("/etc/machine-id").file("/etc/gitconfig").link("/etc/localtime", "/usr/share/zoneinfo/UTC");
   world.file("/usr/share/zoneinfo/UTC");
   policy::Policy policy = world.policy();
@@ -58,8 +54,7 @@ TEST_CASE("/etc has what programs need, and nothing that names the machine or op
   CHECK(has_mount(policy, "/etc/ssl"));
   CHECK_FALSE(has_mount(policy, "/etc/localtime"));
   CHECK(link(policy, "/etc/localtime") == "/usr/share/zoneinfo/UTC");
-  for (const char* at :
-       {"/etc/shadow", "/etc/sudoers", "/etc/subuid", "/etc/machine-id", "/etc/gitconfig", "/etc"}) {
+  for (const char* at : {"/etc/shadow", "/etc/sudoers", "/etc/subuid", "/etc/machine-id", "/etc/gitconfig", "/etc"}) {
     CHECK_FALSE(has_mount(policy, at));
   }
   CHECK(content(policy, "/etc/machine-id").size() == 33);
@@ -125,10 +120,7 @@ TEST_CASE("a profile link that leads anywhere but into a store is not followed")
 
 TEST_CASE("a part of the system that leads into $HOME is left out") {
   World world;
-  world.link("/opt", "/home/u/opt")
-      .folder_at("/home/u/opt")
-      .link("/etc/ssl", "/run/ssl")
-      .folder_at("/run/ssl");
+  world.link("/opt", "/home/u/opt").folder_at("/home/u/opt").link("/etc/ssl", "/run/ssl").folder_at("/run/ssl");
   policy::Policy policy = world.policy();
   CHECK_FALSE(has_mount(policy, "/home/u/opt"));
   CHECK_FALSE(has_mount(policy, "/run/ssl"));

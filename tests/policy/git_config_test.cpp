@@ -1,7 +1,7 @@
+#include <catch2/catch.hpp>
+
 #include "draft.hpp"
 #include "world.hpp"
-
-#include <catch2/catch.hpp>
 
 using agentbox::policy::inert_git_config;
 using agentbox::policy::InertConfig;
@@ -82,6 +82,5 @@ TEST_CASE("an owner who does not sign is not told about signing") {
   world.profile.git.config = {profile::GitConfig::inert, world.origin("config = \"inert\"")};
   world.facts.git_config = {{"commit.gpgsign", "false"}, {"user.name", "u"}};
   policy::Policy policy = world.policy();
-  for (const auto& text : test::notes(policy, Note::Kind::changed))
-    CHECK(text.find("signs") == std::string::npos);
+  for (const auto& text : test::notes(policy, Note::Kind::changed)) CHECK(text.find("signs") == std::string::npos);
 }

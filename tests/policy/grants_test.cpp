@@ -1,6 +1,6 @@
-#include "world.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "world.hpp"
 
 using namespace agentbox;
 using policy::FileKind;
@@ -56,8 +56,7 @@ TEST_CASE("a grant inside a wider one of the same kind is no mount of its own") 
   policy::Policy policy = world.policy();
   CHECK(mounts(policy, "/home/u/x") == Lines{"read /home/u/x grant"});
   CHECK(mounts(policy, "/usr") == Lines{"read /usr floor"});
-  CHECK(notes(policy, Note::Kind::shadowed).front() ==
-        "'/home/u/x/y' is readable already, as all of '/home/u/x'");
+  CHECK(notes(policy, Note::Kind::shadowed).front() == "'/home/u/x/y' is readable already, as all of '/home/u/x'");
 }
 
 TEST_CASE("a thousand grants are a thousand mounts, in the order of placing") {
@@ -116,19 +115,14 @@ TEST_CASE("what no profile may open") {
   CHECK(refused("~") == "'/home/u' can't be granted: it is your home directory");
   CHECK(refused("/proc") == "'/proc' can't be granted: it is /proc");
   CHECK(refused("/proc/self") == "'/proc/self' can't be granted: it lies in /proc");
-  CHECK(refused("/dev/kvm", false, FileKind::character_device) ==
-        "'/dev/kvm' can't be granted: it lies in /dev");
-  CHECK(refused("/opt/null", false, FileKind::character_device) ==
-        "'/opt/null' can't be granted: it is a device");
-  CHECK(refused("/tmp") ==
-        "'/tmp' can't be granted: it is /tmp, where other programs keep their sockets and files");
-  CHECK(refused("/var") ==
-        "'/var' can't be granted: it holds /var/tmp, where other programs keep their files");
+  CHECK(refused("/dev/kvm", false, FileKind::character_device) == "'/dev/kvm' can't be granted: it lies in /dev");
+  CHECK(refused("/opt/null", false, FileKind::character_device) == "'/opt/null' can't be granted: it is a device");
+  CHECK(refused("/tmp") == "'/tmp' can't be granted: it is /tmp, where other programs keep their sockets and files");
+  CHECK(refused("/var") == "'/var' can't be granted: it holds /var/tmp, where other programs keep their files");
   CHECK(refused("/run") == "'/run' can't be granted: it is /run, where the sockets of this machine are");
   CHECK(refused("/run/user/1000") ==
         "'/run/user/1000' can't be granted: it is $XDG_RUNTIME_DIR, where the sockets of your session are");
-  CHECK(refused("/run/user/1000/gnupg") ==
-        "'/run/user/1000/gnupg' can't be granted: it is a folder where sockets are");
+  CHECK(refused("/run/user/1000/gnupg") == "'/run/user/1000/gnupg' can't be granted: it is a folder where sockets are");
   CHECK(refused("/run/dbus") == "'/run/dbus' can't be granted: it is a folder where sockets are");
   CHECK(refused("/run/agentbox", false, FileKind::socket) ==
         "'/run/agentbox' can't be granted: it is a place that agentbox itself uses");
@@ -193,9 +187,8 @@ TEST_CASE("a home behind a link keeps its name") {
 TEST_CASE("a link that an earlier agent could have planted leads nowhere") {
   World world;
   world.folder_at("/home/u/.ssh").link("/home/u/work/data", "/home/u/.ssh").read("~/work/data");
-  CHECK(world.errors() ==
-        Lines{"'/home/u/work/data' leads to '/home/u/.ssh' through the link '/home/u/work/data', "
-              "which a program in the room could have put there"});
+  CHECK(world.errors() == Lines{"'/home/u/work/data' leads to '/home/u/.ssh' through the link '/home/u/work/data', "
+                                "which a program in the room could have put there"});
   // the same link where the room can't write is the owner's own
   World owner;
   owner.folder_at("/home/u/.ssh").link("/home/u/data", "/home/u/.ssh").read("~/data");
@@ -235,9 +228,8 @@ TEST_CASE("a writable start-up file is named as what it is") {
   World world;
   world.folder_at("/home/u/.config").facts.state_home = path("/home/u/.local/state");
   auto texts = notes(world.write("~/.config").policy(), Note::Kind::exposes);
-  CHECK(std::ranges::find(
-            texts,
-            "'/home/u/.config/autostart' is writable: what is put there runs outside the room one day") !=
+  CHECK(std::ranges::find(texts,
+                          "'/home/u/.config/autostart' is writable: what is put there runs outside the room one day") !=
         texts.end());
 }
 
@@ -258,8 +250,7 @@ TEST_CASE("places that can't be a workspace") {
         "'/home/u/.local/state/agentbox/x' can't be a workspace: it lies in agentbox's own state folder");
   CHECK(refused("/etc/nginx") == "'/etc/nginx' can't be a workspace: it is a system folder");
   CHECK(refused("/usr") == "'/usr' can't be a workspace: it is a system folder");
-  CHECK(refused("/run/user/1000/x") ==
-        "'/run/user/1000/x' can't be a workspace: it is a folder where sockets are");
+  CHECK(refused("/run/user/1000/x") == "'/run/user/1000/x' can't be a workspace: it is a folder where sockets are");
   CHECK(refused("/tmp") ==
         "'/tmp' can't be a workspace: it is /tmp, where other programs keep their sockets and files");
   CHECK(refused("/tmp/x").empty());
@@ -277,17 +268,14 @@ TEST_CASE("a repository's data outside the workspace is granted only if it names
                        .git_dir = path("/home/u/main/.git/worktrees/work"),
                        .common_dir = path("/home/u/main/.git"),
                        .confirmed = true};
-  world.folder_at("/home/u/main/.git/worktrees/work")
-      .folder_at("/home/u/main/.git/hooks")
-      .file("/home/u/work/.git");
+  world.folder_at("/home/u/main/.git/worktrees/work").folder_at("/home/u/main/.git/hooks").file("/home/u/work/.git");
   world.file("/home/u/main/.git/config").protect("${gitdirs}/hooks/").protect("${gitdirs}/config");
   world.facts.repositories = {fact};
   CHECK(mounts(world.policy()) ==
         Lines{"write /home/u/main/.git git", "read /home/u/main/.git/config protect",
               "read /home/u/main/.git/hooks protect", "write /home/u/main/.git/worktrees ancestor",
-              "write /home/u/main/.git/worktrees/work ancestor",
-              "read /home/u/main/.git/worktrees/work/hooks ghost", "write /home/u/work workspace",
-              "read /home/u/work/.git protect"});
+              "write /home/u/main/.git/worktrees/work ancestor", "read /home/u/main/.git/worktrees/work/hooks ghost",
+              "write /home/u/work workspace", "read /home/u/work/.git protect"});
 }
 
 TEST_CASE("a .git file that names a foreign folder opens nothing") {

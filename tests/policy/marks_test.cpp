@@ -1,6 +1,6 @@
-#include "world.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "world.hpp"
 
 using namespace agentbox;
 using policy::FileKind;
@@ -17,8 +17,7 @@ namespace {
 std::vector<std::string> watched(const policy::Policy& policy) {
   std::vector<std::string> lines;
   for (const Watched& one : policy.watched) {
-    lines.push_back((one.why == Watched::Why::hide ? "hide " : "protect ") + one.directory.str() + " " +
-                    one.name);
+    lines.push_back((one.why == Watched::Why::hide ? "hide " : "protect ") + one.directory.str() + " " + one.name);
   }
   return lines;
 }
@@ -38,8 +37,7 @@ TEST_CASE("a protected file is read-only, and so can't be replaced by renaming w
   World world;
   world.file("/home/u/work/a/b/x.sh").protect("a/b/x.sh");
   CHECK(mounts(world.policy()) == Lines{"write /home/u/work workspace", "write /home/u/work/a ancestor",
-                                        "write /home/u/work/a/b ancestor",
-                                        "read /home/u/work/a/b/x.sh protect"});
+                                        "write /home/u/work/a/b ancestor", "read /home/u/work/a/b/x.sh protect"});
 }
 
 TEST_CASE("git's folder becomes a mount point because of what is protected in it") {
@@ -52,8 +50,8 @@ TEST_CASE("git's folder becomes a mount point because of what is protected in it
   world.protect("${gitdirs}/hooks/").protect("${gitdirs}/config").protect("${gitdirs}/info/attributes");
   policy::Policy policy = world.policy();
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace", "write /home/u/work/.git ancestor",
-                                "read /home/u/work/.git/config protect",
-                                "read /home/u/work/.git/hooks protect", "read /home/u/work/.git/info ghost"});
+                                "read /home/u/work/.git/config protect", "read /home/u/work/.git/hooks protect",
+                                "read /home/u/work/.git/info ghost"});
   CHECK(watched(policy).empty());
 }
 
@@ -68,8 +66,7 @@ TEST_CASE("a missing folder kind is kept empty, a missing file kind is watched f
 
 TEST_CASE("below a missing folder nothing can be watched for, so the folder is kept empty") {
   World world;
-  policy::Policy policy =
-      world.protect("${roots}/.cargo/config.toml").protect("${roots}/.cargo/config").policy();
+  policy::Policy policy = world.protect("${roots}/.cargo/config.toml").protect("${roots}/.cargo/config").policy();
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace", "read /home/u/work/.cargo ghost"});
   CHECK(watched(policy).empty());
 }
@@ -80,8 +77,8 @@ TEST_CASE("what exists is protected as it is") {
       .folder_at("/home/u/work/.envrc")
       .protect("${roots}/.vscode/")
       .protect("${roots}/.envrc");
-  CHECK(mounts(world.policy()) == Lines{"write /home/u/work workspace", "read /home/u/work/.envrc protect",
-                                        "read /home/u/work/.vscode protect"});
+  CHECK(mounts(world.policy()) ==
+        Lines{"write /home/u/work workspace", "read /home/u/work/.envrc protect", "read /home/u/work/.vscode protect"});
 }
 
 TEST_CASE("where the room can't write, nothing is protected, made or watched for") {
@@ -115,17 +112,14 @@ TEST_CASE("--write of exactly a protected or held path lifts it by name") {
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace"});
   CHECK(held(policy).empty());
   CHECK(watched(policy).empty());
-  CHECK(notes(policy, Note::Kind::changed) ==
-        Lines{"--write lifts the protection of '/home/u/work/.vscode'",
-              "--write lifts the protection of '/home/u/work/.envrc'",
-              "--write lets go of '/home/u/work/AGENTS.md': it is not held"});
+  CHECK(notes(policy, Note::Kind::changed) == Lines{"--write lifts the protection of '/home/u/work/.vscode'",
+                                                    "--write lifts the protection of '/home/u/work/.envrc'",
+                                                    "--write lets go of '/home/u/work/AGENTS.md': it is not held"});
 }
 
 TEST_CASE("--write below a protected path has no effect and is an error") {
   World world;
-  world.file("/home/u/work/.vscode/tasks.json")
-      .protect("${roots}/.vscode/")
-      .write_flag("~/work/.vscode/tasks.json");
+  world.file("/home/u/work/.vscode/tasks.json").protect("${roots}/.vscode/").write_flag("~/work/.vscode/tasks.json");
   auto result = world.decide();
   REQUIRE_FALSE(result);
   CHECK(result.error().at(0).message == "'/home/u/work/.vscode/tasks.json' stays read-only");
@@ -136,8 +130,7 @@ TEST_CASE("hide wins over everything beneath it") {
   World world;
   world.folder_at("/home/u/work/secrets/open").folder_at("/home/u/work/secrets/.vscode");
   world.hide("secrets/").match("secrets", "/home/u/work/secrets", FileKind::directory);
-  world.profile.files_section.write.push_back(
-      {{"~/work/secrets/open", false}, world.origin("w", "other.toml")});
+  world.profile.files_section.write.push_back({{"~/work/secrets/open", false}, world.origin("w", "other.toml")});
   world.protect("secrets/.vscode/").hold("secrets/AGENTS.md");
   policy::Policy policy = world.policy();
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace", "hidden /home/u/work/secrets hide"});
@@ -190,13 +183,10 @@ TEST_CASE("a program of the system can be hidden by name") {
 
 TEST_CASE("a protected link is pinned as a link, and what it leads to is protected too") {
   World world;
-  world.file("/home/u/work/tools/envrc")
-      .link("/home/u/work/.envrc", "tools/envrc")
-      .protect("${roots}/.envrc");
+  world.file("/home/u/work/tools/envrc").link("/home/u/work/.envrc", "tools/envrc").protect("${roots}/.envrc");
   policy::Policy policy = world.policy();
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace", "read /home/u/work/.envrc pin",
-                                "write /home/u/work/tools ancestor",
-                                "read /home/u/work/tools/envrc protect"});
+                                "write /home/u/work/tools ancestor", "read /home/u/work/tools/envrc protect"});
   for (const auto& mount : policy.mounts) {
     if (mount.target == path("/home/u/work/.envrc")) CHECK(mount.kind == FileKind::symlink);
     if (mount.target == path("/home/u/work/tools/envrc")) CHECK(mount.kind == FileKind::regular);
@@ -232,9 +222,8 @@ TEST_CASE("a planted link can't make everything hidden or read-only unsaid") {
   world.link("/home/u/work/a/.vscode", "..")
       .protect(".vscode/")
       .match(".vscode", "/home/u/work/a/.vscode", FileKind::symlink);
-  CHECK(world.errors() ==
-        Lines{"'/home/u/work/a/.vscode' is a link to '/home/u/work', a folder around it: to protect "
-              "that would protect everything"});
+  CHECK(world.errors() == Lines{"'/home/u/work/a/.vscode' is a link to '/home/u/work', a folder around it: to protect "
+                                "that would protect everything"});
   World system;
   system.link("/home/u/work/.env", "/usr").hide(".env");
   CHECK(mounts(system.policy(), "/usr") == Lines{"read /usr floor"});
@@ -244,8 +233,8 @@ TEST_CASE("a hidden link is masked on its own place, and so is what it leads to"
   World world;
   world.file("/home/u/work/conf/real").link("/home/u/work/.env", "conf/real").hide(".env");
   policy::Policy policy = world.policy();
-  CHECK(mounts(policy) == Lines{"write /home/u/work workspace", "hidden /home/u/work/.env hide",
-                                "hidden /home/u/work/conf/real hide"});
+  CHECK(mounts(policy) ==
+        Lines{"write /home/u/work workspace", "hidden /home/u/work/.env hide", "hidden /home/u/work/conf/real hide"});
   for (const auto& mount : policy.mounts) {
     if (mount.access == policy::Access::hidden) CHECK(mount.kind == FileKind::regular);
   }
@@ -260,8 +249,7 @@ TEST_CASE("a link that was met but not followed is not taken for nothing") {
 TEST_CASE("what can't be looked at can't be protected, so there is no room") {
   World world;
   world.put("/home/u/work/.vscode", {.kind = FileKind::unreadable}).protect("${roots}/.vscode/tasks.json");
-  CHECK(world.errors() ==
-        Lines{"can't protect '/home/u/work/.vscode/tasks.json': what is there can't be looked at"});
+  CHECK(world.errors() == Lines{"can't protect '/home/u/work/.vscode/tasks.json': what is there can't be looked at"});
 }
 
 TEST_CASE("a walk that met its bound ends the launch if a pattern needed it") {
@@ -270,19 +258,18 @@ TEST_CASE("a walk that met its bound ends the launch if a pattern needed it") {
   world.facts.walk_entries = 1000;
   CHECK(world.decide());
   CHECK(world.hide("*.key").errors() ==
-        Lines{"the workspace '/home/u/work' could not be searched to its end: 1000 entries were seen"});
+        Lines{"the workspace '/home/u/work' could not be searched to its end, so that not everything that is hidden or "
+              "protected is known: 1000 entries were seen"});
 }
 
 TEST_CASE("held files stay writable, and folders on the way to them are no mount points") {
   World world;
-  world.file("/home/u/work/AGENTS.md")
-      .link("/home/u/work/CLAUDE.md", "AGENTS.md")
-      .folder_at("/home/u/work/.github");
+  world.file("/home/u/work/AGENTS.md").link("/home/u/work/CLAUDE.md", "AGENTS.md").folder_at("/home/u/work/.github");
   world.hold("${roots}/AGENTS.md").hold("${roots}/CLAUDE.md").hold("${roots}/.github/workflows/");
   policy::Policy policy = world.policy();
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace"});
-  CHECK(held(policy) == Lines{"/home/u/work/.github/workflows missing", "/home/u/work/AGENTS.md",
-                              "/home/u/work/CLAUDE.md link"});
+  CHECK(held(policy) ==
+        Lines{"/home/u/work/.github/workflows missing", "/home/u/work/AGENTS.md", "/home/u/work/CLAUDE.md link"});
 }
 
 TEST_CASE("agentbox's own profiles can't be written from a workspace around them") {
@@ -290,11 +277,9 @@ TEST_CASE("agentbox's own profiles can't be written from a workspace around them
   world.facts.workspace = path("/home/u/.config");
   world.facts.roots = {{path("/home/u/.config"), false, false}};
   world.folder_at("/home/u/.config");
-  CHECK(mounts(world.policy()) ==
-        Lines{"write /home/u/.config workspace", "read /home/u/.config/agentbox ghost"});
+  CHECK(mounts(world.policy()) == Lines{"write /home/u/.config workspace", "read /home/u/.config/agentbox ghost"});
   world.file("/home/u/.config/agentbox/profiles/pi.toml");
-  CHECK(mounts(world.policy()) ==
-        Lines{"write /home/u/.config workspace", "read /home/u/.config/agentbox protect"});
+  CHECK(mounts(world.policy()) == Lines{"write /home/u/.config workspace", "read /home/u/.config/agentbox protect"});
 }
 
 TEST_CASE("a profile that lies in the workspace can't be written from the room it describes") {
@@ -325,4 +310,20 @@ TEST_CASE("a workspace that was named through a link has its kinds where it real
   CHECK(mounts(policy) == Lines{"write /home/u/work workspace", "read /home/u/work/.vscode ghost",
                                 "write /home/u/work/pkg ancestor", "read /home/u/work/pkg/.vscode ghost"});
   CHECK(std::ranges::count(policy.room_links, path("/home/u/w"), &policy::RoomLink::target) == 1);
+}
+
+TEST_CASE("what git executes from elsewhere is protected like a hook") {
+  World world;
+  world.folder_at("/home/u/work/.husky").file("/home/u/work/scripts/pre-commit.sh");
+  world.facts.repositories = {{.root = path("/home/u/work"),
+                               .entry = path("/home/u/work/.git"),
+                               .git_dir = path("/home/u/work/.git"),
+                               .common_dir = path("/home/u/work/.git"),
+                               .hook_places = {path("/home/u/work/.husky"), path("/home/u/work/scripts/pre-commit.sh"),
+                                               path("/home/u/elsewhere")}}};
+  CHECK(mounts(world.policy()) == Lines{"write /home/u/work workspace", "read /home/u/work/.husky protect",
+                                        "write /home/u/work/scripts ancestor",
+                                        "read /home/u/work/scripts/pre-commit.sh protect"});
+  world.facts.repositories[0].hook_places = {path("/home/u/work")};
+  CHECK(world.errors() == Lines{"git runs hooks from '/home/u/work', which is all of the workspace"});
 }

@@ -1,7 +1,8 @@
-#include "agentbox/policy/look.hpp"
-#include "world.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "agentbox/policy/look.hpp"
+
+#include "world.hpp"
 
 using namespace agentbox;
 using policy::matches_component;
@@ -11,8 +12,7 @@ using test::World;
 
 namespace {
 
-bool matches(const std::string& pattern, std::string_view name,
-             PatternSet::Base base = PatternSet::Base::workspace) {
+bool matches(const std::string& pattern, std::string_view name, PatternSet::Base base = PatternSet::Base::workspace) {
   World world;
   world.protect(pattern);
   PatternSet set(world.profile, policy::places_of(world.facts));

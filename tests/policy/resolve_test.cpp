@@ -1,8 +1,9 @@
+#include <catch2/catch.hpp>
+
 #include "agentbox/policy/facts.hpp"
+
 #include "resolver.hpp"
 #include "world.hpp"
-
-#include <catch2/catch.hpp>
 
 using namespace agentbox;
 using policy::FileKind;

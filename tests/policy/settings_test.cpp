@@ -1,8 +1,8 @@
 // Environment, command, network, limits, devices, and what isn't built yet.
 
-#include "world.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "world.hpp"
 
 using namespace agentbox;
 using policy::FileKind;
@@ -55,8 +55,7 @@ TEST_CASE("the environment is an allow list") {
   policy::Policy policy = world.policy();
   Lines names;
   for (const auto& [name, text] : policy.environment) names.push_back(name);
-  CHECK(names ==
-        Lines{"AGENTBOX", "HOME", "LANG", "LC_TIME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "USER"});
+  CHECK(names == Lines{"AGENTBOX", "HOME", "LANG", "LC_TIME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "USER"});
   CHECK(value(policy, "HOME") == "/home/u");
   CHECK(value(policy, "PWD") == "/home/u/work");
 }
@@ -112,24 +111,21 @@ TEST_CASE("loopback grants are ports, sorted, each once") {
 TEST_CASE("deny beats allow, in every way to write it") {
   for (HostRule rule :
        {localhost(8080),
-        HostRule{
-            .text = "localhost:*", .kind = HostKind::localhost, .host = "localhost", .ports = PortSet::all},
+        HostRule{.text = "localhost:*", .kind = HostKind::localhost, .host = "localhost", .ports = PortSet::all},
         HostRule{.text = "127.0.0.1:8080",
                  .kind = HostKind::address,
                  .host = "127.0.0.1",
                  .ports = PortSet::one,
                  .port = 8080},
         HostRule{.text = "[::1]:*", .kind = HostKind::address, .host = "::1", .ports = PortSet::all},
-        HostRule{
-            .text = "126.0.0.0/7:*", .kind = HostKind::address, .host = "126.0.0.0/7", .ports = PortSet::all},
+        HostRule{.text = "126.0.0.0/7:*", .kind = HostKind::address, .host = "126.0.0.0/7", .ports = PortSet::all},
         HostRule{.text = "[::/0]:*", .kind = HostKind::address, .host = "::/0", .ports = PortSet::all}}) {
     CAPTURE(rule.text);
     World world;
     world.allow(localhost(8080)).profile.network.deny.push_back({rule, {}});
     policy::Policy policy = world.policy();
     CHECK(policy.loopback.empty());
-    CHECK(notes(policy, Note::Kind::shadowed) ==
-          Lines{"localhost:8080 stays closed: '" + rule.text + "' is denied"});
+    CHECK(notes(policy, Note::Kind::shadowed) == Lines{"localhost:8080 stays closed: '" + rule.text + "' is denied"});
   }
   World other;
   other.allow(localhost(8080)).profile.network.deny = {
@@ -262,7 +258,6 @@ TEST_CASE("what only tightens or is built is no use of what isn't") {
   profile.approval.timeout = {std::chrono::seconds(120), {}};
   profile.approval.require = {profile::Require::human, {}};
   CHECK(unbuilt(world).empty());
-  world.flags.allow = {
-      {{.text = "example.org", .kind = HostKind::name, .host = "example.org"}, {.file = "--allow"}}};
+  world.flags.allow = {{{.text = "example.org", .kind = HostKind::name, .host = "example.org"}, {.file = "--allow"}}};
   CHECK(policy::unbuilt(profile, world.flags).at(0).file == "--allow");
 }

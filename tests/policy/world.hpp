@@ -2,8 +2,6 @@
 
 // A machine and a profile in a few words, for tests of `decide`.
 
-#include "agentbox/policy/policy.hpp"
-
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -11,6 +9,8 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/policy/policy.hpp"
 
 namespace agentbox::test {
 
@@ -23,19 +23,15 @@ inline base::AbsPath path(std::string_view text) {
 // user u, home /home/u, workspace /home/u/work, a merged /usr.
 struct World {
   World() {
-    facts.user = {.uid = 1000,
-                  .gid = 1000,
-                  .name = "u",
-                  .group = "u",
-                  .home = path("/home/u"),
-                  .shell = path("/bin/sh")};
+    facts.user = {
+        .uid = 1000, .gid = 1000, .name = "u", .group = "u", .home = path("/home/u"), .shell = path("/bin/sh")};
     facts.workspace = path("/home/u/work");
     facts.config_home = path("/home/u/.config");
     facts.state_home = path("/home/u/.local/state");
     facts.cache_home = path("/home/u/.cache");
     facts.data_home = path("/home/u/.local/share");
-    for (const char* folder : {"/usr", "/usr/bin", "/usr/lib", "/etc", "/tmp", "/var/tmp", "/proc",
-                               "/dev/shm", "/home/u/work", "/run"}) {
+    for (const char* folder :
+         {"/usr", "/usr/bin", "/usr/lib", "/etc", "/tmp", "/var/tmp", "/proc", "/dev/shm", "/home/u/work", "/run"}) {
       folder_at(folder);
     }
     link("/bin", "usr/bin").link("/lib", "usr/lib");

@@ -71,8 +71,7 @@ json text_of(const std::vector<AbsPath>& all) {
 
 policy::FileFact file_from(const json& value) {
   if (value.is_string()) return {.kind = value_of(kinds, value.get<std::string>())};
-  if (value.contains("link"))
-    return {.kind = FileKind::symlink, .target = value.at("link").get<std::string>()};
+  if (value.contains("link")) return {.kind = FileKind::symlink, .target = value.at("link").get<std::string>()};
   return {.kind = value_of(kinds, value.at("kind").get<std::string>()),
           .uid = value.value("uid", 0U),
           .mode = value.value("mode", 0U)};
@@ -106,6 +105,7 @@ policy::GitFact repository_from(const json& item) {
   fact.confirmed = item.value("confirmed", false);
   fact.modules = paths(item, "modules");
   fact.links = paths(item, "links");
+  fact.hook_places = paths(item, "hook_places");
   return fact;
 }
 
@@ -133,14 +133,12 @@ void read_machine(const json& object, policy::HostFacts& facts) {
   }
   if (object.contains("cgroup")) {
     const json& item = object.at("cgroup");
-    facts.cgroup =
-        policy::CgroupFact{path(item.at("path")), item.value("controllers", std::vector<std::string>()),
-                           item.value("through_systemd", false)};
+    facts.cgroup = policy::CgroupFact{path(item.at("path")), item.value("controllers", std::vector<std::string>()),
+                                      item.value("through_systemd", false)};
   }
   json devices = object.value("devices", json::object());
   facts.devices.gpu_nodes = paths(devices, "gpu_nodes");
-  if (devices.contains("pipewire_socket"))
-    facts.devices.pipewire_socket = path(devices.at("pipewire_socket"));
+  if (devices.contains("pipewire_socket")) facts.devices.pipewire_socket = path(devices.at("pipewire_socket"));
   if (devices.contains("wayland_socket")) facts.devices.wayland_socket = path(devices.at("wayland_socket"));
 }
 
@@ -153,17 +151,19 @@ policy::HostFacts facts_from_json(std::string_view text) {
   facts.environment = object.value("environment", std::map<std::string, std::string>());
   read_files(object, facts);
   for (const json& item : object.value("roots", json::array())) {
-    facts.roots.push_back(
-        {path(item.at("path")), item.value("repository", false), item.value("package", false)});
+    facts.roots.push_back({path(item.at("path")), item.value("repository", false), item.value("package", false)});
   }
   for (const json& item : object.value("repositories", json::array())) {
     facts.repositories.push_back(repository_from(item));
   }
   for (const json& item : object.value("matches", json::array())) {
-    facts.matches.push_back({item.at("pattern").get<std::string>(), path(item.at("path")),
-                             value_of(kinds, item.value("kind", "regular"))});
+    facts.matches.push_back(
+        {item.at("pattern").get<std::string>(), path(item.at("path")), value_of(kinds, item.value("kind", "regular"))});
   }
   facts.walk_complete = object.value("walk_complete", true);
+  facts.walk_stopped = object.value("walk_stopped", "");
+  facts.walk_hint = object.value("walk_hint", "");
+  if (object.contains("enclosing_repository")) facts.enclosing_repository = path(object.at("enclosing_repository"));
   facts.walk_entries = object.value("walk_entries", std::uint64_t{0});
   for (const json& item : object.value("git_config", json::array())) {
     facts.git_config.emplace_back(item.at(0).get<std::string>(), item.at(1).get<std::string>());
@@ -188,17 +188,19 @@ std::string facts_to_json(const policy::HostFacts& facts) {
                  {"data_home", facts.data_home.str()},
                  {"walk_complete", facts.walk_complete},
                  {"walk_entries", facts.walk_entries},
+                 {"walk_stopped", facts.walk_stopped},
+                 {"walk_hint", facts.walk_hint},
                  {"git_config", json::array()},
                  {"files", json::object()},
                  {"roots", json::array()},
                  {"repositories", json::array()},
                  {"matches", json::array()},
                  {"devices", {{"gpu_nodes", text_of(facts.devices.gpu_nodes)}}}};
+  if (facts.enclosing_repository) object["enclosing_repository"] = facts.enclosing_repository->str();
   if (facts.runtime_dir) object["runtime_dir"] = facts.runtime_dir->str();
   for (const auto& [entry, fact] : facts.files) object["files"][entry.str()] = file_to(fact);
   for (const auto& root : facts.roots) {
-    object["roots"].push_back(
-        {{"path", root.path.str()}, {"repository", root.repository}, {"package", root.package}});
+    object["roots"].push_back({{"path", root.path.str()}, {"repository", root.repository}, {"package", root.package}});
   }
   for (const auto& fact : facts.repositories) {
     object["repositories"].push_back({{"root", fact.root.str()},
@@ -208,7 +210,8 @@ std::string facts_to_json(const policy::HostFacts& facts) {
                                       {"common_dir", fact.common_dir.str()},
                                       {"confirmed", fact.confirmed},
                                       {"modules", text_of(fact.modules)},
-                                      {"links", text_of(fact.links)}});
+                                      {"links", text_of(fact.links)},
+                                      {"hook_places", text_of(fact.hook_places)}});
   }
   for (const auto& match : facts.matches) {
     object["matches"].push_back(
@@ -226,8 +229,7 @@ std::string facts_to_json(const policy::HostFacts& facts) {
                         {"controllers", facts.cgroup->controllers},
                         {"through_systemd", facts.cgroup->through_systemd}};
   }
-  if (facts.devices.pipewire_socket)
-    object["devices"]["pipewire_socket"] = facts.devices.pipewire_socket->str();
+  if (facts.devices.pipewire_socket) object["devices"]["pipewire_socket"] = facts.devices.pipewire_socket->str();
   if (facts.devices.wayland_socket) object["devices"]["wayland_socket"] = facts.devices.wayland_socket->str();
   return object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }

@@ -7,10 +7,10 @@
 // is named as the members of HostFacts; what is left out has a plain default (user u, home /home/u, workspace
 // /home/u/work).
 
-#include "agentbox/policy/facts.hpp"
-
 #include <string>
 #include <string_view>
+
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::test {
 

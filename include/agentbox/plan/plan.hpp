@@ -3,15 +3,15 @@
 // Policy → LaunchPlan: every step that `launch` will take, as values. `explain --bwrap` prints it and starts
 // nothing.
 
-#include "agentbox/plan/seccomp.hpp"
-#include "agentbox/policy/policy.hpp"
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "agentbox/plan/seccomp.hpp"
+#include "agentbox/policy/policy.hpp"
 
 namespace agentbox::plan {
 

@@ -2,15 +2,15 @@
 
 // Which paths and patterns of a profile `launch` must look at before `decide` can decide. Pure.
 
-#include "agentbox/policy/facts.hpp"
-#include "agentbox/profile/profile.hpp"
-
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/profile/profile.hpp"
 
 namespace agentbox::policy {
 
@@ -22,8 +22,7 @@ struct Places {
 
 // "~/x", "$XDG_CACHE_HOME/x", "${workspace}/x" → an absolute path. An unknown variable, "~other" or a ".."
 // fails.
-[[nodiscard]] base::Result<base::AbsPath> expand(const profile::Located<profile::PathText>& text,
-                                                 const Places& places);
+[[nodiscard]] base::Result<base::AbsPath> expand(const profile::Located<profile::PathText>& text, const Places& places);
 
 // What must be looked at: every path is followed to its end through all links.
 struct Looks {
@@ -70,9 +69,7 @@ class PatternSet {
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept {
-      return std::hash<std::string_view>{}(text);
-    }
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
   };
   // Patterns by their last component: a hash for literal ones, a list for the others.
   struct Index {
@@ -87,8 +84,7 @@ class PatternSet {
 [[nodiscard]] bool matches_component(std::string_view pattern, std::string_view name) noexcept;
 
 // Directories into which no walk for roots and kinds descends: packages ship such files by the thousand.
-[[nodiscard]] std::span<const std::string_view>
-foreign_directories();  // node_modules, vendor, target, .venv, ...
+[[nodiscard]] std::span<const std::string_view> foreign_directories();  // node_modules, vendor, target, .venv, ...
 // A file of this name makes its directory a package's root.
 [[nodiscard]] std::span<const std::string_view> package_markers();  // package.json, Cargo.toml, ...
 

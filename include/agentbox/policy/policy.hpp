@@ -2,16 +2,16 @@
 
 // Profile + HostFacts + Flags → Policy: what the room will be, with nothing left to decide.
 
-#include "agentbox/base/diagnostic.hpp"
-#include "agentbox/policy/facts.hpp"
-#include "agentbox/profile/profile.hpp"
-
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/policy/facts.hpp"
+#include "agentbox/profile/profile.hpp"
 
 namespace agentbox::policy {
 
@@ -102,11 +102,11 @@ struct Loopback {  // 127.0.0.1 and ::1, same port on both sides
 struct Limits {
   std::uint64_t processes = 512;
   std::uint64_t open_files = 4096;
-  std::uint64_t file_size = 20ULL << 30;  // bytes
-  std::chrono::seconds cpu_time{0};       // per process; 0: none
-  std::chrono::seconds time{0};           // of the room; 0: none
-  std::uint64_t memory = 0;               // bytes; 0: none; needs a delegated cgroup
-  std::uint64_t cpu = 0;                  // cgroup cpu.weight 1-10000; 0: none
+  std::uint64_t file_size = 20ULL << 30;                                  // bytes
+  std::chrono::seconds cpu_time{0};                                       // per process; 0: none
+  std::chrono::seconds time{0};                                           // of the room; 0: none
+  std::uint64_t memory = 0;                                               // bytes; 0: none; needs a delegated cgroup
+  std::uint64_t cpu = 0;                                                  // cgroup cpu.weight 1-10000; 0: none
   std::uint64_t home = 1ULL << 30, tmp = 2ULL << 30, shm = 256ULL << 20;  // bytes of each private tmpfs
 };
 
@@ -154,8 +154,7 @@ struct Policy {
 [[nodiscard]] profile::Profile with_flags(profile::Profile profile, const Flags& flags);
 
 // All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
-[[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts,
-                                          const Flags& flags);
+[[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);
 
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);

@@ -1,12 +1,12 @@
-#include "look_support.hpp"
-#include "walk.hpp"
-#include "walk_filter.hpp"
-
 #include <algorithm>
 #include <random>
 #include <set>
 
 #include <catch2/catch.hpp>
+
+#include "look_support.hpp"
+#include "walk.hpp"
+#include "walk_filter.hpp"
 
 using namespace agentbox;
 using namespace agentbox::launch;
@@ -66,8 +66,7 @@ class Asking {
       return component_matches(pattern.substr(1), name) ||
              (!name.empty() && component_matches(pattern, name.substr(1)));
     }
-    return !name.empty() && pattern.front() == name.front() &&
-           component_matches(pattern.substr(1), name.substr(1));
+    return !name.empty() && pattern.front() == name.front() && component_matches(pattern.substr(1), name.substr(1));
   }
   static bool matches(std::span<const std::string> pattern, std::span<const std::string> path) {
     if (pattern.empty()) return path.empty();
@@ -179,8 +178,7 @@ TEST_CASE("what is hidden is not walked into") {
   CHECK(paths_of(walked, folder) == Strings{"other/.env", "secrets"});
   // Positive control: a protected folder is walked into.
   Walked control = Asking(folder).protect("**/secrets").hide("**/.env").walk();
-  CHECK(paths_of(control, folder) ==
-        Strings{"other/.env", "secrets", "secrets/.env", "secrets/deep/secrets"});
+  CHECK(paths_of(control, folder) == Strings{"other/.env", "secrets", "secrets/.env", "secrets/deep/secrets"});
 }
 
 TEST_CASE("symbolic links are matched by their name and never followed") {
@@ -204,8 +202,7 @@ TEST_CASE("names that are no text, FIFOs and sockets are walked past") {
   folder.make_fifo(".env");
   Walked walked = Asking(folder).hide("**/.env").walk();
   CHECK(walked.stopped.empty());
-  CHECK(paths_of(walked, folder) ==
-        Strings{"$(touch x)/.env", ".env", "a\\b/.env", "new\nline/\xff\xfe/.env"});
+  CHECK(paths_of(walked, folder) == Strings{"$(touch x)/.env", ".env", "a\\b/.env", "new\nline/\xff\xfe/.env"});
   auto fifo = std::ranges::find(walked.matches, folder.path(".env"), &FoundMatch::path);
   REQUIRE(fifo != walked.matches.end());
   CHECK(fifo->kind == FileKind::fifo);
@@ -286,17 +283,15 @@ TEST_CASE("a deep tree does not exhaust the descriptors") {
 TEST_CASE("on random trees the walk finds exactly what a plain recursion finds") {
   unsigned seed = GENERATE(1u, 2u, 3u, 4u);
   std::mt19937 random(seed);
-  auto pick = [&](std::size_t below) {
-    return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
-  };
+  auto pick = [&](std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random); };
   const Strings names{".env", "a.pem", "b", "node_modules", "package.json", "src", "x.key", "secrets",
                       ".git", "keys",  "*", "e f"};
   Folder folder;
   Strings folders{""};
   // Enough for the second thread to be called.
   for (int i = 0; i < 14000; ++i) {
-    std::string path = folders[pick(folders.size())] + names[pick(names.size())] +
-                       (pick(3) == 0 ? "" : std::to_string(pick(40)));
+    std::string path =
+        folders[pick(folders.size())] + names[pick(names.size())] + (pick(3) == 0 ? "" : std::to_string(pick(40)));
     std::error_code failed;
     if (pick(3) == 0) {
       if (fs::create_directory(folder.str() + "/" + path, failed) && std::ranges::count(path, '/') < 20)

@@ -27,6 +27,7 @@ struct Grant {
   std::optional<Loop> loop{std::in_place};
   std::optional<Splicer> splicer{std::in_place, loop->context};
   std::optional<LoopbackGate> gate;
+  Loop::Running running;
 
   enum class Server { none, four, six, both };
   explicit Grant(Server server = Server::four, Limits limits = {}) {
@@ -39,12 +40,7 @@ struct Grant {
     gate.emplace(loop->context, *splicer, port, limits);
     gate->serve(std::move(four));
     gate->serve(std::move(six));
-    loop->start();
-  }
-  ~Grant() {
-    loop->stop();
-    gate.reset();
-    splicer.reset();
+    running = loop->start();
   }
 
   struct Pair {
@@ -293,7 +289,7 @@ TEST_CASE("a published port of the room is reached from both loopback addresses 
     asked_for.push_back(family);
     return own_socket(family);
   });
-  loop.start();
+  const auto running = loop.start();
   for (int family : {AF_INET, AF_INET6}) {
     const UniqueFd client = connect_to(family, port);
     const UniqueFd inside = accept_from(server);
@@ -312,7 +308,7 @@ TEST_CASE("a published port whose room has gone is reset") {
   const std::uint16_t port = free_port();
   PublishGate gate(loop.context, splicer, port, 3000,
                    [](int) -> UniqueFd { throw SystemError(EPIPE, "the room is gone"); });
-  loop.start();
+  const auto running = loop.start();
   CHECK(hear(connect_to(AF_INET, port)).error == ECONNRESET);
 }
 

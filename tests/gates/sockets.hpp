@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -117,8 +118,14 @@ class Loop {
  public:
   ~Loop() { stop(); }
   boost::asio::io_context context;
-  void start() {
+  // The gates must go after the loop has come to rest: keep what this gives below them.
+  struct Stop {
+    void operator()(Loop* loop) const { loop->stop(); }
+  };
+  using Running = std::unique_ptr<Loop, Stop>;
+  [[nodiscard]] Running start() {
     thread_ = std::thread([this] { context.run(); });
+    return Running(this);
   }
   void stop() {
     context.stop();

@@ -62,6 +62,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   std::vector<GuardEvent> finish();
 
  private:
+  void settle();
   void write_record();
   void hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others);
   void first_look();
@@ -411,7 +412,10 @@ void Guard::Impl::make_ghost(GuardedName& name) {
     record_.ghosts.push_back(name.host);
     write_record();  // before it is made
   }
-  room_->furnish(plan::Ghost{.target = name.target});
+  std::expected<UniqueFd, int> parent = tree_->directory(name.host.parent());
+  int error = parent ? make_directory(parent->get(), std::string(name.host.name()), 0755) : parent.error();
+  if (error != 0 && error != EEXIST) throw SystemError(error, "cannot make " + base::escape(name.host.str()));
+  room_->furnish(plan::Mask{.target = name.target, .kind = FileKind::directory});
   bool linked = false;
   name.seen = look(name, linked);
   name.own = true;
@@ -500,26 +504,37 @@ std::vector<GuardEvent> Guard::Impl::finish() {
       record_.watched.push_back({name.host, policy::Watched::Why::protect});
     }
   }
-  bool settled = true;
-  for (GuardEvent& event : settle_content(record_, *folder_, *tree_, state_folder_, std::nullopt)) {
-    settled = settled && event.kind != GuardEvent::Kind::unverified;
-    events_.push_back(std::move(event));
+  try {
+    settle();
+  } catch (const SystemError& error) {   // the record stays, and the next sweep tries again
+    events_.push_back(
+        {.kind = GuardEvent::Kind::unverified, .path = record_.workspace, .detail = error.what(), .id = {}});
   }
+  folder_.reset();
   // What the agent could not keep from being listed is not worth failing for.
   try {
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_))
+    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_)) {
       events_.push_back(std::move(event));
+    }
   } catch (const SystemError& error) {
     events_.push_back({.kind = GuardEvent::Kind::would_execute,
                        .path = record_.workspace,
                        .detail = fmt::format("could not be searched for new repositories: {}", error.what()),
                        .id = {}});
   }
+  return std::move(events_);
+}
+
+// Under the lock: another room's guard, or a sweep, may have the same held files and ghosts.
+void Guard::Impl::settle() {
   RunsLock runs(state_folder_);
+  bool settled = true;
+  for (GuardEvent& event : settle_content(record_, *folder_, *tree_, state_folder_, std::nullopt)) {
+    settled = settled && event.kind != GuardEvent::Kind::unverified;
+    events_.push_back(std::move(event));
+  }
   remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_);
   if (settled) folder_->remove(runs);
-  folder_.reset();
-  return std::move(events_);
 }
 
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,

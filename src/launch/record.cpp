@@ -253,7 +253,7 @@ RunsLock::RunsLock(const AbsPath& state_folder) {
   if (!folder_) throw SystemError(errno, "cannot open " + base::escape((state_folder / "runs").str()));
   for (int attempt = 0; ::flock(folder_.get(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
     if (errno != EWOULDBLOCK && errno != EINTR) throw SystemError(errno, "cannot lock the state folder");
-    if (attempt == 1000) {
+    if (attempt == 6000) {
       throw SystemError(EWOULDBLOCK, "another agentbox holds the state folder",
                         "is one of them stopped? `fg` lets it go on");
     }

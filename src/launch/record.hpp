@@ -82,7 +82,7 @@ void write_file(int directory, const std::string& name, std::string_view text, D
 // to the other. Not held while a room runs.
 class RunsLock {
  public:
-  // Throws when it is not to be had within ten seconds.
+  // Throws when it is not to be had within a minute.
   explicit RunsLock(const base::AbsPath& state_folder);
   [[nodiscard]] int folder() const noexcept { return folder_.get(); }
 

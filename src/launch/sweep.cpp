@@ -67,21 +67,20 @@ class Sweep {
     if (!runs) return {};
     std::optional<std::vector<std::string>> sessions = names_in(runs.get(), 10'000);
     if (!sessions) throw SystemError(0, "there are more than 10,000 records in the state folder");
-    for (const std::string& session : *sessions) one(session);
+    if (sessions->empty()) return {};
+    // For all of it: two sweeps would settle the same file twice.
+    RunsLock lock(state_folder_);
+    for (const std::string& session : *sessions) one(lock, session);
     return std::move(swept_);
   }
 
  private:
-  void one(const std::string& session) {
-    std::optional<RunFolder> folder;
-    {
-      RunsLock runs(state_folder_);
-      folder = RunFolder::seize(runs, session);
-      if (!folder) return;
-      if (!folder->has_record()) {
-        folder->remove(runs);  // it died before it had made anything, or after all was settled
-        return;
-      }
+  void one(const RunsLock& runs, const std::string& session) {
+    std::optional<RunFolder> folder = RunFolder::seize(runs, session);
+    if (!folder) return;
+    if (!folder->has_record()) {
+      folder->remove(runs);  // it died before it had made anything, or after all was settled
+      return;
     }
     std::optional<Record> record = folder->read();
     if (!record) {
@@ -90,11 +89,11 @@ class Sweep {
                       base::escape(session)));
       return;
     }
-    if (settle(*record, *folder)) folder->remove(RunsLock(state_folder_));
+    if (settle(runs, *record, *folder)) folder->remove(runs);
   }
 
   // True when nothing is left to do.
-  bool settle(const Record& record, const RunFolder& folder) {
+  bool settle(const RunsLock& runs, const Record& record, const RunFolder& folder) {
     std::optional<Tree> tree;
     try {
       tree.emplace(record.workspace);
@@ -113,7 +112,7 @@ class Sweep {
       settled = settled && event.kind != GuardEvent::Kind::unverified;
       say(event.path, tell(event, record));
     }
-    remove_ghosts(RunsLock(state_folder_), record, *tree, state_folder_, {});
+    remove_ghosts(runs, record, *tree, state_folder_, {});
     return settled;
   }
 

@@ -288,8 +288,9 @@ TEST_CASE(
   world.protect(".vscode", policy::FileKind::directory);
   Watching run(world);
   ::rmdir(world.in(".vscode").c_str());
-  REQUIRE(run.until([&] { return !run.room.furnished_as<plan::Ghost>().empty() && run.room.frozen == 0; }));
+  REQUIRE(run.until([&] { return !run.room.furnished.empty() && run.room.frozen == 0; }));
   CHECK(exists(world.in(".vscode")));
+  CHECK(run.room.furnished_as<plan::Mask>().at(0).kind == policy::FileKind::directory);
   // The guard's own directory is no event that would make it act again.
   write(world.in("other"), "");
   run.settle();

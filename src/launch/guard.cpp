@@ -1,7 +1,20 @@
 #include "agentbox/launch/guard.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+
 #include "guard_git.hpp"
 #include "guard_names.hpp"
 #include "guard_settle.hpp"
@@ -10,18 +23,6 @@
 #include "held.hpp"
 #include "record.hpp"
 #include "watcher.hpp"
-
-#include <algorithm>
-#include <chrono>
-#include <set>
-#include <thread>
-
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 namespace agentbox::launch {
 
@@ -44,8 +45,7 @@ constexpr std::chrono::seconds sync_after{1};
 constexpr int taking_limit = 200;
 
 std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
@@ -53,8 +53,7 @@ std::int64_t now_ns() {
 
 class Guard::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-       std::string session);
+  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder, std::string session);
 
   void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
   void watch(boost::asio::io_context& loop, Room& room);
@@ -173,8 +172,7 @@ void Guard::Impl::hold_all(const std::vector<policy::Held>& held, const std::vec
       record_.held.push_back(hold(*tree_, path, copies.get(), offset));
     } else {
       std::expected<UniqueFd, int> theirs = copies_of(state_folder_, holder->session);
-      if (!theirs)
-        throw SystemError(theirs.error(), "cannot copy what session " + holder->session + " holds");
+      if (!theirs) throw SystemError(theirs.error(), "cannot copy what session " + holder->session + " holds");
       record_.held.push_back(hold_as(*original, theirs->get(), copies.get(), offset));
     }
   }
@@ -250,8 +248,7 @@ void Guard::Impl::beat_in(std::chrono::seconds time) {
   beat_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     std::shared_ptr<Impl> self = weak.lock();
     if (error || !self || !self->beat_timer_) return;
-    if (!self->syncing_.joinable())
-      self->syncing_ = std::jthread([folder = &*self->folder_] { folder->sync(); });
+    if (!self->syncing_.joinable()) self->syncing_ = std::jthread([folder = &*self->folder_] { folder->sync(); });
     self->folder_->beat();
     self->beat_in(heartbeat);
   });
@@ -287,13 +284,11 @@ bool Guard::Impl::needs_action(std::size_t index, bool replaced) {
   if (linked) return name.role != Role::hidden;
   bool same = entry && name.seen && same_object(*entry, *name.seen);
   switch (name.role) {
-    case Role::forbidden:
-      return entry.has_value();
+    case Role::forbidden: return entry.has_value();
     case Role::hidden:
       if (!entry) name.seen.reset();
       return entry && !same;
-    case Role::mount:
-      break;
+    case Role::mount: break;
   }
   if (name.gone || awaited_.contains(index)) return entry.has_value();
   if (!entry) return true;
@@ -341,16 +336,12 @@ void Guard::Impl::act_on(std::size_t index) {
 }
 
 void Guard::Impl::take(const GuardedName& name) {
-  if (++taken_ > taking_limit)
-    throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
-  Taking taking{.state_folder = state_folder_,
-                .path = {},
-                .session = record_.session,
-                .profile = record_.profile,
-                .why = {}};
+  if (++taken_ > taking_limit) throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
+  Taking taking{
+      .state_folder = state_folder_, .path = {}, .session = record_.session, .profile = record_.profile, .why = {}};
   Settling settling{.tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}};
-  std::optional<GuardEvent> event = take_away(
-      settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
+  std::optional<GuardEvent> event =
+      take_away(settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
   if (event) tell(event->kind, event->path, std::move(event->detail), std::move(event->id));
 }
 
@@ -376,12 +367,10 @@ void Guard::Impl::furnish_again(GuardedName& name, const Entry& entry) {
                             .mode = plan::Bind::Mode::read,
                             .why = policy::Mount::Why::protect};
   }
-  if (auto* bind = std::get_if<plan::Bind>(&furnishing);
-      bind != nullptr && bind->why != policy::Mount::Why::pin) {
+  if (auto* bind = std::get_if<plan::Bind>(&furnishing); bind != nullptr && bind->why != policy::Mount::Why::pin) {
     bind->kind = entry.kind;
     // Where it leads is for the next start to look at.
-    if (entry.kind == FileKind::symlink)
-      furnishing = plan::Mask{.target = name.target, .kind = FileKind::regular};
+    if (entry.kind == FileKind::symlink) furnishing = plan::Mask{.target = name.target, .kind = FileKind::regular};
   }
   room_->furnish(furnishing);
   name.seen = entry;
@@ -506,7 +495,7 @@ std::vector<GuardEvent> Guard::Impl::finish() {
   }
   try {
     settle();
-  } catch (const SystemError& error) {   // the record stays, and the next sweep tries again
+  } catch (const SystemError& error) {  // the record stays, and the next sweep tries again
     events_.push_back(
         {.kind = GuardEvent::Kind::unverified, .path = record_.workspace, .detail = error.what(), .id = {}});
   }

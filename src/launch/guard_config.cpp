@@ -168,14 +168,12 @@ class Reader {
   [[nodiscard]] bool executes(std::string_view name, std::string_view value) const {
     if (section_ == "alias") return value.starts_with('!');
     if (section_ == "submodule" && name == "update") return value.starts_with('!');
-    if (section_ == "core" && name == "fsmonitor")
-      return value != "true" && value != "false" && !value.empty();
+    if (section_ == "core" && name == "fsmonitor") return value != "true" && value != "false" && !value.empty();
     if ((section_ == "remote" && (name == "url" || name == "pushurl")))
       return value.find("::") != std::string_view::npos;
     if (section_ == "gpg" && name == "program") return true;
-    return std::ranges::any_of(executing, [&](const Key& key) {
-      return key.section == section_ && (key.name == "*" || key.name == name);
-    });
+    return std::ranges::any_of(
+        executing, [&](const Key& key) { return key.section == section_ && (key.name == "*" || key.name == name); });
   }
 
   void add(const std::string& name) {

@@ -1,10 +1,5 @@
 #include "guard_git.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/policy/look.hpp"
-#include "guard_config.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -12,10 +7,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/policy/look.hpp"
+
+#include "guard_config.hpp"
 
 namespace agentbox::launch {
 
@@ -37,14 +39,10 @@ struct Name {
 
 FileKind kind_of_type(unsigned char type) {
   switch (type) {
-    case DT_DIR:
-      return FileKind::directory;
-    case DT_LNK:
-      return FileKind::symlink;
-    case DT_REG:
-      return FileKind::regular;
-    default:
-      return FileKind::unreadable;
+    case DT_DIR: return FileKind::directory;
+    case DT_LNK: return FileKind::symlink;
+    case DT_REG: return FileKind::regular;
+    default: return FileKind::unreadable;
   }
 }
 
@@ -160,8 +158,7 @@ std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::Gi
       if (!parent) continue;
       std::optional<Entry> entry = look_at(parent->get(), std::string(link.name()));
       if (!entry || entry->kind != FileKind::symlink) continue;
-      record.links.emplace_back(link.relative_to(fact.git_dir),
-                                read_link(parent->get(), std::string(link.name())));
+      record.links.emplace_back(link.relative_to(fact.git_dir), read_link(parent->get(), std::string(link.name())));
     }
     records.push_back(std::move(record));
   }
@@ -185,11 +182,9 @@ std::vector<GuardEvent> take_git_links(Settling& settling, const GitRecord& git)
     std::expected<UniqueFd, int> parent = settling.tree.directory(path->parent());
     if (!parent) continue;
     auto known = std::ranges::find(git.links, relative, &std::pair<std::string, std::string>::first);
-    if (known != git.links.end() && known->second == read_link(parent->get(), std::string(path->name())))
-      continue;
-    std::optional<GuardEvent> event =
-        take_away(settling, *path,
-                  "it is a symbolic link in a git directory, and git on the host would write through it");
+    if (known != git.links.end() && known->second == read_link(parent->get(), std::string(path->name()))) continue;
+    std::optional<GuardEvent> event = take_away(
+        settling, *path, "it is a symbolic link in a git directory, and git on the host would write through it");
     if (event) events.push_back(*std::move(event));
   }
   return events;
@@ -202,9 +197,8 @@ std::string switched_note(const Tree& tree, const std::vector<GitRecord>& git) {
     auto name = [](std::string_view head) {
       return base::escape(head.starts_with("ref: refs/heads/") ? head.substr(16) : head.substr(0, 12));
     };
-    return fmt::format(
-        " (the branch was switched during the run, from {} to {}: `git restore` takes its version)",
-        name(record.head), name(now));
+    return fmt::format(" (the branch was switched during the run, from {} to {}: `git restore` takes its version)",
+                       name(record.head), name(now));
   }
   return {};
 }
@@ -342,8 +336,7 @@ class Search {
       }
     }
     for (const char* file : {"config", "config.worktree"}) {
-      for (const std::string& key :
-           executing_keys(read_regular(directory->get(), file, 256 * 1024).value_or(""))) {
+      for (const std::string& key : executing_keys(read_regular(directory->get(), file, 256 * 1024).value_or(""))) {
         texts += ", " + base::escape(key);
       }
     }

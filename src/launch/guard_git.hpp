@@ -3,20 +3,20 @@
 // Git directories at the start and at the end of a run: no link that the agent put into one stays, and what
 // it cloned or made is listed with what it would execute on the host.
 
-#include "agentbox/launch/guard.hpp"
-#include "agentbox/policy/policy.hpp"
-#include "guard_tree.hpp"
-#include "held.hpp"
-#include "record.hpp"
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "agentbox/launch/guard.hpp"
+#include "agentbox/policy/policy.hpp"
+
+#include "guard_tree.hpp"
+#include "held.hpp"
+#include "record.hpp"
+
 namespace agentbox::launch {
 
-[[nodiscard]] std::vector<GitRecord> record_git(const Tree& tree,
-                                                const std::vector<policy::GitFact>& repositories);
+[[nodiscard]] std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::GitFact>& repositories);
 
 // Takes the links that are new or lead elsewhere now. Throws when not all of the directory could be looked
 // at.
@@ -32,7 +32,6 @@ namespace agentbox::launch {
 // whole workspace but for folders that packages fill (node_modules, ...); each that would execute something,
 // once. This informs, it protects nothing: so at its bound it says so and stops.
 [[nodiscard]] std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
-                                                     const std::vector<std::string>& kinds,
-                                                     std::int64_t since_ns);
+                                                     const std::vector<std::string>& kinds, std::int64_t since_ns);
 
 }  // namespace agentbox::launch

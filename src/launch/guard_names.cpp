@@ -34,8 +34,7 @@ std::optional<AbsPath> moved(const AbsPath& path, const AbsPath& from, const Abs
 }
 
 bool is_guarding(Mount::Why why) {
-  return why == Mount::Why::protect || why == Mount::Why::hide || why == Mount::Why::pin ||
-         why == Mount::Why::ancestor;
+  return why == Mount::Why::protect || why == Mount::Why::hide || why == Mount::Why::pin || why == Mount::Why::ancestor;
 }
 
 std::optional<GuardedName> guarded_mount(const plan::Furnishing& furnishing) {
@@ -102,9 +101,8 @@ std::vector<GuardedName> guarded_names(const policy::Policy& policy, const plan:
     for (const AbsPath& directory : known->second) {
       std::optional<AbsPath> target = below(directory, watched.name);
       if (!target) continue;
-      names.push_back({.role = hide ? GuardedName::Role::hidden : GuardedName::Role::forbidden,
-                       .host = *host,
-                       .target = *target});
+      names.push_back(
+          {.role = hide ? GuardedName::Role::hidden : GuardedName::Role::forbidden, .host = *host, .target = *target});
       if (!hide) break;  // taken once is taken everywhere
     }
   }

@@ -2,13 +2,14 @@
 
 // What the guard keeps an eye on, worked out from the policy and the plan. Pure.
 
+#include <optional>
+#include <vector>
+
 #include "agentbox/base/path.hpp"
 #include "agentbox/plan/plan.hpp"
 #include "agentbox/policy/policy.hpp"
-#include "guard_tree.hpp"
 
-#include <optional>
-#include <vector>
+#include "guard_tree.hpp"
 
 namespace agentbox::launch {
 
@@ -33,7 +34,6 @@ struct GuardedName {
 [[nodiscard]] std::vector<base::AbsPath> in_room(const policy::Policy& policy, const base::AbsPath& host);
 
 // Mounts in the order of placing, then the watched names.
-[[nodiscard]] std::vector<GuardedName> guarded_names(const policy::Policy& policy,
-                                                     const plan::LaunchPlan& plan);
+[[nodiscard]] std::vector<GuardedName> guarded_names(const policy::Policy& policy, const plan::LaunchPlan& plan);
 
 }  // namespace agentbox::launch

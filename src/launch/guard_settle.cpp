@@ -1,11 +1,12 @@
 #include "guard_settle.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "guard_git.hpp"
-#include "held.hpp"
-
 #include <algorithm>
 #include <set>
+
+#include "agentbox/base/error.hpp"
+
+#include "guard_git.hpp"
+#include "held.hpp"
 
 namespace agentbox::launch {
 
@@ -21,18 +22,16 @@ class Settlement {
 
   std::vector<GuardEvent> run() {
     for (const WatchedName& name : record_.watched) {
-      if (name.why == policy::Watched::Why::hide)
-        continue;  // the owner's, or the agent's own: not to be taken
+      if (name.why == policy::Watched::Why::hide) continue;  // the owner's, or the agent's own: not to be taken
       attempt(name.path, [&]() -> std::vector<GuardEvent> {
-        std::optional<GuardEvent> event = take_away(
-            settling_, name.path, "it appeared during the run, and programs outside would execute it");
+        std::optional<GuardEvent> event =
+            take_away(settling_, name.path, "it appeared during the run, and programs outside would execute it");
         if (!event) return {};
         return {*std::move(event)};
       });
     }
     for (const HeldPath& held : record_.held) attempt(held.path, [&] { return settle(settling_, held); });
-    for (const GitRecord& git : record_.git)
-      attempt(git.directory, [&] { return take_git_links(settling_, git); });
+    for (const GitRecord& git : record_.git) attempt(git.directory, [&] { return take_git_links(settling_, git); });
     return std::move(events_);
   }
 
@@ -42,8 +41,7 @@ class Settlement {
     try {
       for (GuardEvent& event : step()) events_.push_back(std::move(event));
     } catch (const SystemError& error) {
-      events_.push_back(
-          {.kind = GuardEvent::Kind::unverified, .path = path, .detail = error.what(), .id = {}});
+      events_.push_back({.kind = GuardEvent::Kind::unverified, .path = path, .detail = error.what(), .id = {}});
     }
   }
 
@@ -66,11 +64,8 @@ std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& fo
                .id = {}}};
     }
   }
-  Taking taking{.state_folder = state_folder,
-                .path = {},
-                .session = record.session,
-                .profile = record.profile,
-                .why = {}};
+  Taking taking{
+      .state_folder = state_folder, .path = {}, .session = record.session, .profile = record.profile, .why = {}};
   Settling settling{.tree = tree,
                     .taking = std::move(taking),
                     .copies = copies ? copies->get() : -1,

@@ -2,20 +2,21 @@
 
 // What is done for a run whose room is dead: by its own supervisor at the end, or by the next one's sweep.
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/launch/guard.hpp"
-#include "guard_tree.hpp"
-#include "record.hpp"
-
 #include <optional>
 #include <vector>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/launch/guard.hpp"
+
+#include "guard_tree.hpp"
+#include "record.hpp"
 
 namespace agentbox::launch {
 
 // Watched names, held files, links in git directories. Each thing that can't be settled is one `unverified`,
 // and the others go on. `until_ns`: see Settling.
-[[nodiscard]] std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& folder,
-                                                     const Tree& tree, const base::AbsPath& state_folder,
+[[nodiscard]] std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& folder, const Tree& tree,
+                                                     const base::AbsPath& state_folder,
                                                      std::optional<std::int64_t> until_ns);
 
 // Removes the ghost directories that are empty and that no living run relies on. `known` are what was seen of
@@ -24,7 +25,7 @@ struct KnownGhost {
   base::AbsPath path;
   Entry entry;
 };
-void remove_ghosts(const RunsLock& runs, const Record& record, const Tree& tree,
-                   const base::AbsPath& state_folder, const std::vector<KnownGhost>& known);
+void remove_ghosts(const RunsLock& runs, const Record& record, const Tree& tree, const base::AbsPath& state_folder,
+                   const std::vector<KnownGhost>& known);
 
 }  // namespace agentbox::launch

@@ -3,11 +3,11 @@
 // How the guard's files on disk spell bytes and kinds. The files are JSON, and JSON can't hold a path that
 // isn't UTF-8.
 
-#include "agentbox/policy/facts.hpp"
-
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::launch {
 

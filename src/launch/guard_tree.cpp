@@ -1,8 +1,5 @@
 #include "guard_tree.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -10,13 +7,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::launch {
 
@@ -45,22 +46,14 @@ UniqueFd open_beneath(int root, const char* relative, std::uint64_t flags) {
 
 FileKind kind_of_mode(unsigned mode) {
   switch (mode & S_IFMT) {
-    case S_IFREG:
-      return FileKind::regular;
-    case S_IFDIR:
-      return FileKind::directory;
-    case S_IFLNK:
-      return FileKind::symlink;
-    case S_IFSOCK:
-      return FileKind::socket;
-    case S_IFIFO:
-      return FileKind::fifo;
-    case S_IFCHR:
-      return FileKind::character_device;
-    case S_IFBLK:
-      return FileKind::block_device;
-    default:
-      return FileKind::unreadable;
+    case S_IFREG: return FileKind::regular;
+    case S_IFDIR: return FileKind::directory;
+    case S_IFLNK: return FileKind::symlink;
+    case S_IFSOCK: return FileKind::socket;
+    case S_IFIFO: return FileKind::fifo;
+    case S_IFCHR: return FileKind::character_device;
+    case S_IFBLK: return FileKind::block_device;
+    default: return FileKind::unreadable;
   }
 }
 
@@ -208,8 +201,7 @@ std::optional<Entry> Tree::look(const base::AbsPath& path) const {
 
 bool unlock(int directory) {
   Entry entry = look_at(directory);
-  if (entry.kind != FileKind::directory || entry.uid != ::geteuid() || (entry.mode & 0700) == 0700)
-    return false;
+  if (entry.kind != FileKind::directory || entry.uid != ::geteuid() || (entry.mode & 0700) == 0700) return false;
   return ::chmod(own_path(directory).c_str(), entry.mode | 0700) == 0;
 }
 
@@ -227,8 +219,7 @@ std::expected<UniqueFd, int> open_regular(int directory, const std::string& name
   constexpr std::uint64_t flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   std::optional<Entry> entry = look_at(directory, name);
   if (!entry) return std::unexpected(ENOENT);
-  if (entry->kind != FileKind::regular)
-    return std::unexpected(EINVAL);  // before the open: a device may act upon it
+  if (entry->kind != FileKind::regular) return std::unexpected(EINVAL);  // before the open: a device may act upon it
   UniqueFd file = open_beneath(directory, name.c_str(), flags);
   if (!file && errno == EACCES && entry->uid == ::geteuid()) {
     UniqueFd locked = open_beneath(directory, name.c_str(), O_PATH | O_NOFOLLOW);
@@ -272,8 +263,7 @@ void copy_bytes(int from, std::int64_t from_offset, int to, std::int64_t to_offs
   while (left > 0) {
     ssize_t moved = ::copy_file_range(from, &in, to, &out, std::min<std::uint64_t>(left, 1U << 30), 0);
     if (moved < 0 && errno == EINTR) continue;
-    if (moved <= 0)
-      break;  // across file systems, on an odd one, or at the end of the file: the loop below says which
+    if (moved <= 0) break;  // across file systems, on an odd one, or at the end of the file: the loop below says which
     left -= static_cast<std::uint64_t>(moved);
   }
   std::vector<char> buffer(left > 0 ? std::min<std::uint64_t>(left, 256 * 1024) : 0);
@@ -292,8 +282,7 @@ void copy_bytes(int from, std::int64_t from_offset, int to, std::int64_t to_offs
   }
 }
 
-bool same_bytes(int left, std::int64_t left_offset, int right, std::int64_t right_offset,
-                std::uint64_t size) {
+bool same_bytes(int left, std::int64_t left_offset, int right, std::int64_t right_offset, std::uint64_t size) {
   constexpr std::size_t chunk = 64 * 1024;
   std::vector<char> one(std::min<std::uint64_t>(size, chunk)), two(one.size());
   auto fetch = [](int from, std::vector<char>& into, std::size_t want, std::int64_t at) {
@@ -310,8 +299,7 @@ bool same_bytes(int left, std::int64_t left_offset, int right, std::int64_t righ
   for (std::uint64_t done = 0; done < size;) {
     auto want = static_cast<std::size_t>(std::min<std::uint64_t>(size - done, one.size()));
     auto at = static_cast<std::int64_t>(done);
-    if (!fetch(left, one, want, left_offset + at) || !fetch(right, two, want, right_offset + at))
-      return false;
+    if (!fetch(left, one, want, left_offset + at) || !fetch(right, two, want, right_offset + at)) return false;
     if (!std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(want), two.begin())) return false;
     done += want;
   }
@@ -323,16 +311,14 @@ int place_file(int directory, const std::string& name, const NewFile& file, cons
   UniqueFd unnamed(::openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (unnamed) {
     fill(unnamed.get(), file, name);
-    if (::linkat(AT_FDCWD, own_path(unnamed.get()).c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) == 0)
-      return 0;
+    if (::linkat(AT_FDCWD, own_path(unnamed.get()).c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) == 0) return 0;
     if (errno == EEXIST) return EEXIST;
     refuse(errno, "put in place", name);
   }
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) refuse(errno, "make a file for", name);
   constexpr int fresh = O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC;
   UniqueFd named(::openat(directory, temporary.c_str(), fresh, 0600));
-  if (!named && errno == EEXIST &&
-      ::unlinkat(directory, temporary.c_str(), 0) == 0) {  // left by one that was killed
+  if (!named && errno == EEXIST && ::unlinkat(directory, temporary.c_str(), 0) == 0) {  // left by one that was killed
     named = UniqueFd(::openat(directory, temporary.c_str(), fresh, 0600));
   }
   if (!named) refuse(errno, "make a file for", name);
@@ -410,16 +396,13 @@ bool copy_tree(int from, const std::string& name, int to, const std::string& new
       return true;
     }
     case FileKind::symlink:
-      if (::symlinkat(read_link(from, name).c_str(), to, new_name.c_str()) != 0)
-        refuse(errno, "copy the link", name);
+      if (::symlinkat(read_link(from, name).c_str(), to, new_name.c_str()) != 0) refuse(errno, "copy the link", name);
       return true;
     case FileKind::fifo:
       if (::mkfifoat(to, new_name.c_str(), entry->mode & 0777) != 0) refuse(errno, "copy the fifo", name);
       return true;
-    case FileKind::directory:
-      break;
-    default:
-      return true;
+    case FileKind::directory: break;
+    default: return true;
   }
   if (int error = make_directory(to, new_name, 0700); error != 0) refuse(error, "make the directory", name);
   std::expected<UniqueFd, int> source = open_directory(from, name), copy = open_directory(to, new_name);

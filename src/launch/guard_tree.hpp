@@ -5,10 +5,6 @@
 // what a swapped parent or a planted link leads to is never touched. Nothing here opens a FIFO or a device
 // for reading.
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/policy/facts.hpp"
-
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -17,6 +13,10 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::launch {
 
@@ -76,8 +76,7 @@ bool unlock(int directory);
 // Opens a regular file for reading; the errno if it isn't there, isn't regular (EINVAL) or can't be opened.
 [[nodiscard]] std::expected<base::UniqueFd, int> open_regular(int directory, const std::string& name);
 // The first `limit` bytes of a regular file.
-[[nodiscard]] std::expected<std::string, int> read_regular(int directory, const std::string& name,
-                                                           std::size_t limit);
+[[nodiscard]] std::expected<std::string, int> read_regular(int directory, const std::string& name, std::size_t limit);
 // A link's target. Throws if it can't be read.
 [[nodiscard]] std::string read_link(int directory, const std::string& name);
 
@@ -97,8 +96,7 @@ struct NewFile {
   std::uint32_t mode = 0600;
   std::int64_t modified_ns = 0;
 };
-[[nodiscard]] int place_file(int directory, const std::string& name, const NewFile& file,
-                             const std::string& temporary);
+[[nodiscard]] int place_file(int directory, const std::string& name, const NewFile& file, const std::string& temporary);
 
 // Removes one entry that isn't a directory, or an empty directory. 0 or the errno. Unlocks the parent if it
 // must.
@@ -119,8 +117,7 @@ struct Bound {
 };
 // Copies the entry, whatever it is, to a new name. False when the bound was met; what was copied by then
 // stays. Sockets and devices are left out: they hold nothing.
-[[nodiscard]] bool copy_tree(int from, const std::string& name, int to, const std::string& new_name,
-                             Bound& bound);
+[[nodiscard]] bool copy_tree(int from, const std::string& name, int to, const std::string& new_name, Bound& bound);
 // Removes the entry with all below it. False when the bound was met.
 [[nodiscard]] bool remove_tree(int directory, const std::string& name, Bound& bound);
 

@@ -1,17 +1,19 @@
 #include "held.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "guard_text.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <map>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include "guard_text.hpp"
 
 namespace agentbox::launch {
 
@@ -31,8 +33,7 @@ std::string shown(const AbsPath& path) {
 
 class Holder {
  public:
-  Holder(const AbsPath& path, int copies, std::uint64_t& offset)
-      : path_(path), copies_(copies), offset_(offset) {}
+  Holder(const AbsPath& path, int copies, std::uint64_t& offset) : path_(path), copies_(copies), offset_(offset) {}
 
   HeldPath hold(int parent, const std::string& name) {
     add(parent, name, "", 0);
@@ -48,8 +49,7 @@ class Holder {
   void add(int parent, const std::string& name, const std::string& relative, int depth) {
     std::optional<Entry> entry = look_at(parent, name);
     if (!entry) return;
-    if (nodes_.size() == held_entries_limit)
-      too_much(fmt::format("more than {} entries", held_entries_limit));
+    if (nodes_.size() == held_entries_limit) too_much(fmt::format("more than {} entries", held_entries_limit));
     if (depth > held_depth_limit) too_much(fmt::format("deeper than {} directories", held_depth_limit));
     nodes_.push_back(
         {.relative = relative, .kind = entry->kind, .mode = entry->mode, .modified_ns = entry->modified_ns});
@@ -103,10 +103,9 @@ HeldPath hold_as(const HeldPath& other, int other_copies, int copies, std::uint6
   HeldPath held = other;
   for (HeldNode& node : held.nodes) {
     if (node.kind != FileKind::regular) continue;
-    if (offset + node.size > held_bytes_limit)
-      throw SystemError(0, "cannot hold " + shown(held.path) + ": too much");
-    copy_bytes(other_copies, static_cast<std::int64_t>(node.offset), copies,
-               static_cast<std::int64_t>(offset), node.size);
+    if (offset + node.size > held_bytes_limit) throw SystemError(0, "cannot hold " + shown(held.path) + ": too much");
+    copy_bytes(other_copies, static_cast<std::int64_t>(node.offset), copies, static_cast<std::int64_t>(offset),
+               node.size);
     node.offset = offset;
     offset += node.size;
   }
@@ -129,8 +128,7 @@ Same compare(int parent, const std::string& name, const HeldNode& node, const En
     if (entry.size != node.size) return Same::no;
     std::expected<UniqueFd, int> file = open_regular(parent, name);
     if (!file) return Same::no;
-    if (!same_bytes(file->get(), 0, copies, static_cast<std::int64_t>(node.offset), node.size))
-      return Same::no;
+    if (!same_bytes(file->get(), 0, copies, static_cast<std::int64_t>(node.offset), node.size)) return Same::no;
   }
   return entry.mode == node.mode ? Same::yes : Same::but_mode;
 }
@@ -223,8 +221,7 @@ class Settler {
   }
 
   void take_new() {
-    std::optional<GuardEvent> event =
-        take_away(settling_, held_.path, "it is held, and did not exist before the run");
+    std::optional<GuardEvent> event = take_away(settling_, held_.path, "it is held, and did not exist before the run");
     if (event) events_.push_back(*std::move(event));
   }
 
@@ -241,12 +238,10 @@ class Settler {
         if (found.words.empty()) return;
         if (mend_mode(parent.get(), name, *entry)) return;
         if (is_later(std::max(found.last_ns, entry->changed_ns))) return keep_later();
-        bool directory =
-            held_.nodes.front().kind == FileKind::directory && entry->kind == FileKind::directory;
+        bool directory = held_.nodes.front().kind == FileKind::directory && entry->kind == FileKind::directory;
         difference = directory ? join(found.words) : "was changed";
-        taken =
-            take(taking(held_.path, "it is held, and the run changed it: " + difference), parent.get(), name)
-                .value_or("");
+        taken = take(taking(held_.path, "it is held, and the run changed it: " + difference), parent.get(), name)
+                    .value_or("");
       }
       if (!put_back(parent.get(), name)) continue;
       std::string detail = fmt::format("{} during the run; what was there before is back", difference);
@@ -263,8 +258,7 @@ class Settler {
     if (compare(parent, name, node, entry, settling_.copies) != Same::but_mode) return false;
     std::expected<UniqueFd, int> file = open_regular(parent, name);
     if (!file || ::fchmod(file->get(), node.mode & 0777) != 0) return false;
-    tell(GuardEvent::Kind::restored, "",
-         fmt::format("its mode was {:o}, and is {:o} again", entry.mode, node.mode));
+    tell(GuardEvent::Kind::restored, "", fmt::format("its mode was {:o}, and is {:o} again", entry.mode, node.mode));
     return true;
   }
 
@@ -273,9 +267,8 @@ class Settler {
     std::string id;
     const HeldNode& node = held_.nodes.front();
     if (node.kind == FileKind::regular) {
-      id = keep(
-          taking(held_.path, "the version from before a run that was killed; the file was changed since"),
-          {settling_.copies, static_cast<std::int64_t>(node.offset), node.size, node.mode, node.modified_ns});
+      id = keep(taking(held_.path, "the version from before a run that was killed; the file was changed since"),
+                {settling_.copies, static_cast<std::int64_t>(node.offset), node.size, node.mode, node.modified_ns});
     }
     tell(GuardEvent::Kind::kept, id,
          "differs from before a run that was killed, and was changed after it; look at it" +
@@ -292,14 +285,12 @@ class Settler {
     std::string name(parent.name());
     std::optional<Entry> entry = look_at(above.get(), name);
     if (entry && entry->kind != FileKind::directory) {
-      std::optional<std::string> id =
-          take(taking(parent, "it stood in the way of a held file"), above.get(), name);
+      std::optional<std::string> id = take(taking(parent, "it stood in the way of a held file"), above.get(), name);
       if (id) {
-        events_.push_back(
-            {.kind = GuardEvent::Kind::quarantined,
-             .path = parent,
-             .detail = fmt::format("a {} stood in the way of a held file", kind_name(entry->kind)),
-             .id = *id});
+        events_.push_back({.kind = GuardEvent::Kind::quarantined,
+                           .path = parent,
+                           .detail = fmt::format("a {} stood in the way of a held file", kind_name(entry->kind)),
+                           .id = *id});
       }
     }
     int error = make_directory(above.get(), name, 0755);
@@ -315,10 +306,8 @@ class Settler {
     for (const HeldNode& node : held_.nodes) {
       std::size_t slash = node.relative.rfind('/');
       int at = parent;
-      if (!node.relative.empty())
-        at = made.at(slash == std::string::npos ? "" : node.relative.substr(0, slash)).get();
-      std::string own =
-          node.relative.empty() ? name : node.relative.substr(slash == std::string::npos ? 0 : slash + 1);
+      if (!node.relative.empty()) at = made.at(slash == std::string::npos ? "" : node.relative.substr(0, slash)).get();
+      std::string own = node.relative.empty() ? name : node.relative.substr(slash == std::string::npos ? 0 : slash + 1);
       int error = put_node(at, own, node);
       if (error == EEXIST) return false;
       if (error != 0) throw SystemError(error, "cannot restore " + shown(held_.path));
@@ -337,18 +326,14 @@ class Settler {
   int put_node(int at, const std::string& name, const HeldNode& node) {
     switch (node.kind) {
       case FileKind::regular:
-        return place_file(at, name,
-                          {settling_.copies, static_cast<std::int64_t>(node.offset), node.size, node.mode,
-                           node.modified_ns},
-                          temporary_name);
-      case FileKind::symlink:
-        return ::symlinkat(node.target.c_str(), at, name.c_str()) == 0 ? 0 : errno;
-      case FileKind::directory:
-        return make_directory(at, name, 0700);
-      case FileKind::fifo:
-        return ::mkfifoat(at, name.c_str(), node.mode & 0777) == 0 ? 0 : errno;
-      default:
-        return 0;
+        return place_file(
+            at, name,
+            {settling_.copies, static_cast<std::int64_t>(node.offset), node.size, node.mode, node.modified_ns},
+            temporary_name);
+      case FileKind::symlink: return ::symlinkat(node.target.c_str(), at, name.c_str()) == 0 ? 0 : errno;
+      case FileKind::directory: return make_directory(at, name, 0700);
+      case FileKind::fifo: return ::mkfifoat(at, name.c_str(), node.mode & 0777) == 0 ? 0 : errno;
+      default: return 0;
     }
   }
 
@@ -363,8 +348,7 @@ std::vector<GuardEvent> settle(Settling& settling, const HeldPath& held) {
   return Settler(settling, held).run();
 }
 
-std::optional<GuardEvent> take_away(Settling& settling, const AbsPath& path, const std::string& why,
-                                    Link how) {
+std::optional<GuardEvent> take_away(Settling& settling, const AbsPath& path, const std::string& why, Link how) {
   AbsPath victim = path;
   std::string reason = why;
   std::expected<UniqueFd, int> parent = settling.tree.directory(path.parent());

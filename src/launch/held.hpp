@@ -2,16 +2,17 @@
 
 // Held files: copied before the room is made, compared after it is dead, restored where nobody can be asked.
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/launch/guard.hpp"
-#include "guard_tree.hpp"
-#include "quarantine.hpp"
-#include "record.hpp"
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/launch/guard.hpp"
+
+#include "guard_tree.hpp"
+#include "quarantine.hpp"
+#include "record.hpp"
 
 namespace agentbox::launch {
 
@@ -46,7 +47,7 @@ struct Settling {
 // link: only if something is reached through it, or in any case (while the room runs, for something may be
 // put there any time). Gives the event, if anything was done.
 enum class Link { if_reached, always };
-[[nodiscard]] std::optional<GuardEvent> take_away(Settling& settling, const base::AbsPath& path,
-                                                  const std::string& why, Link link = Link::if_reached);
+[[nodiscard]] std::optional<GuardEvent> take_away(Settling& settling, const base::AbsPath& path, const std::string& why,
+                                                  Link link = Link::if_reached);
 
 }  // namespace agentbox::launch

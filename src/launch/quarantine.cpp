@@ -1,22 +1,23 @@
 #include "quarantine.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "guard_text.hpp"
-#include "record.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include "guard_text.hpp"
+#include "record.hpp"
 
 namespace agentbox::launch {
 
@@ -41,8 +42,7 @@ std::string day_of(std::int64_t when) {
 std::string fresh_id(std::int64_t when) {
   constexpr std::string_view letters = "23456789abcdefghjkmnpqrstuvwxyz";  // none that look alike
   unsigned char bytes[6] = {};
-  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes))
-    throw SystemError(errno, "getrandom");
+  if (::getrandom(bytes, sizeof bytes, 0) != static_cast<ssize_t>(sizeof bytes)) throw SystemError(errno, "getrandom");
   std::string id = day_of(when) + "-";
   for (unsigned char byte : bytes) id += letters[byte % letters.size()];
   return id;
@@ -99,8 +99,7 @@ Quarantined read_item(int folder, const std::string& id) {
 struct NewItem {
   std::string id;
   UniqueFd folder, item;
-  bool complete =
-      false;  // all of it is here, and the original is being removed piece by piece: must not be dropped
+  bool complete = false;  // all of it is here, and the original is being removed piece by piece: must not be dropped
 };
 
 void sync(int descriptor) {
@@ -144,8 +143,7 @@ Quarantined description_of(const Taking& taking, const Entry& entry) {
 }
 
 [[noreturn]] void refuse(int error, const Taking& taking, std::string_view why) {
-  throw SystemError(error,
-                    fmt::format("cannot take {} to the quarantine{}", base::escape(taking.path.str()), why));
+  throw SystemError(error, fmt::format("cannot take {} to the quarantine{}", base::escape(taking.path.str()), why));
 }
 
 // The entry must still be the one that was copied: another room may be at work in the same tree.
@@ -157,8 +155,7 @@ void remove_taken(const Taking& taking, int directory, const std::string& name, 
   if (error != 0 && error != ENOENT) refuse(error, taking, "");
 }
 
-bool copy_file(const Taking& taking, const NewItem& made, int directory, const std::string& name,
-               const Entry& entry) {
+bool copy_file(const Taking& taking, const NewItem& made, int directory, const std::string& name, const Entry& entry) {
   if (entry.size > quarantine_copy_limit) return false;
   std::expected<UniqueFd, int> file = open_regular(directory, name);
   if (!file) return false;
@@ -174,16 +171,13 @@ bool copy_file(const Taking& taking, const NewItem& made, int directory, const s
   return true;
 }
 
-bool copy_link(const Taking& taking, const NewItem& made, int directory, const std::string& name,
-               const Entry& entry) {
-  if (::symlinkat(read_link(directory, name).c_str(), made.item.get(), content_name) != 0)
-    refuse(errno, taking, "");
+bool copy_link(const Taking& taking, const NewItem& made, int directory, const std::string& name, const Entry& entry) {
+  if (::symlinkat(read_link(directory, name).c_str(), made.item.get(), content_name) != 0) refuse(errno, taking, "");
   remove_taken(taking, directory, name, entry);
   return true;
 }
 
-void move_or_copy(const Taking& taking, NewItem& made, int directory, const std::string& name,
-                  const Entry& entry) {
+void move_or_copy(const Taking& taking, NewItem& made, int directory, const std::string& name, const Entry& entry) {
   int error = rename_entry(directory, name, made.item.get(), content_name);
   if (error == 0 || error == ENOENT) return;
   if (error != EXDEV) refuse(error, taking, "");
@@ -223,8 +217,7 @@ std::optional<std::string> take(const Taking& taking, int directory, const std::
 }
 
 std::string keep(const Taking& taking, const NewFile& file) {
-  Entry entry{
-      .kind = FileKind::regular, .modified_ns = file.modified_ns, .size = file.size, .mode = file.mode};
+  Entry entry{.kind = FileKind::regular, .modified_ns = file.modified_ns, .size = file.size, .mode = file.mode};
   NewItem made = make_item(taking, description_of(taking, entry));
   NewFile copy = file;
   copy.mode = 0600;
@@ -344,18 +337,18 @@ base::Result<void> Quarantine::restore(const Quarantined& item) const {
   }
   UniqueFd folder = open_item(folder_, item.id);
   if (!look_at(folder.get(), content_name)) {
-    return base::fail(fmt::format("only the description of this {} was kept: there is nothing to restore",
-                                  kind_name(item.kind)));
+    return base::fail(
+        fmt::format("only the description of this {} was kept: there is nothing to restore", kind_name(item.kind)));
   }
   base::AbsPath parent = item.path.parent();
   Tree tree{base::AbsPath()};
   std::expected<UniqueFd, int> directory = tree.directory(parent);
   if (!directory) {
     bool linked = directory.error() == ELOOP;
-    return base::fail(fmt::format("cannot restore to {}: {}", place,
-                                  linked ? "a directory on the way is a symbolic link"
-                                         : base::errno_text(directory.error())),
-                      linked ? "move the link out of the way, or copy the content by hand" : "");
+    return base::fail(
+        fmt::format("cannot restore to {}: {}", place,
+                    linked ? "a directory on the way is a symbolic link" : base::errno_text(directory.error())),
+        linked ? "move the link out of the way, or copy the content by hand" : "");
   }
   int error = put_back(item, folder.get(), directory->get(), std::string(item.path.name()));
   if (error == EEXIST) {

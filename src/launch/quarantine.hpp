@@ -2,12 +2,13 @@
 
 // How things get into the quarantine (agentbox/launch/quarantine.hpp says how they get out).
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/launch/quarantine.hpp"
-#include "guard_tree.hpp"
-
 #include <optional>
 #include <string>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/launch/quarantine.hpp"
+
+#include "guard_tree.hpp"
 
 namespace agentbox::launch {
 

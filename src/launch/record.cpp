@@ -1,23 +1,24 @@
 #include "record.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "guard_text.hpp"
-#include "guard_tree.hpp"
-
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include "guard_text.hpp"
+#include "guard_tree.hpp"
 
 namespace agentbox::launch {
 
@@ -105,8 +106,7 @@ GitRecord git_of(const json& from) {
                 .head = bytes_at(from, "head"),
                 .modules = {},
                 .links = {}};
-  for (const json& module : from.at("modules"))
-    git.modules.push_back(path_of(module.get_ref<const std::string&>()));
+  for (const json& module : from.at("modules")) git.modules.push_back(path_of(module.get_ref<const std::string&>()));
   for (const json& link : from.at("links")) {
     std::optional<std::string> name = decode_bytes(link.at(0).get_ref<const std::string&>());
     std::optional<std::string> target = decode_bytes(link.at(1).get_ref<const std::string&>());
@@ -117,8 +117,7 @@ GitRecord git_of(const json& from) {
 }
 
 std::int64_t now_seconds() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 UniqueFd open_or_make(int directory, const std::string& name, const AbsPath& whole) {
@@ -134,8 +133,8 @@ UniqueFd open_or_make(int directory, const std::string& name, const AbsPath& who
 bool is_session_name(std::string_view session) {
   if (session.empty() || session.size() > 128 || session.front() == '.') return false;
   for (char c : session) {
-    bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                c == '_' || c == '.';
+    bool fine =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     if (!fine) return false;
   }
   return true;
@@ -189,8 +188,7 @@ std::optional<Record> record_of_json(std::string_view text) {
     record.workspace_inode = from.at("workspace_inode").get<std::uint64_t>();
     record.started = from.at("started").get<std::int64_t>();
     record.pid = from.at("pid").get<std::int64_t>();
-    for (const json& ghost : from.at("ghosts"))
-      record.ghosts.push_back(path_of(ghost.get_ref<const std::string&>()));
+    for (const json& ghost : from.at("ghosts")) record.ghosts.push_back(path_of(ghost.get_ref<const std::string&>()));
     for (const json& name : from.at("watched")) {
       bool hide = name.at("why").get_ref<const std::string&>() == "hide";
       record.watched.push_back(
@@ -219,8 +217,7 @@ bool guards(const Record& record, const AbsPath& path) {
 void write_file(int directory, const std::string& name, std::string_view text, Durable durable) {
   std::string temporary = ".new-" + name;
   ::unlinkat(directory, temporary.c_str(), 0);
-  UniqueFd file(
-      ::openat(directory, temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+  UniqueFd file(::openat(directory, temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) throw SystemError(errno, "cannot write " + name + " in the state folder");
   while (!text.empty()) {
     ssize_t put = ::write(file.get(), text.data(), text.size());
@@ -242,8 +239,7 @@ UniqueFd open_state_folder(const AbsPath& state_folder, std::string_view name) {
   if (there) return there;
   if (errno != ENOENT) throw SystemError(errno, "cannot open " + base::escape(whole.str()));
   UniqueFd here(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  for (std::string_view component : whole.components())
-    here = open_or_make(here.get(), std::string(component), whole);
+  for (std::string_view component : whole.components()) here = open_or_make(here.get(), std::string(component), whole);
   return here;
 }
 

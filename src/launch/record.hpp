@@ -5,10 +5,6 @@
 // heartbeat. The folder is locked (flock) for as long as its supervisor lives: the kernel frees the lock
 // whatever kills it.
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/policy/policy.hpp"
-
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -16,6 +12,10 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/policy/policy.hpp"
 
 namespace agentbox::launch {
 
@@ -115,15 +115,13 @@ class RunFolder {
   [[nodiscard]] std::int64_t made() const;
 
  private:
-  RunFolder(std::string session, base::UniqueFd folder)
-      : session_(std::move(session)), folder_(std::move(folder)) {}
+  RunFolder(std::string session, base::UniqueFd folder) : session_(std::move(session)), folder_(std::move(folder)) {}
   std::string session_;
   base::UniqueFd folder_;
 };
 
 // The records of supervisors that live, but for `except`.
-[[nodiscard]] std::vector<Record> living_records(const base::AbsPath& state_folder,
-                                                 std::string_view except = {});
+[[nodiscard]] std::vector<Record> living_records(const base::AbsPath& state_folder, std::string_view except = {});
 // A living run's copies of held files.
 [[nodiscard]] std::expected<base::UniqueFd, int> copies_of(const base::AbsPath& state_folder,
                                                            const std::string& session);

@@ -1,19 +1,21 @@
 // Clears up after runs that were killed.
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/launch/guard.hpp"
-#include "guard_settle.hpp"
-#include "guard_tree.hpp"
-#include "record.hpp"
-
 #include <cerrno>
 #include <chrono>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/guard.hpp"
+
+#include "guard_settle.hpp"
+#include "guard_tree.hpp"
+#include "record.hpp"
 
 namespace agentbox::launch {
 
@@ -29,22 +31,17 @@ constexpr std::int64_t day = 24 * 60 * 60;
 constexpr std::int64_t forget_after = 30 * day;
 
 std::int64_t now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 std::string tell(const GuardEvent& event, const Record& record) {
   std::string run = fmt::format(" (run {} was killed)", base::escape(record.session));
   std::string item = event.id.empty() ? "" : fmt::format("; quarantine item {}", event.id);
   switch (event.kind) {
-    case GuardEvent::Kind::quarantined:
-      return fmt::format("taken to the quarantine: {}{}{}", event.detail, item, run);
-    case GuardEvent::Kind::restored:
-      return fmt::format("restored: {}{}{}", event.detail, item, run);
-    case GuardEvent::Kind::unverified:
-      return fmt::format("could not be settled: {}{}", event.detail, run);
-    default:
-      return event.detail + item + run;
+    case GuardEvent::Kind::quarantined: return fmt::format("taken to the quarantine: {}{}{}", event.detail, item, run);
+    case GuardEvent::Kind::restored: return fmt::format("restored: {}{}{}", event.detail, item, run);
+    case GuardEvent::Kind::unverified: return fmt::format("could not be settled: {}{}", event.detail, run);
+    default: return event.detail + item + run;
   }
 }
 
@@ -85,8 +82,7 @@ class Sweep {
     std::optional<Record> record = folder->read();
     if (!record) {
       say(state_folder_ / "runs",
-          fmt::format("the record of run {} cannot be read; look at it, then remove it",
-                      base::escape(session)));
+          fmt::format("the record of run {} cannot be read; look at it, then remove it", base::escape(session)));
       return;
     }
     if (settle(runs, *record, *folder)) folder->remove(runs);
@@ -107,8 +103,7 @@ class Sweep {
 
     bool settled = true;
     std::int64_t last = std::max(folder.last_alive(), record.started) + heartbeat_slack;
-    for (const GuardEvent& event :
-         settle_content(record, folder, *tree, state_folder_, last * 1'000'000'000)) {
+    for (const GuardEvent& event : settle_content(record, folder, *tree, state_folder_, last * 1'000'000'000)) {
       settled = settled && event.kind != GuardEvent::Kind::unverified;
       say(event.path, tell(event, record));
     }
@@ -123,9 +118,7 @@ class Sweep {
     return false;
   }
 
-  void say(const AbsPath& path, std::string what) {
-    swept_.push_back({.path = path, .what = std::move(what)});
-  }
+  void say(const AbsPath& path, std::string what) { swept_.push_back({.path = path, .what = std::move(what)}); }
 
   const AbsPath& state_folder_;
   std::vector<Swept> swept_;

@@ -1,15 +1,16 @@
 #include "watcher.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <sys/inotify.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::launch {
 
@@ -18,17 +19,13 @@ namespace {
 using base::AbsPath;
 using base::SystemError;
 
-constexpr unsigned events =
-    IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_MOVE_SELF | IN_DELETE_SELF;
+constexpr unsigned events = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_MOVE_SELF | IN_DELETE_SELF;
 constexpr unsigned appearances = IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM;
 
 }  // namespace
 
 Watcher::Watcher(const Tree& tree, const std::vector<AbsPath>& names)
-    : tree_(tree),
-      names_(names),
-      inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
-      state_(names.size(), 0) {
+    : tree_(tree), names_(names), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)), state_(names.size(), 0) {
   if (!inotify_) {
     throw SystemError(errno, "cannot watch the workspace",
                       errno == EMFILE ? "raise fs.inotify.max_user_instances with sysctl" : "");

@@ -4,15 +4,16 @@
 // who gets its report looks for himself. It promises that no change goes unreported: a directory that is
 // replaced is found again by its parent, and a queue that overflowed is reported as everything.
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/base/unique_fd.hpp"
-#include "guard_tree.hpp"
-
 #include <cstddef>
 #include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/base/unique_fd.hpp"
+
+#include "guard_tree.hpp"
 
 namespace agentbox::launch {
 

@@ -1,7 +1,7 @@
+#include <catch2/catch.hpp>
+
 #include "guard_config.hpp"
 #include "guard_support.hpp"
-
-#include <catch2/catch.hpp>
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -10,11 +10,10 @@ using Kind = GuardEvent::Kind;
 using Keys = std::vector<std::string>;
 
 TEST_CASE("inert configuration executes nothing") {
-  CHECK(executing_keys(
-            "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = true\n"
-            "[remote \"origin\"]\n\turl = https://example.org/x.git\n\tfetch = +refs/heads/*:refs/*\n"
-            "[branch \"main\"]\n\tremote = origin\n[user]\n\tname = x ; sshCommand = y\n"
-            "[alias]\n\tco = checkout\n# [core] pager = x\n")
+  CHECK(executing_keys("[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = true\n"
+                       "[remote \"origin\"]\n\turl = https://example.org/x.git\n\tfetch = +refs/heads/*:refs/*\n"
+                       "[branch \"main\"]\n\tremote = origin\n[user]\n\tname = x ; sshCommand = y\n"
+                       "[alias]\n\tco = checkout\n# [core] pager = x\n")
             .empty());
 }
 
@@ -38,8 +37,8 @@ TEST_CASE("every way to write a key that executes is seen") {
 }
 
 TEST_CASE("half a line at the end stops the reader, not the program") {
-  for (const char* text : {"[", "[core", "[core \"", "[core \"\\", "[core]\nx =", "[core]\nx = \\",
-                           "[core]\nx = \"", "=", "]"}) {
+  for (const char* text :
+       {"[", "[core", "[core \"", "[core \"\\", "[core]\nx =", "[core]\nx = \\", "[core]\nx = \"", "=", "]"}) {
     CHECK(executing_keys(text).empty());
   }
 }
@@ -47,8 +46,7 @@ TEST_CASE("half a line at the end stops the reader, not the program") {
 namespace {
 
 void make_git(const World& world, const std::string& relative) {
-  for (const char* part :
-       {"", "/hooks", "/refs", "/refs/heads", "/logs", "/objects", "/objects/ab", "/modules"}) {
+  for (const char* part : {"", "/hooks", "/refs", "/refs/heads", "/logs", "/objects", "/objects/ab", "/modules"}) {
     make_dir(world.in(relative + part));
   }
   write(world.in(relative + "/HEAD"), "ref: refs/heads/main\n");
@@ -130,8 +128,7 @@ TEST_CASE("what the agent cloned is listed with what it would execute") {
   SECTION("a bare repository by any name") {
     make_git(world, "data");
     write(world.in("data/config"), "[core]\nsshCommand = evil\n");
-    REQUIRE(guard.finish().at(0).detail ==
-            "made during the run, and would execute on the host: core.sshcommand");
+    REQUIRE(guard.finish().at(0).detail == "made during the run, and would execute on the host: core.sshcommand");
   }
   SECTION("a .git file, and a common directory of its own") {
     make_dir(world.in("tree"));

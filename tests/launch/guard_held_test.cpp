@@ -1,6 +1,6 @@
-#include "guard_support.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "guard_support.hpp"
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -215,8 +215,7 @@ TEST_CASE("more than may be held stops the launch, with a hint, and leaves no re
     Run run(world);
     FAIL("it was held");
   } catch (const base::SystemError& error) {
-    CHECK(std::string(error.what()) ==
-          "cannot hold " + world.in("AGENTS.md") + ": more than 64 MiB are held");
+    CHECK(std::string(error.what()) == "cannot hold " + world.in("AGENTS.md") + ": more than 64 MiB are held");
     CHECK(error.hint().find("hold") != std::string::npos);
   }
   CHECK(world.runs().empty());

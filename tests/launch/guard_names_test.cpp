@@ -1,8 +1,8 @@
 #include "guard_names.hpp"
 
-#include "guard_support.hpp"
-
 #include <catch2/catch.hpp>
+
+#include "guard_support.hpp"
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -59,8 +59,7 @@ TEST_CASE("mounts on the host's folders are guarded, mounts on the room's own ar
   bind("/home/u/w", policy::Mount::Why::workspace);
   bind("/home/u/w/.envrc", policy::Mount::Why::protect);
   bind("/home/u/.gitconfig", policy::Mount::Why::protect);
-  plan.furnishings.push_back(
-      plan::Mask{.target = abs("/home/u/notes/key"), .kind = policy::FileKind::regular});
+  plan.furnishings.push_back(plan::Mask{.target = abs("/home/u/notes/key"), .kind = policy::FileKind::regular});
   plan.furnishings.push_back(plan::Ghost{.target = abs("/home/u/w/.vscode")});
   policy.watched = {
       {.directory = abs("/home/u/w"), .name = ".npmrc", .why = policy::Watched::Why::protect, .origin = {}},

@@ -1,8 +1,9 @@
+#include <catch2/catch.hpp>
+
 #include "agentbox/base/diagnostic.hpp"
+
 #include "guard_support.hpp"
 #include "quarantine.hpp"
-
-#include <catch2/catch.hpp>
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -16,9 +17,8 @@ struct Shelf {
   std::string take_it(const std::string& relative, const std::string& why = "a test") {
     Tree tree(abs(world.workspace));
     AbsPath path = abs(world.in(relative));
-    return take(
-               {.state_folder = abs(world.state), .path = path, .session = "s1", .profile = "pi", .why = why},
-               tree.directory(path.parent())->get(), std::string(path.name()))
+    return take({.state_folder = abs(world.state), .path = path, .session = "s1", .profile = "pi", .why = why},
+                tree.directory(path.parent())->get(), std::string(path.name()))
         .value();
   }
   std::string restore(const std::string& id) {

@@ -1,8 +1,8 @@
+#include <catch2/catch.hpp>
+
 #include "guard_support.hpp"
 #include "guard_text.hpp"
 #include "record.hpp"
-
-#include <catch2/catch.hpp>
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -20,8 +20,7 @@ Record sample() {
   record.started = 1;
   record.pid = 42;
   record.ghosts = {abs("/w/.vscode")};
-  record.watched = {{abs("/w/.envrc"), policy::Watched::Why::protect},
-                    {abs("/w/.env"), policy::Watched::Why::hide}};
+  record.watched = {{abs("/w/.envrc"), policy::Watched::Why::protect}, {abs("/w/.env"), policy::Watched::Why::hide}};
   record.held = {{abs("/w/A"),
                   {{.relative = "", .kind = policy::FileKind::directory, .mode = 0755},
                    {.relative = "x/y", .kind = policy::FileKind::symlink, .target = "\xfe/.."}}},
@@ -86,6 +85,5 @@ TEST_CASE("a session's folder is locked while it is held, and private") {
   }
   CHECK(living_records(state).empty());
   CHECK(RunFolder::seize(runs, "s1"));
-  CHECK_THROWS_WITH(RunFolder::create(runs, "../s1"),
-                    "a session's name must be a plain word: Invalid argument");
+  CHECK_THROWS_WITH(RunFolder::create(runs, "../s1"), "a session's name must be a plain word: Invalid argument");
 }

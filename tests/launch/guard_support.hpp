@@ -2,11 +2,6 @@
 
 // A workspace, a state folder and a room that only notes what it is told, for the guard's tests.
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/launch/guard.hpp"
-#include "agentbox/launch/quarantine.hpp"
-#include "agentbox/launch/room.hpp"
-
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -22,6 +17,11 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/launch/guard.hpp"
+#include "agentbox/launch/quarantine.hpp"
+#include "agentbox/launch/room.hpp"
 
 namespace agentbox::launch::test {
 
@@ -148,8 +148,7 @@ struct World {
     std::vector<std::string> names;
     FILE* list = ::popen(("ls -A '" + state + "/runs' 2>/dev/null").c_str(), "r");
     char line[256];
-    while (::fgets(line, sizeof line, list) != nullptr)
-      names.emplace_back(line, std::string_view(line).find('\n'));
+    while (::fgets(line, sizeof line, list) != nullptr) names.emplace_back(line, std::string_view(line).find('\n'));
     ::pclose(list);
     return names;
   }

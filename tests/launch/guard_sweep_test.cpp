@@ -1,5 +1,3 @@
-#include "guard_support.hpp"
-
 #include <ctime>
 
 #include <sys/prctl.h>
@@ -7,6 +5,8 @@
 #include <sys/wait.h>
 
 #include <catch2/catch.hpp>
+
+#include "guard_support.hpp"
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -19,8 +19,7 @@ class Supervisor {
  public:
   Supervisor(World& world, const std::string& session) {
     int pair[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-      throw std::runtime_error("socketpair");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) throw std::runtime_error("socketpair");
     pid_ = ::fork();
     if (pid_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -112,8 +111,7 @@ TEST_CASE("what was written after the room had died is its owner's, and is left 
   write(world.in(".envrc"), "the owner's");
   std::vector<Swept> swept = sweep(abs(world.state));
   REQUIRE(swept.size() == 2);
-  CHECK(swept[0].what ==
-        "it was made after a room that was killed had died; left as it is (run s1 was killed)");
+  CHECK(swept[0].what == "it was made after a room that was killed had died; left as it is (run s1 was killed)");
   CHECK(read(world.in("AGENTS.md")) == "the owner's next version");
   CHECK(read(world.in(".envrc")) == "the owner's");
   // The version from before is kept beside it.

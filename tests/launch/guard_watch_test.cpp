@@ -1,9 +1,9 @@
-#include "guard_support.hpp"
-
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <catch2/catch.hpp>
+
+#include "guard_support.hpp"
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -281,8 +281,7 @@ TEST_CASE("a protected file that the host deletes for good can't be made by the 
   CHECK_FALSE(exists(world.in(".envrc")));
 }
 
-TEST_CASE(
-    "a protected directory that the host deletes becomes a ghost, and the ghost is removed at the end") {
+TEST_CASE("a protected directory that the host deletes becomes a ghost, and the ghost is removed at the end") {
   World world;
   make_dir(world.in(".vscode"));
   world.protect(".vscode", policy::FileKind::directory);

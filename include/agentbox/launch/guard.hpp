@@ -3,15 +3,15 @@
 // Holds what mounts alone can't: file kinds that don't exist yet, held files, mounts that fell off because
 // the host replaced a file, and the empty directories that must not stay behind (DESIGN §4, "two grades").
 
-#include "agentbox/base/path.hpp"
-#include "agentbox/launch/room.hpp"
-#include "agentbox/plan/plan.hpp"
-#include "agentbox/policy/policy.hpp"
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "agentbox/base/path.hpp"
+#include "agentbox/launch/room.hpp"
+#include "agentbox/plan/plan.hpp"
+#include "agentbox/policy/policy.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -23,11 +23,11 @@ namespace agentbox::launch {
 // it.
 struct GuardEvent {
   enum class Kind {
-    quarantined,  // something that must not be there was taken; `id` is the quarantine's
-    restored,  // a held file is again what it was before the run; `id`: what the run made of it, if there is
-               // such
-    kept,      // differs, and was left as it is: it was changed after the room had died
-    hidden,    // appeared while the room ran, and was hidden from it; on the host it is there
+    quarantined,    // something that must not be there was taken; `id` is the quarantine's
+    restored,       // a held file is again what it was before the run; `id`: what the run made of it, if there is
+                    // such
+    kept,           // differs, and was left as it is: it was changed after the room had died
+    hidden,         // appeared while the room ran, and was hidden from it; on the host it is there
     placed_again,   // the host replaced something protected or hidden, and it is protected or hidden again
     would_execute,  // made during the run: what of it the host would execute
     unverified,     // a protection could not be kept up: the run must end with 125

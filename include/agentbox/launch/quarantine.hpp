@@ -4,15 +4,15 @@
 // restores or deletes it. Its bytes, its name and its place are an agent's: escape them before they are
 // shown.
 
-#include "agentbox/base/diagnostic.hpp"
-#include "agentbox/base/path.hpp"
-#include "agentbox/policy/facts.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/base/path.hpp"
+#include "agentbox/policy/facts.hpp"
 
 namespace agentbox::launch {
 

@@ -34,6 +34,7 @@ std::string_view name_of(GuardEvent::Kind kind) {
     case GuardEvent::Kind::quarantined: return "quarantined";
     case GuardEvent::Kind::restored: return "restored";
     case GuardEvent::Kind::kept: return "kept";
+    case GuardEvent::Kind::hidden: return "hidden";
     case GuardEvent::Kind::placed_again: return "placed again";
     case GuardEvent::Kind::hidden: return "hidden";
     case GuardEvent::Kind::would_execute: return "would execute";
@@ -79,7 +80,8 @@ void StatusLine::guarded(const GuardEvent& event) const {
   write_line(fd_, {{"event", "guard"},
                    {"kind", name_of(event.kind)},
                    {"path", base::escape(event.path.str())},
-                   {"detail", base::escape(event.detail)}});
+                   {"detail", event.detail},
+                   {"quarantine", event.id}});
 }
 
 void StatusLine::ended(int exit_code, const Outcome& outcome) const {
@@ -121,7 +123,8 @@ bool tell_guard(const RunRequest& request, const std::vector<GuardEvent>& events
   for (const GuardEvent& event : events) {
     Diagnostic diagnostic{.severity = Severity::note,
                           .message = fmt::format("{}: {}{}{}", base::escape(event.path.str()), name_of(event.kind),
-                                                 event.detail.empty() ? "" : ", ", base::escape(event.detail))};
+                                                 event.detail.empty() ? "" : ", ", event.detail)};
+    if (!event.id.empty()) diagnostic.hint = "`agentbox quarantine show " + event.id + "`";
     if (event.kind == GuardEvent::Kind::unverified) diagnostic.severity = Severity::error;
     say(request, diagnostic);
   }

@@ -148,6 +148,7 @@ void add_machine_commands(CLI::App& program, Filled& filled) {
 
   CLI::App& demo = *program.add_subcommand("demo", "Watch a scripted agent try to misbehave in a real room");
   demo.group(machine_group);
+  demo.add_option("--agent", filled.demo.agent)->group(hidden_group);
   demo.footer(
       "No model and no network: a shell script in a throw-away workspace tries each thing that a hostile "
       "agent would, "

@@ -53,7 +53,7 @@ struct QuarantineOptions {
   std::vector<std::string> ids;
   bool json = false, all = false;
 };
-struct DemoOptions {};
+struct DemoOptions { std::string agent; };   // hidden: play the agent, and against what
 
 int run(const RunOptions& options, const Terminal& terminal);
 int check(const CheckOptions& options, const Terminal& terminal);

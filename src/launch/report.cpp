@@ -34,7 +34,6 @@ std::string_view name_of(GuardEvent::Kind kind) {
     case GuardEvent::Kind::quarantined: return "quarantined";
     case GuardEvent::Kind::restored: return "restored";
     case GuardEvent::Kind::kept: return "kept";
-    case GuardEvent::Kind::hidden: return "hidden";
     case GuardEvent::Kind::placed_again: return "placed again";
     case GuardEvent::Kind::hidden: return "hidden";
     case GuardEvent::Kind::would_execute: return "would execute";

@@ -1,0 +1,32 @@
+#include "explain.hpp"
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/plan/plan.hpp"
+#include "options.hpp"
+#include "prepare.hpp"
+#include "report.hpp"
+
+namespace agentbox::cli {
+
+int explain(const ExplainOptions& options, const Terminal& terminal) {
+  base::Result<Prepared> prepared = prepare(options);
+  if (!prepared) return refuse(prepared.error(), terminal, base::ExitCode::failed);
+  std::string text;
+  if (options.bwrap) {
+    text = plan::describe(plan::make(prepared->policy));
+  } else if (options.seccomp) {
+    text = plan::describe(plan::make(prepared->policy).seccomp);
+  } else {
+    base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
+    Explained explained{prepared->policy, unbuilt};
+    text = options.json ? explain_json(explained) : explain_text(explained, terminal.out);
+  }
+  fmt::print("{}", text);
+  return static_cast<int>(base::ExitCode::ok);
+}
+
+}  // namespace agentbox::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+// What `agentbox explain` shows, as text and as JSON: pure functions of what was decided.
+
+#include <string>
+
+#include "agentbox/base/diagnostic.hpp"
+#include "agentbox/policy/policy.hpp"
+
+namespace agentbox::cli {
+
+struct Explained {
+  const policy::Policy& policy;
+  // What `run` would refuse because it isn't built yet.
+  const base::Diagnostics& unbuilt;
+};
+
+// Grouped and aligned, in plain words; ends with a newline. Everything from outside is escaped.
+[[nodiscard]] std::string explain_text(const Explained& explained, base::Colour colour);
+
+// {"format": "agentbox-explain/1", ...}: documented in agentbox(1). Members may be added, none changes its meaning
+// within one format number. Paths are strings; bytes that are not UTF-8 become U+FFFD.
+[[nodiscard]] std::string explain_json(const Explained& explained);
+
+}  // namespace agentbox::cli

@@ -1,0 +1,333 @@
+// `agentbox explain`: what the room will hold, why, and which line says so, for a person who wants to know before
+// trusting it.
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "explain.hpp"
+
+namespace agentbox::cli {
+
+namespace {
+
+using base::AbsPath;
+using base::escape;
+using policy::Access;
+using policy::Mount;
+using policy::Note;
+using policy::Policy;
+using Why = Mount::Why;
+
+constexpr std::size_t wrap_at = 100;
+
+std::string bytes(std::uint64_t size) {
+  constexpr std::string_view units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (size >= 1024 && size % 1024 == 0 && unit + 1 < std::size(units)) size /= 1024, ++unit;
+  return fmt::format("{} {}", size, units[unit]);
+}
+
+std::string duration(std::chrono::seconds time) {
+  auto count = time.count();
+  if (count % 3600 == 0) return fmt::format("{} h", count / 3600);
+  if (count % 60 == 0) return fmt::format("{} min", count / 60);
+  return fmt::format("{} s", count);
+}
+
+struct Style {
+  std::string_view bold, dim, green, yellow, red, off;
+};
+constexpr Style styles[] = {{}, {"\033[1m", "\033[2m", "\033[32m", "\033[33m", "\033[31m", "\033[0m"}};
+
+// One line: what, something about it, and which line of which file says so.
+struct Row {
+  std::string what, about, where;
+};
+
+class Text {
+ public:
+  Text(const Explained& explained, base::Colour colour)
+      : policy_(explained.policy), unbuilt_(explained.unbuilt), style_(styles[colour == base::Colour::on ? 1 : 0]) {
+    for (const std::string& file : policy_.files) ++names_[base_name(file)];
+  }
+
+  std::string run() {
+    head();
+    unbuilt();
+    readable();
+    writable();
+    private_folders();
+    hidden();
+    protected_places();
+    held();
+    network();
+    devices();
+    environment();
+    limits();
+    notes(Note::Kind::exposes, "What this still exposes", style_.yellow);
+    notes(Note::Kind::warning, "Look at this", style_.yellow);
+    notes(Note::Kind::changed, "Different from outside", {});
+    notes(Note::Kind::skipped, "Skipped", {});
+    notes(Note::Kind::shadowed, "Without effect", {});
+    return std::move(out_);
+  }
+
+ private:
+  static std::string base_name(std::string_view file) { return std::string(file.substr(file.rfind('/') + 1)); }
+
+  // "base.toml:12"; the whole path where two files of the profile share a name.
+  std::string where(const profile::Origin& origin) const {
+    if (origin.file.empty()) return {};
+    std::string name = base_name(origin.file);
+    auto same = names_.find(name);
+    if (same != names_.end() && same->second > 1) name = origin.file;
+    return origin.at.line == 0 ? escape(origin.file) : fmt::format("{}:{}", escape(name), origin.at.line);
+  }
+
+  // "~/notes", "./src" below the workspace.
+  std::string path(const AbsPath& path) const {
+    const AbsPath& home = policy_.user.home;
+    if (path != policy_.workspace && path.is_within(policy_.workspace)) {
+      return escape("./" + std::string(path.relative_to(policy_.workspace)));
+    }
+    if (path == home) return "~";
+    if (path.is_within(home)) return escape("~/" + std::string(path.relative_to(home)));
+    return escape(path.str());
+  }
+  std::string place(const Mount& mount) const {
+    return path(mount.target) + (mount.kind == policy::FileKind::directory && !mount.target.is_root() ? "/" : "");
+  }
+
+  void section(std::string_view title, std::string_view about, const std::vector<Row>& rows,
+               std::string_view colour = {}) {
+    if (rows.empty()) return;
+    out_ += fmt::format("\n{}{}{}{}", style_.bold, colour, title, style_.off);
+    if (!about.empty()) out_ += fmt::format("  {}{}{}", style_.dim, about, style_.off);
+    out_ += '\n';
+    std::size_t first = 0, second = 0;
+    for (const Row& row : rows) {
+      if (row.about.empty() && row.where.empty()) continue;
+      first = std::max(first, std::min<std::size_t>(row.what.size(), 48));
+      if (!row.where.empty()) second = std::max(second, std::min<std::size_t>(row.about.size(), 44));
+    }
+    for (const Row& row : rows) {
+      std::string line = fmt::format("  {:<{}}", row.what, first);
+      if (second > 0 || !row.about.empty()) line += fmt::format("  {:<{}}", row.about, second);
+      if (!row.where.empty()) line += fmt::format("  {}{}{}", style_.dim, row.where, style_.off);
+      while (line.ends_with(' ')) line.pop_back();
+      out_ += line + '\n';
+    }
+  }
+
+  // Words beside one another, broken before they grow too wide.
+  void paragraph(std::string_view lead, const std::vector<std::string>& words) {
+    if (words.empty()) return;
+    std::string line = fmt::format("  {}", lead);
+    for (const std::string& word : words) {
+      if (line.size() + 1 + word.size() > wrap_at) {
+        out_ += line + '\n';
+        line = "   ";
+      }
+      line += ' ' + word;
+    }
+    out_ += line + '\n';
+  }
+
+  void head() {
+    out_ += fmt::format("{}{}{}", style_.bold, escape(policy_.profile), style_.off);
+    if (!policy_.command.empty()) {
+      out_ += fmt::format(" runs {}", base::quote(std::span<const std::string>(policy_.command)));
+    }
+    out_ += fmt::format(" in {}\n", path(policy_.workspace));
+    std::vector<std::string> files;
+    for (const std::string& file : policy_.files) files.push_back(escape(file));
+    paragraph("from", files);
+  }
+
+  void unbuilt() {
+    std::vector<Row> rows;
+    for (const base::Diagnostic& one : unbuilt_) {
+      rows.push_back({one.message, {}, where({one.file, one.at, one.source_line})});
+    }
+    section("Refused by `agentbox run`", {}, rows, style_.red);
+  }
+
+  void readable() {
+    std::vector<Row> rows;
+    std::vector<std::string> system, etc;
+    for (const Mount& mount : policy_.mounts) {
+      if (mount.access != Access::read) continue;
+      if (mount.why == Why::floor) {
+        bool is_etc = mount.target.str().starts_with("/etc/");
+        (is_etc ? etc : system).push_back(is_etc ? escape(mount.target.str().substr(5)) : escape(mount.target.str()));
+      } else if (mount.why == Why::grant || mount.why == Why::workspace || mount.why == Why::git ||
+                 mount.why == Why::device) {
+        rows.push_back({place(mount), about(mount), where(mount.origin)});
+      }
+    }
+    rows.insert(rows.begin(), {joined(system), "the system", {}});
+    section("Readable", {}, rows, style_.green);
+    for (const policy::RoomFile& file : policy_.room_files) {
+      if (file.target.str().starts_with("/etc/")) etc.push_back(escape(file.target.str().substr(5)) + "*");
+    }
+    std::ranges::sort(etc);
+    paragraph("of /etc (* made for the room):", etc);
+  }
+
+  void writable() {
+    std::vector<Row> rows;
+    for (const Mount& mount : policy_.mounts) {
+      if (mount.access != Access::write || mount.why == Why::ancestor || mount.why == Why::device) continue;
+      std::string text = about(mount);
+      if (std::ranges::find(policy_.to_make, mount.target, &policy::ToMake::path) != policy_.to_make.end()) {
+        text = "made before the start";
+      }
+      rows.push_back({place(mount), std::move(text), where(mount.origin)});
+    }
+    section("Writable", {}, rows, style_.yellow);
+  }
+
+  void private_folders() {
+    std::vector<Row> rows;
+    for (const policy::Tmpfs& one : policy_.tmpfs) rows.push_back({path(one.target), "up to " + bytes(one.size), {}});
+    section("Private", "empty at the start, gone at the end", rows);
+  }
+
+  void hidden() {
+    std::vector<Row> rows;
+    for (const Mount& mount : policy_.mounts) {
+      if (mount.access == Access::hidden) rows.push_back({place(mount), {}, where(mount.origin)});
+    }
+    for (const policy::Watched& one : policy_.watched) {
+      if (one.why == policy::Watched::Why::hide) {
+        rows.push_back({path(one.wanted), "missing now, watched for", where(one.origin)});
+      }
+    }
+    section("Hidden", "not even readable", rows);
+  }
+
+  void protected_places() {
+    std::vector<Row> rows;
+    std::vector<std::string> missing;
+    std::size_t ancestors = 0;
+    for (const Mount& mount : policy_.mounts) {
+      if (mount.why == Why::protect) rows.push_back({place(mount), {}, where(mount.origin)});
+      if (mount.why == Why::pin) rows.push_back({path(mount.target), "the link itself", where(mount.origin)});
+      if (mount.why == Why::ghost) missing.push_back(path(mount.target) + "/");
+      if (mount.why == Why::ancestor) ++ancestors;
+    }
+    for (const policy::Watched& one : policy_.watched) {
+      if (one.why == policy::Watched::Why::protect) missing.push_back(path(one.wanted));
+    }
+    if (rows.empty() && !missing.empty()) rows.push_back({"nothing that exists", {}, {}});
+    section("Protected", "read-only: programs outside would execute it", rows);
+    std::ranges::sort(missing);
+    paragraph("missing, and kept from being made:", missing);
+    if (ancestors > 0) {
+      out_ += fmt::format("  {}{} on the way to these can't be renamed, and files can't be moved across {}{}\n",
+                          style_.dim, ancestors == 1 ? "one folder" : fmt::format("{} folders", ancestors),
+                          ancestors == 1 ? "its edge" : "their edges", style_.off);
+    }
+  }
+
+  void held() {
+    std::vector<Row> rows;
+    std::vector<std::string> missing;
+    for (const policy::Held& one : policy_.held) {
+      if (one.kind == policy::FileKind::missing) {
+        missing.push_back(path(one.path));
+      } else {
+        rows.push_back({path(one.path), {}, where(one.origin)});
+      }
+    }
+    if (rows.empty() && !missing.empty()) rows.push_back({"nothing that exists", {}, {}});
+    section("Held", "writable, but restored at the end unless you keep the change", rows);
+    paragraph("missing, and held if made:", missing);
+  }
+
+  void network() {
+    std::vector<Row> rows;
+    for (const policy::Loopback& one : policy_.loopback) {
+      rows.push_back({fmt::format("localhost:{}", one.port), "this machine's server, at the same address",
+                      where(one.origin)});
+    }
+    for (const profile::Publication& one : policy_.publish) {
+      rows.push_back({fmt::format("port {} of the room", one.inside),
+                      fmt::format("reachable as localhost:{} from this machine", one.outside),
+                      {}});
+    }
+    rows.push_back({rows.empty() ? "nothing" : "nothing else", "no route out, and no name service", {}});
+    section("Network", {}, rows);
+  }
+
+  void devices() {
+    std::vector<Row> rows;
+    for (const Mount& mount : policy_.mounts) {
+      if (mount.why == Why::device) rows.push_back({path(mount.target), {}, where(mount.origin)});
+    }
+    if (rows.empty()) rows.push_back({"none", "no GPU, no sound, no display", {}});
+    section("Devices", {}, rows);
+  }
+
+  void environment() {
+    std::vector<Row> rows;
+    for (const auto& [name, value] : policy_.environment) {
+      rows.push_back({escape(name) + "=" + base::quote(std::string_view(value)), {}, {}});
+    }
+    section("Environment", "nothing else is passed on", rows);
+  }
+
+  void limits() {
+    const policy::Limits& limits = policy_.limits;
+    std::vector<Row> rows;
+    auto add = [&](std::uint64_t value, std::string_view what, std::string text) {
+      if (value > 0) rows.push_back({std::string(what), std::move(text), {}});
+    };
+    add(limits.processes, "processes", std::to_string(limits.processes));
+    add(limits.open_files, "open files", fmt::format("{} each process", limits.open_files));
+    add(limits.file_size, "file size", bytes(limits.file_size));
+    auto seconds = [](std::chrono::seconds time) { return static_cast<std::uint64_t>(time.count()); };
+    add(seconds(limits.cpu_time), "processor time", duration(limits.cpu_time) + " each process");
+    add(seconds(limits.time), "time", duration(limits.time));
+    add(limits.memory, "memory", bytes(limits.memory));
+    add(limits.cpu, "processor share", fmt::format("weight {} (a program alone has 100)", limits.cpu));
+    section("Limits", {}, rows);
+  }
+
+  void notes(Note::Kind kind, std::string_view title, std::string_view colour) {
+    std::vector<Row> rows;
+    for (const Note& note : policy_.notes) {
+      if (note.kind == kind) rows.push_back({note.text, {}, where(note.origin)});
+    }
+    section(title, {}, rows, colour);
+  }
+
+  static std::string about(const Mount& mount) {
+    switch (mount.why) {
+      case Why::workspace: return "the workspace";
+      case Why::git: return "the repository's data";
+      case Why::device: return "for the device";
+      default: return mount.kind == policy::FileKind::socket ? "a socket" : "";
+    }
+  }
+  static std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+    return text;
+  }
+
+  const Policy& policy_;
+  const base::Diagnostics& unbuilt_;
+  const Style& style_;
+  std::map<std::string, int> names_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string explain_text(const Explained& explained, base::Colour colour) { return Text(explained, colour).run(); }
+
+}  // namespace agentbox::cli

@@ -1,8 +1,5 @@
 #include "agentbox/prompt/human_terminal.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "terminal_watcher.hpp"
-
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -12,6 +9,10 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
+
+#include "terminal_watcher.hpp"
 
 namespace agentbox::prompt {
 
@@ -76,8 +77,7 @@ std::optional<HumanTerminal> HumanTerminal::open() {
 HumanTerminal::HumanTerminal(base::UniqueFd terminal, Keyboard keyboard) : state_(std::make_unique<State>()) {
   state_->terminal = std::move(terminal);
   state_->keyboard = keyboard;
-  if (::tcgetattr(fd(), &state_->ordinary) != 0)
-    throw base::SystemError(errno, "cannot read the terminal's modes");
+  if (::tcgetattr(fd(), &state_->ordinary) != 0) throw base::SystemError(errno, "cannot read the terminal's modes");
 }
 
 HumanTerminal::HumanTerminal(HumanTerminal&&) noexcept = default;
@@ -125,16 +125,14 @@ void HumanTerminal::copy_modes_to(int pty) const {
   if (!state_->is_raw && ::tcgetattr(fd(), &modes) != 0) {
     throw base::SystemError(errno, "cannot read the terminal's modes");
   }
-  if (::tcsetattr(pty, TCSANOW, &modes) != 0)
-    throw base::SystemError(errno, "cannot set up the room's terminal");
+  if (::tcsetattr(pty, TCSANOW, &modes) != 0) throw base::SystemError(errno, "cannot set up the room's terminal");
 }
 
 HumanTerminal::Standing HumanTerminal::enter_raw() {
   if (standing() == Standing::background) return Standing::background;
   State& state = *state_;
   if (!state.is_raw) {
-    if (::tcgetattr(fd(), &state.ordinary) != 0)
-      throw base::SystemError(errno, "cannot read the terminal's modes");
+    if (::tcgetattr(fd(), &state.ordinary) != 0) throw base::SystemError(errno, "cannot read the terminal's modes");
     state.raw = raw_modes(state.ordinary);
     if (!state.watcher) state.watcher.emplace(fd());
     state.watcher->set_farewell(state.farewell);
@@ -173,8 +171,7 @@ void HumanTerminal::restore() noexcept {
   if (standing() == Standing::foreground) {
     std::string_view rest = state.farewell;
     pollfd ready{fd(), POLLOUT, 0};
-    while (!rest.empty() &&
-           ::poll(&ready, 1, 1000) == 1) {  // a terminal that takes nothing for a second is stuck
+    while (!rest.empty() && ::poll(&ready, 1, 1000) == 1) {  // a terminal that takes nothing for a second is stuck
       const auto written = ::write(fd(), rest.data(), rest.size());
       if (written < 0 && errno != EAGAIN && errno != EINTR) break;
       if (written > 0) rest.remove_prefix(static_cast<std::size_t>(written));

@@ -1,8 +1,5 @@
 #include "agentbox/prompt/relay.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/prompt/terminal_filter.hpp"
-
 #include <array>
 #include <cerrno>
 #include <string>
@@ -21,6 +18,12 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/prompt/terminal_filter.hpp"
+
+#include "job_control.hpp"
+#include "outbox.hpp"
+
 namespace agentbox::prompt {
 
 namespace {
@@ -30,50 +33,14 @@ using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
 constexpr std::size_t chunk = 16 * 1024;       // of one read
-constexpr std::size_t high_water = 64 * 1024;  // bytes on their way; above it nothing more is read
 constexpr auto answers_limit = 1s;             // slow lines to far away included
-constexpr auto look_again = 100ms;  // while the keyboard isn't ours, or no program has the pty open
+constexpr auto look_again = 100ms;             // while the keyboard isn't ours, or no program has the pty open
 
 base::UniqueFd duplicate(int fd) {
   base::UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
   if (!copy) throw base::SystemError(errno, "cannot duplicate the terminal's descriptor");
   return copy;
 }
-
-// Bytes on their way to a descriptor that may take a part of them.
-class Outbox {
- public:
-  [[nodiscard]] bool empty() const noexcept { return at_ == bytes_.size(); }
-  [[nodiscard]] bool full() const noexcept { return bytes_.size() - at_ >= high_water; }
-  [[nodiscard]] std::string& back() noexcept { return bytes_; }
-  void clear() noexcept {
-    bytes_.clear();
-    at_ = 0;
-  }
-  // 0, EAGAIN, or what broke it.
-  int flush(int fd) noexcept {
-    while (!empty()) {
-      const auto written = ::write(fd, bytes_.data() + at_, bytes_.size() - at_);
-      if (written > 0) {
-        at_ += static_cast<std::size_t>(written);
-      } else if (written < 0 && errno != EINTR) {
-        return errno;
-      }
-    }
-    clear();
-    return 0;
-  }
-  // What is written needs no memory: a receiver that is always a little behind never empties it.
-  void compact() {
-    if (at_ < high_water) return;
-    bytes_.erase(0, at_);
-    at_ = 0;
-  }
-
- private:
-  std::string bytes_;
-  std::size_t at_ = 0;
-};
 
 bool poll_one(int fd, short events, std::chrono::milliseconds limit) {
   pollfd ready{fd, events, 0};
@@ -84,8 +51,7 @@ bool poll_one(int fd, short events, std::chrono::milliseconds limit) {
 
 class Relay::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(boost::asio::io_context& loop, HumanTerminal& terminal, base::UniqueFd master,
-       std::function<void()> on_lost)
+  Impl(boost::asio::io_context& loop, HumanTerminal& terminal, base::UniqueFd master, std::function<void()> on_lost)
       : terminal_(&terminal),
         tty_(loop, duplicate(terminal.fd()).release()),
         master_(loop),
@@ -240,8 +206,7 @@ void Relay::Impl::arm() {
                          on_master();
                        }));
   }
-  const bool wants_keys =
-      (keyboard_ == Keyboard::room && !to_room_.full()) || keyboard_ == Keyboard::settling;
+  const bool wants_keys = (keyboard_ == Keyboard::room && !to_room_.full()) || keyboard_ == Keyboard::settling;
   if (wants_keys && !reading_tty_ && !lost_) {
     reading_tty_ = true;
     tty_.async_wait(stream_descriptor::wait_read, guarded([this] {
@@ -420,8 +385,7 @@ void Relay::Impl::settle_now() {
   std::array<char, chunk> buffer;
   while (filter_.answers().outstanding() != 0) {
     show();
-    const auto rest =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     if (lost_ || rest <= 0ms || !poll_one(terminal_->fd(), POLLIN, rest)) break;
     const auto count = ::read(terminal_->fd(), buffer.data(), buffer.size());
     if (count <= 0) break;
@@ -472,19 +436,7 @@ void Relay::Impl::suspend() {
   left_ = true;
   set_keyboard(Keyboard::waiting);
 
-  // What the terminal does on Ctrl-Z. The whole group, for a pipeline is one job; SIGTSTP and not SIGSTOP,
-  // for the kernel ignores it where no shell is left to continue us.
-  struct sigaction usual{}, before{};
-  usual.sa_handler = SIG_DFL;
-  sigset_t stop, mask;
-  ::sigemptyset(&stop);
-  ::sigaddset(&stop, SIGTSTP);
-  ::sigaction(SIGTSTP, &usual, &before);
-  ::pthread_sigmask(SIG_UNBLOCK, &stop, &mask);
-  ::kill(0, SIGTSTP);
-  // Here we were stopped, and are continued now.
-  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-  ::sigaction(SIGTSTP, &before, nullptr);
+  stop_until_continued();
 
   set_size();
   take_keyboard();

@@ -50,9 +50,7 @@ constexpr CsiRule csi_table[] = {
     move("e", "cursor down"),
     move("f", "cursor position"),
     allow("J", P::listed, "erase in screen", {0, 1, 2, no_value}),
-    refuse(
-        "J",
-        "3 erases the scrollback: what the owner had on the screen before, and the trace of what was done"),
+    refuse("J", "3 erases the scrollback: what the owner had on the screen before, and the trace of what was done"),
     allow("?J", P::listed, "selective erase in screen", {0, 1, 2, no_value}),
     allow("?K", P::listed, "selective erase in line", {0, 1, 2, no_value}),
     allow("h", P::ansi_modes, "see the table of modes"),
@@ -97,8 +95,8 @@ constexpr CsiRule csi_table[] = {
     question("t", P::required, Query::size, "size of a cell in pixels", 16),
     question("t", P::required, Query::size, "size in characters", 18),
 
-    refuse("t", "reports the title, which the agent may have chosen, as typed input (CVE-2003-0063)",
-           P::listed, {20, 21, no_value, no_value}),
+    refuse("t", "reports the title, which the agent may have chosen, as typed input (CVE-2003-0063)", P::listed,
+           {20, 21, no_value, no_value}),
     refuse("t", "the title is the owner's: it says which window is which"),
     refuse(">t", "changes how titles are set and reported"),
     refuse(" t", "volume of the bell"),
@@ -167,8 +165,7 @@ constexpr EscapeRule escape_table[] = {
 constexpr OscRule osc_table[] = {
     {"8", pass, OscText::hyperlink, "hyperlink: http and https only, at most 2083 bytes of printable ASCII"},
     {"4", ask, OscText::indexed_query, "one colour of the palette: question only"},
-    {"10", ask, OscText::query,
-     "colour of the text: question only, or a question of ours could be made unreadable"},
+    {"10", ask, OscText::query, "colour of the text: question only, or a question of ours could be made unreadable"},
     {"11", ask, OscText::query, "colour of the background (vim, pi): question only"},
     {"12", pass, OscText::colour_or_query, "colour of the cursor (vim)"},
     {"112", pass, OscText::none, "colour of the cursor as it was"},
@@ -231,8 +228,7 @@ constexpr ControlRule control_table[] = {
     {'\x10', drop, "DLE: begins file transfers that some terminals take up by themselves"},
     {'\x11', drop, "XON"},
     {'\x13', drop, "XOFF"},
-    {'\x18', drop,
-     "CAN: cuts a sequence off, and begins a Zmodem transfer that some terminals take up by themselves"},
+    {'\x18', drop, "CAN: cuts a sequence off, and begins a Zmodem transfer that some terminals take up by themselves"},
     {'\x1a', drop, "SUB: cuts a sequence off"},
 };
 
@@ -303,23 +299,16 @@ bool is_one_of(std::uint16_t value, const std::array<std::uint16_t, 4>& values) 
 bool fits(const Csi& csi, const CsiRule& rule) noexcept {
   if (csi.colons) return rule.parameters == P::styles;
   switch (rule.parameters) {
-    case P::none:
-      return csi.count == 0;
-    case P::listed:
-      return csi.count == 0 || (csi.count == 1 && is_one_of(csi.value(0), rule.values));
-    case P::required:
-      return csi.count == 1 && is_one_of(csi.value(0), rule.values);
-    case P::one:
-      return csi.count == 1;
-    case P::single:
-      return csi.count <= 1;
-    case P::keys:
-      return csi.count == 0 || (csi.count <= 2 && csi.value(0) == 4);
+    case P::none: return csi.count == 0;
+    case P::listed: return csi.count == 0 || (csi.count == 1 && is_one_of(csi.value(0), rule.values));
+    case P::required: return csi.count == 1 && is_one_of(csi.value(0), rule.values);
+    case P::one: return csi.count == 1;
+    case P::single: return csi.count <= 1;
+    case P::keys: return csi.count == 0 || (csi.count <= 2 && csi.value(0) == 4);
     case P::numbers:
     case P::styles:
     case P::ansi_modes:
-    case P::private_modes:
-      return true;
+    case P::private_modes: return true;
   }
   return false;
 }

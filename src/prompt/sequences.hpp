@@ -6,13 +6,13 @@
 // Sources: ECMA-48; DEC STD 070; xterm's ctlseqs; kitty's keyboard protocol; console_codes(4); screen(1);
 // tmux(1).
 
-#include "agentbox/prompt/terminal_answers.hpp"
-
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+
+#include "agentbox/prompt/terminal_answers.hpp"
 
 namespace agentbox::prompt {
 

@@ -59,8 +59,7 @@ void TerminalAnswers::observe(std::span<const char> typed) {
       continue;
     }
     switch (state_) {
-      case State::ground:
-        break;
+      case State::ground: break;
       case State::string_escape:
         if (c == '\\') {
           state_ = State::ground;
@@ -109,9 +108,7 @@ void TerminalAnswers::end_csi(char final) {
       if (first == '?') answered(Query::colour_scheme);
       if (first == '0' || first == '3') answered(Query::status);
       break;
-    case 'R':
-      answered(first == '?' ? Query::extended_cursor : Query::cursor);
-      break;
+    case 'R': answered(first == '?' ? Query::extended_cursor : Query::cursor); break;
     case 'y':
       if (first == '?') answered(Query::mode);
       break;
@@ -124,8 +121,7 @@ void TerminalAnswers::end_csi(char final) {
     case 't':
       if (first == '4' || first == '6' || first == '8') answered(Query::size);
       break;
-    default:
-      break;
+    default: break;
   }
 }
 

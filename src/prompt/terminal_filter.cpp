@@ -1,10 +1,10 @@
 #include "agentbox/prompt/terminal_filter.hpp"
 
-#include "sequences.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "sequences.hpp"
 
 namespace agentbox::prompt {
 
@@ -100,8 +100,8 @@ bool is_good_link(std::string_view text) {
 // XParseColor's forms without its names: #rgb..., rgb:r/g/b, rgba:, rgbi:.
 bool is_colour(std::string_view text) {
   auto in_colour = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '#' ||
-           c == ':' || c == '/' || c == '.';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '#' || c == ':' ||
+           c == '/' || c == '.';
   };
   return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, in_colour);
 }
@@ -177,8 +177,7 @@ void TerminalFilter::within_letter(char c, std::string& out) {
   std::size_t length = 0;
   const char* const data = pending_.data();
   switch (look_at_letter(data, data + pending_.size(), length)) {
-    case Letter::unfinished:
-      return;
+    case Letter::unfinished: return;
     case Letter::complete:
       if (is_c1(pending_)) {
         drop(State::ground);
@@ -210,21 +209,12 @@ void TerminalFilter::step(char c, std::string& out) {
   }
   if ((c == '\x18' || c == '\x1a') && state_ != State::ground) return drop(State::ground);
   switch (state_) {
-    case State::ground:
-      control(c, out);
-      break;
-    case State::utf8:
-      break;
-    case State::escape:
-      escape(c, out);
-      break;
+    case State::ground: control(c, out); break;
+    case State::utf8: break;
+    case State::escape: escape(c, out); break;
     case State::csi:
-    case State::drop_csi:
-      csi(c, out);
-      break;
-    case State::osc:
-      osc(c, out);
-      break;
+    case State::drop_csi: csi(c, out); break;
+    case State::osc: osc(c, out); break;
     case State::osc_escape:
       if (c == '\\') {
         finish_osc("\033\\", out);
@@ -236,8 +226,7 @@ void TerminalFilter::step(char c, std::string& out) {
     case State::drop_osc:
       if (c == '\a') begin(State::ground);
       break;
-    case State::drop_string:
-      break;
+    case State::drop_string: break;
     case State::linux_palette:
       if (++palette_digits_ == 7) begin(State::ground);
       break;
@@ -374,21 +363,11 @@ void TerminalFilter::finish_osc(std::string_view terminator, std::string& out) {
   bool good = false;
   bool asks = false;
   switch (rule->text) {
-    case OscText::none:
-      good = text.empty();
-      break;
-    case OscText::hyperlink:
-      good = is_good_link(text);
-      break;
-    case OscText::colour_or_query:
-      good = is_colour(text);
-      [[fallthrough]];
-    case OscText::query:
-      asks = text == "?";
-      break;
-    case OscText::indexed_query:
-      asks = is_indexed_query(text);
-      break;
+    case OscText::none: good = text.empty(); break;
+    case OscText::hyperlink: good = is_good_link(text); break;
+    case OscText::colour_or_query: good = is_colour(text); [[fallthrough]];
+    case OscText::query: asks = text == "?"; break;
+    case OscText::indexed_query: asks = is_indexed_query(text); break;
   }
   if (asks) good = answers_.ask(Query::colour);
   if (!good) return drop(State::ground);

@@ -1,9 +1,9 @@
 #include "agentbox/prompt/terminal_modes.hpp"
 
-#include "sequences.hpp"
-
 #include <algorithm>
 #include <iterator>
+
+#include "sequences.hpp"
 
 namespace agentbox::prompt {
 
@@ -14,8 +14,7 @@ constexpr std::size_t most_pushed = 16;
 // Index in the table of private modes; its size if it has no such row.
 std::size_t index_of(std::uint16_t number) noexcept {
   auto table = private_modes();
-  return static_cast<std::size_t>(
-      std::distance(table.begin(), std::ranges::find(table, number, &ModeRule::number)));
+  return static_cast<std::size_t>(std::distance(table.begin(), std::ranges::find(table, number, &ModeRule::number)));
 }
 
 bool is_screen(std::uint16_t number) noexcept {
@@ -138,9 +137,8 @@ void TerminalModes::styles(const Csi& csi) noexcept {
       styles_ = 0;
       continue;
     }
-    auto found = std::ranges::find_if(style_codes, [value](const StyleCodes& codes) {
-      return value >= codes.first && value <= codes.last;
-    });
+    auto found = std::ranges::find_if(
+        style_codes, [value](const StyleCodes& codes) { return value >= codes.first && value <= codes.last; });
     const std::uint16_t style = found == std::end(style_codes) ? std::uint16_t{other} : found->style;
     const bool on = found == std::end(style_codes) || found->on;
     styles_ = static_cast<std::uint16_t>(on ? styles_ | style : styles_ & ~style);
@@ -192,8 +190,7 @@ std::string TerminalModes::leave() const {
     if (keyboard.set) out += "\033[=0u";
   };
   const bool alternate = alternate_screen();
-  if (changed_.test(index_of(2026)))
-    out += mode_sequence(2026, false);  // else the terminal shows nothing for a while
+  if (changed_.test(index_of(2026))) out += mode_sequence(2026, false);  // else the terminal shows nothing for a while
   if (alternate) keys(keyboard_[1]);
   // Margins and origin move the cursor when they change. On the alternate screen that is of no consequence;
   // on the main screen the cursor stays where the output ended.

@@ -1,7 +1,5 @@
 #include "terminal_watcher.hpp"
 
-#include "agentbox/base/error.hpp"
-
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -17,6 +15,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
 
 namespace agentbox::prompt {
 
@@ -72,8 +72,7 @@ void give_back(TerminalWatcher::Page& page) {
   [[maybe_unused]] auto root = ::chdir("/");
   ::prctl(PR_SET_NAME, "agentbox-tty");
   // First out of the way of each other, then to their places; nothing else stays open.
-  const int high[3] = {::fcntl(terminal, F_DUPFD, 10), ::fcntl(line, F_DUPFD, 10),
-                       ::fcntl(parent, F_DUPFD, 10)};
+  const int high[3] = {::fcntl(terminal, F_DUPFD, 10), ::fcntl(line, F_DUPFD, 10), ::fcntl(parent, F_DUPFD, 10)};
   for (int fd = 0; fd < 3; ++fd) {
     if (high[fd] < 0 || ::dup2(high[fd], fd) < 0) ::_exit(1);
   }

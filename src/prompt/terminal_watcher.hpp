@@ -2,12 +2,12 @@
 
 // A child that outlives the supervisor's death by a moment: it gives the terminal back when nobody else can.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <string_view>
 
 #include <sys/types.h>
 #include <termios.h>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::prompt {
 

@@ -5,31 +5,28 @@
 //
 // Who calls what (the launcher; all on the thread of the loop):
 //
-//     auto terminal = HumanTerminal::open();            // before any thread is started; none: no pty, no
-//     relay Relay relay(loop, *terminal, std::move(master), [&] { /* terminal is gone: end the run */ });
-//     relay.start();                                    // right before the agent starts: raw mode, size,
-//     modes
-//     ...
-//     init reports Stopped      relay.suspend();        // returns when the shell has continued us
-//                               send wire::Continue to init
-//     SIGTSTP for us            send wire::Signal{SIGTSTP} to init, whose Stopped then comes as above
-//     SIGINT, SIGQUIT for us    send wire::Signal (Ctrl-C itself is a byte for the pty: the room's own
-//     terminal makes
-//                               the signal; only with HumanTerminal::Keyboard::shared it is a signal for us)
-//     init reports Exited       relay.drain(2s, [&](Relay::End) { /* terminal is restored: print, leave */
-//     });
-//                               and end the room meanwhile, else its other processes keep the pty open
+//   auto terminal = HumanTerminal::open();   before any thread is started; none: no pty, no relay
+//   Relay relay(loop, *terminal, master, [&] { ... });   the terminal has hung up: end the run
+//   relay.start();                           right before the agent starts: raw mode, size, modes
+//
+//   init reports Stopped:    relay.suspend();   returns when the shell has continued us
+//                            then send wire::Continue to init
+//   SIGTSTP for us:          send wire::Signal{SIGTSTP} to init, whose Stopped then comes as above
+//   SIGINT, SIGQUIT for us:  send wire::Signal to init. Ctrl-C itself is a byte for the pty, and the room's own
+//                            terminal makes the signal; only with a shared keyboard it is a signal for us
+//   init reports Exited:     relay.drain(2s, [&](Relay::End) { ... });   the terminal is restored: print, leave
+//                            and end the room meanwhile, else its other processes keep the pty open
 //
 // Put the terminal before the relay, so that it goes after it. Whatever way they go, the terminal is
 // restored.
-
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/prompt/human_terminal.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/prompt/human_terminal.hpp"
 
 namespace boost::asio {
 class io_context;

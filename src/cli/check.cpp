@@ -44,8 +44,8 @@ int check(const CheckOptions& options, const Terminal& terminal) {
   base::Result<profile::Profile> profile = launch::load(options.profile);
   if (options.json) return print_json(options, profile);
   if (!profile) {
-    fmt::print(stderr, "{}", base::render(profile.error(), terminal.err));
-    if (profile.error().size() > 1) fmt::print(stderr, "\n{} errors\n", profile.error().size());
+    std::fputs(base::render(profile.error(), terminal.err).c_str(), stderr);
+    if (profile.error().size() > 1) std::fputs(fmt::format("\n{} errors\n", profile.error().size()).c_str(), stderr);
     return static_cast<int>(base::ExitCode::failed);
   }
   fmt::print("{}: no errors\n", base::escape(options.profile));

@@ -60,7 +60,7 @@ base::Result<base::AbsPath> find_workspace(const std::string& given) {
   if (given.empty()) return launch::current_directory();
   std::string text = given[0] == '/' ? given : launch::current_directory().str() + "/" + given;
   auto path = base::AbsPath::parse(text);
-  struct stat info {};
+  struct stat info{};
   if (!path) {
     return base::fail("the workspace " + base::escape(given) + " is not a plain path", "write it without '..'");
   }

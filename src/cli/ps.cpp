@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agentbox/launch/sessions.hpp"
+
 #include "options.hpp"
 
 namespace agentbox::cli {
@@ -34,7 +35,7 @@ int ps(const PsOptions& options, const Terminal&) {
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& session : sessions) {
-      list.push_back({{"session", session.id},
+      list.push_back({{"id", session.id},
                       {"pid", session.pid},
                       {"profile", session.profile},
                       {"workspace", session.workspace},
@@ -45,7 +46,7 @@ int ps(const PsOptions& options, const Terminal&) {
     return 0;
   }
   if (sessions.empty()) {
-    fmt::print(stderr, "no room is open\n");
+    std::fputs("no room is open\n", stderr);
     return 0;
   }
   std::size_t id_width = 7, profile_width = 7, workspace_width = 9;

@@ -2,12 +2,11 @@
 
 #include <cstdio>
 
-#include <fmt/format.h>
-
 namespace agentbox::cli {
 
 int refuse(const base::Diagnostics& diagnostics, const Terminal& terminal, base::ExitCode code) {
-  fmt::print(stderr, "{}", base::render(diagnostics, terminal.err));
+  // A standard error that can't be written is no reason to end otherwise.
+  std::fputs(base::render(diagnostics, terminal.err).c_str(), stderr);
   return static_cast<int>(code);
 }
 

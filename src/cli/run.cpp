@@ -8,17 +8,14 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/plan/plan.hpp"
+
 #include "options.hpp"
 #include "prepare.hpp"
+#include "report.hpp"
 
 namespace agentbox::cli {
 
 namespace {
-
-int refuse(const base::Diagnostics& errors, const Terminal& terminal) {
-  fmt::print(stderr, "{}", base::render(errors, terminal.err));
-  return static_cast<int>(base::ExitCode::agentbox_failed);
-}
 
 launch::OnAsk on_ask_of(const std::string& text) {
   if (text == "queue") return launch::OnAsk::queue;
@@ -33,7 +30,7 @@ void tell_notes(const policy::Policy& policy, const Terminal& terminal) {
     if (note.kind != policy::Note::Kind::warning && note.kind != policy::Note::Kind::changed) continue;
     base::Diagnostic diagnostic{.severity = base::Severity::note, .message = note.text};
     if (note.kind == policy::Note::Kind::warning) diagnostic.severity = base::Severity::warning;
-    fmt::print(stderr, "{}", base::render(diagnostic, terminal.err));
+    std::fputs(base::render(diagnostic, terminal.err).c_str(), stderr);
   }
 }
 
@@ -41,13 +38,13 @@ void tell_notes(const policy::Policy& policy, const Terminal& terminal) {
 
 int run(const RunOptions& options, const Terminal& terminal) {
   auto prepared = prepare(options);
-  if (!prepared) return refuse(prepared.error(), terminal);
+  if (!prepared) return refuse(prepared.error(), terminal, base::ExitCode::agentbox_failed);
   base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
-  if (!unbuilt.empty()) return refuse(unbuilt, terminal);
+  if (!unbuilt.empty()) return refuse(unbuilt, terminal, base::ExitCode::agentbox_failed);
   if (prepared->policy.command.empty()) {
     return refuse({{.message = "no command to run, and the profile " + prepared->policy.profile + " names none",
                     .hint = "write it behind two dashes: agentbox run " + options.profile + " -- COMMAND"}},
-                  terminal);
+                  terminal, base::ExitCode::agentbox_failed);
   }
   tell_notes(prepared->policy, terminal);
   launch::RunRequest request{.policy = std::move(prepared->policy),

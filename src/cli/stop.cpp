@@ -5,6 +5,7 @@
 
 #include "agentbox/base/escape.hpp"
 #include "agentbox/launch/sessions.hpp"
+
 #include "options.hpp"
 
 namespace agentbox::cli {
@@ -25,14 +26,15 @@ int stop(const StopOptions& options, const Terminal& terminal) {
       if (found != sessions.end()) {
         chosen.push_back(*found);
       } else {
-        errors.push_back({.message = "no session " + base::escape(id) + " is running", .hint = "`agentbox ps` lists them"});
+        errors.push_back(
+            {.message = "no session " + base::escape(id) + " is running", .hint = "`agentbox ps` lists them"});
       }
     }
   }
   for (const auto& session : chosen) {
     if (launch::stop_session(session, patience_ms)) fmt::print("{} stopped\n", session.id);
   }
-  fmt::print(stderr, "{}", base::render(errors, terminal.err));
+  std::fputs(base::render(errors, terminal.err).c_str(), stderr);
   return errors.empty() ? 0 : 1;
 }
 

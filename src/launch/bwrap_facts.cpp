@@ -1,14 +1,15 @@
 #include "bwrap_facts.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "agentbox/launch/look.hpp"
-
 #include <array>
 #include <set>
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/look.hpp"
 
 namespace agentbox::launch {
 
@@ -40,8 +41,8 @@ std::string distrust_of_entry(const AbsPath& path, const FileFact& fact) {
   // itself.
   bool is_sticky = fact.kind == FileKind::directory && (fact.mode & S_ISVTX) != 0;
   if (is_sticky || (fact.mode & (S_IWGRP | S_IWOTH)) == 0) return {};
-  return fmt::format("{} is writable by {} (mode {:04o})", shown,
-                     (fact.mode & S_IWOTH) != 0 ? "everyone" : "its group", fact.mode);
+  return fmt::format("{} is writable by {} (mode {:04o})", shown, (fact.mode & S_IWOTH) != 0 ? "everyone" : "its group",
+                     fact.mode);
 }
 
 // `path` and every directory above it.
@@ -85,10 +86,8 @@ std::optional<BwrapFact> look_at_bwrap(Disk& disk) {
     AbsPath path = *AbsPath::parse(place);
     Resolution real = policy::resolve(path, disk);
     if (real.kind == FileKind::missing) continue;
-    BwrapFact fact{.path = real.path,
-                   .uid = real.fact.uid,
-                   .mode = real.fact.mode,
-                   .distrust = distrust_of_program(path, disk)};
+    BwrapFact fact{
+        .path = real.path, .uid = real.fact.uid, .mode = real.fact.mode, .distrust = distrust_of_program(path, disk)};
     if (fact.distrust.empty()) return fact;
     if (!first) first = std::move(fact);
   }
@@ -98,8 +97,7 @@ std::optional<BwrapFact> look_at_bwrap(Disk& disk) {
 std::optional<base::Diagnostic> bwrap_problem(const policy::HostFacts& facts) {
   if (!facts.bwrap) {
     return base::Diagnostic{
-        .message =
-            "bubblewrap is not installed: no bwrap in /usr/bin, /run/current-system/sw/bin or /usr/local/bin",
+        .message = "bubblewrap is not installed: no bwrap in /usr/bin, /run/current-system/sw/bin or /usr/local/bin",
         .hint =
             "install it: apt install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap, or add "
             "pkgs.bubblewrap to environment.systemPackages"};
@@ -109,10 +107,9 @@ std::optional<base::Diagnostic> bwrap_problem(const policy::HostFacts& facts) {
   bool has_privileges = (facts.bwrap->mode & (S_ISUID | S_ISGID)) != 0;
   return base::Diagnostic{
       .message = "this bubblewrap can't be trusted: " + facts.bwrap->distrust,
-      .hint = has_privileges
-                  ? fmt::format("agentbox needs no privileges: sudo chmod u-s,g-s {}", path)
-                  : "reinstall the bubblewrap package, or give the file and its folders back to root: "
-                    "chown root, chmod go-w"};
+      .hint = has_privileges ? fmt::format("agentbox needs no privileges: sudo chmod u-s,g-s {}", path)
+                             : "reinstall the bubblewrap package, or give the file and its folders back to root: "
+                               "chown root, chmod go-w"};
 }
 
 }  // namespace agentbox::launch

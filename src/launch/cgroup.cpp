@@ -2,17 +2,19 @@
 
 #include "cgroup.hpp"
 
-#include "agentbox/launch/look.hpp"
-#include "files.hpp"
-#include "host_program.hpp"
-
 #include <algorithm>
 #include <array>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/launch/look.hpp"
+
+#include "files.hpp"
+#include "host_program.hpp"
 
 namespace agentbox::launch {
 
@@ -90,8 +92,7 @@ std::vector<std::string> controllers_below(const AbsPath& group, const char* fil
 
 // A group in which this user may make others and move his processes between them.
 bool is_delegated(const AbsPath& group) {
-  return is_writable(group) && is_writable(group / "cgroup.procs") &&
-         is_writable(group / "cgroup.subtree_control");
+  return is_writable(group) && is_writable(group / "cgroup.procs") && is_writable(group / "cgroup.subtree_control");
 }
 
 std::optional<CgroupFact> direct(const AbsPath& own) {
@@ -116,9 +117,8 @@ std::optional<CgroupFact> through_systemd(const CgroupMount& mount, const std::o
   }
   auto manager = place_of(mount, fmt::format("/user.slice/user-{0}.slice/user@{0}.service", uid));
   if (!manager || ::lstat(manager->c_str(), &bus) != 0) return std::nullopt;
-  return CgroupFact{.path = *manager,
-                    .controllers = controllers_below(*manager, "cgroup.controllers"),
-                    .through_systemd = true};
+  return CgroupFact{
+      .path = *manager, .controllers = controllers_below(*manager, "cgroup.controllers"), .through_systemd = true};
 }
 
 bool has(const CgroupFact& fact, std::string_view controller) {
@@ -157,17 +157,15 @@ std::optional<base::Diagnostic> cgroup_problem(const policy::HostFacts& facts, c
   want(limits.memory, "memory");
   want(limits.cpu, "cpu");
   if (missing.empty()) return std::nullopt;
-  std::string hint =
-      "remove it from [limits], or log in through systemd-logind so that a user manager is running";
+  std::string hint = "remove it from [limits], or log in through systemd-logind so that a user manager is running";
   if (facts.cgroup && facts.cgroup->through_systemd) {
     hint = fmt::format(
         "delegate it: 'sudo systemctl edit user@.service', add '[Service]' and 'Delegate=memory cpu pids', "
         "log in again");
   }
   return base::Diagnostic{
-      .message =
-          fmt::format("the limit on {} can't be enforced: this session may not divide the {} of its cgroup",
-                      missing, missing),
+      .message = fmt::format("the limit on {} can't be enforced: this session may not divide the {} of its cgroup",
+                             missing, missing),
       .hint = std::move(hint)};
 }
 

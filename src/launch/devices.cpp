@@ -1,9 +1,9 @@
 #include "devices.hpp"
 
-#include "files.hpp"
-
 #include <algorithm>
 #include <string_view>
+
+#include "files.hpp"
 
 namespace agentbox::launch {
 
@@ -21,12 +21,11 @@ bool has_number(std::string_view name, std::string_view prefix) {
 
 // Not nvidia-modeset, not card0: those can change the screen. The DRM render nodes can only compute.
 bool is_gpu_node(std::string_view name) {
-  return has_number(name, "nvidia") || name == "nvidiactl" || name == "nvidia-uvm" ||
-         name == "nvidia-uvm-tools" || name == "kfd";
+  return has_number(name, "nvidia") || name == "nvidiactl" || name == "nvidia-uvm" || name == "nvidia-uvm-tools" ||
+         name == "kfd";
 }
 
-void add_nodes(const char* folder, bool (*is_wanted)(std::string_view), Disk& disk,
-               std::vector<AbsPath>& nodes) {
+void add_nodes(const char* folder, bool (*is_wanted)(std::string_view), Disk& disk, std::vector<AbsPath>& nodes) {
   AbsPath path = *AbsPath::parse(folder);
   std::size_t limit = 4096;
   auto entries = list_directory(path, limit);
@@ -63,14 +62,11 @@ policy::DeviceFact look_at_devices(const std::map<std::string, std::string>& env
                                    const std::optional<AbsPath>& runtime_dir, std::uint32_t uid, Disk& disk) {
   policy::DeviceFact facts;
   add_nodes("/dev", is_gpu_node, disk, facts.gpu_nodes);
-  add_nodes(
-      "/dev/dri", [](std::string_view name) { return has_number(name, "renderD"); }, disk, facts.gpu_nodes);
+  add_nodes("/dev/dri", [](std::string_view name) { return has_number(name, "renderD"); }, disk, facts.gpu_nodes);
   std::ranges::sort(facts.gpu_nodes);
 
-  std::string_view audio = variable(environment, "PIPEWIRE_REMOTE"),
-                   display = variable(environment, "WAYLAND_DISPLAY");
-  facts.pipewire_socket =
-      own_socket(socket_path(audio.empty() ? "pipewire-0" : audio, runtime_dir), uid, disk);
+  std::string_view audio = variable(environment, "PIPEWIRE_REMOTE"), display = variable(environment, "WAYLAND_DISPLAY");
+  facts.pipewire_socket = own_socket(socket_path(audio.empty() ? "pipewire-0" : audio, runtime_dir), uid, disk);
   facts.wayland_socket = own_socket(socket_path(display, runtime_dir), uid, disk);
   return facts;
 }

@@ -1,7 +1,5 @@
 #include "files.hpp"
 
-#include "look_disk.hpp"
-
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -12,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "look_disk.hpp"
 
 namespace agentbox::launch {
 
@@ -54,8 +54,7 @@ std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path
   std::vector<ListedEntry> entries;
   while (limit > 0) {
     errno = 0;
-    const dirent* entry =
-        ::readdir(directory.get());  // NOLINT(concurrency-mt-unsafe): this stream is ours alone
+    const dirent* entry = ::readdir(directory.get());  // NOLINT(concurrency-mt-unsafe): this stream is ours alone
     if (entry == nullptr && errno != 0) return std::nullopt;
     if (entry == nullptr) break;
     if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;

@@ -1,8 +1,5 @@
 #include "freezer.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "process.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -13,6 +10,10 @@
 #include <vector>
 
 #include <dirent.h>
+
+#include "agentbox/base/error.hpp"
+
+#include "process.hpp"
 
 namespace agentbox::launch {
 
@@ -41,12 +42,9 @@ Activity activity_of(char state) {
     case 't':
     case 'Z':
     case 'X':
-    case '?':
-      return Activity::stopped;
-    case 'D':
-      return Activity::waiting;
-    default:
-      return Activity::running;
+    case '?': return Activity::stopped;
+    case 'D': return Activity::waiting;
+    default: return Activity::running;
   }
 }
 

@@ -1,20 +1,21 @@
 #include "furnisher.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::launch {
 
@@ -51,36 +52,27 @@ UniqueFd open_exactly(const AbsPath& path) {
 std::uint64_t mount_id(const UniqueFd& fd) {
   struct statx info{};
   if (::statx(fd.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0 || (info.stx_mask & STATX_MNT_ID) == 0) {
-    throw SystemError(errno, "cannot tell which mount a directory belongs to",
-                      "Linux 5.8 or newer is needed");
+    throw SystemError(errno, "cannot tell which mount a directory belongs to", "Linux 5.8 or newer is needed");
   }
   return info.stx_mnt_id;
 }
 
 FileKind kind_of(mode_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFREG:
-      return FileKind::regular;
-    case S_IFDIR:
-      return FileKind::directory;
-    case S_IFLNK:
-      return FileKind::symlink;
-    case S_IFSOCK:
-      return FileKind::socket;
-    case S_IFIFO:
-      return FileKind::fifo;
-    case S_IFCHR:
-      return FileKind::character_device;
-    case S_IFBLK:
-      return FileKind::block_device;
-    default:
-      return FileKind::unreadable;
+    case S_IFREG: return FileKind::regular;
+    case S_IFDIR: return FileKind::directory;
+    case S_IFLNK: return FileKind::symlink;
+    case S_IFSOCK: return FileKind::socket;
+    case S_IFIFO: return FileKind::fifo;
+    case S_IFCHR: return FileKind::character_device;
+    case S_IFBLK: return FileKind::block_device;
+    default: return FileKind::unreadable;
   }
 }
 
 UniqueFd clone_tree(const UniqueFd& source) {
-  return UniqueFd(static_cast<int>(::syscall(
-      SYS_open_tree, source.get(), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+  return UniqueFd(static_cast<int>(
+      ::syscall(SYS_open_tree, source.get(), "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
 }
 
 // Private, so that what the host mounts below the source later does not appear in the room without these
@@ -96,12 +88,9 @@ int set_attributes(const UniqueFd& tree, std::uint64_t attributes) {
 std::uint64_t attributes_of(plan::Bind::Mode mode) {
   constexpr std::uint64_t never = MOUNT_ATTR_NOSUID;
   switch (mode) {
-    case plan::Bind::Mode::read:
-      return never | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
-    case plan::Bind::Mode::write:
-      return never | MOUNT_ATTR_NODEV;
-    case plan::Bind::Mode::device:
-      return never;
+    case plan::Bind::Mode::read: return never | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+    case plan::Bind::Mode::write: return never | MOUNT_ATTR_NODEV;
+    case plan::Bind::Mode::device: return never;
   }
   return never | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
 }
@@ -120,24 +109,21 @@ UniqueFd make_tmpfs(std::uint64_t size, std::uint32_t mode) {
   if (::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
     throw SystemError(errno, "cannot make a tmpfs");
   }
-  UniqueFd tree(static_cast<int>(
-      ::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)));
+  UniqueFd tree(
+      static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)));
   if (!tree) throw SystemError(errno, "cannot make a tmpfs");
   return tree;
 }
 
-void write_new_file(const UniqueFd& parent, const std::string& name, const std::string& content,
-                    mode_t mode) {
-  UniqueFd file(
-      ::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+void write_new_file(const UniqueFd& parent, const std::string& name, const std::string& content, mode_t mode) {
+  UniqueFd file(::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) throw SystemError(errno, "cannot make " + base::escape(name) + " in the room");
   for (std::size_t done = 0; done < content.size();) {
     ssize_t count = ::write(file.get(), content.data() + done, content.size() - done);
     if (count < 0) throw SystemError(errno, "cannot write " + base::escape(name) + " in the room");
     done += static_cast<std::size_t>(count);
   }
-  if (::fchmod(file.get(), mode) != 0)
-    throw SystemError(errno, "cannot set the mode of " + base::escape(name));
+  if (::fchmod(file.get(), mode) != 0) throw SystemError(errno, "cannot set the mode of " + base::escape(name));
 }
 
 std::span<const plan::Furnishing> first_batch(std::span<const plan::Furnishing> furnishings) {
@@ -205,8 +191,7 @@ void Furnisher::carry_out(const plan::Furnishing& furnishing, UniqueFd& tree) {
 UniqueFd Furnisher::clone(const plan::Bind& bind) {
   UniqueFd source = open_exactly(bind.source);
   struct stat info{};
-  if (!source || ::fstat(source.get(), &info) != 0)
-    throw SystemError(errno, "cannot open " + shown(bind.source));
+  if (!source || ::fstat(source.get(), &info) != 0) throw SystemError(errno, "cannot open " + shown(bind.source));
   if (kind_of(info.st_mode) != bind.kind) {
     throw SystemError(0, shown(bind.source) + " was replaced while the room was built", "try again");
   }
@@ -220,8 +205,7 @@ UniqueFd Furnisher::clone(const plan::Bind& bind) {
 
 void Furnisher::place(const UniqueFd& tree, const AbsPath& target, FileKind kind) {
   UniqueFd at = open_target(target, kind);
-  if (::syscall(SYS_move_mount, tree.get(), "", at.get(), "",
-                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+  if (::syscall(SYS_move_mount, tree.get(), "", at.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
     throw SystemError(errno, "cannot place " + shown(target) + " in the room");
   }
 }
@@ -231,12 +215,10 @@ UniqueFd Furnisher::open_parent(const AbsPath& target) {
   AbsPath parent = target.parent();
   UniqueFd fd = open_exactly(parent);
   if (fd) return fd;
-  if (errno != ENOENT || parent.is_root())
-    throw SystemError(errno, "cannot open " + shown(parent) + " in the room");
+  if (errno != ENOENT || parent.is_root()) throw SystemError(errno, "cannot open " + shown(parent) + " in the room");
   UniqueFd above = open_parent(parent);
   if (!is_own(above)) {
-    throw SystemError(ENOENT, "cannot place " + shown(target) + ", since " + shown(parent) + " is gone",
-                      "try again");
+    throw SystemError(ENOENT, "cannot place " + shown(target) + ", since " + shown(parent) + " is gone", "try again");
   }
   std::string name(parent.name());
   if (::mkdirat(above.get(), name.c_str(), 0755) != 0) {
@@ -251,8 +233,7 @@ UniqueFd Furnisher::open_target(const AbsPath& target, FileKind kind) {
   if (errno != ENOENT) throw SystemError(errno, "cannot open " + shown(target) + " in the room");
   UniqueFd parent = open_parent(target);
   if (!is_own(parent)) {
-    throw SystemError(ENOENT, "cannot place " + shown(target),
-                      "it was removed while the room was built: try again");
+    throw SystemError(ENOENT, "cannot place " + shown(target), "it was removed while the room was built: try again");
   }
   std::string name(target.name());
   if (kind != FileKind::directory) {
@@ -271,15 +252,13 @@ void Furnisher::operator()(const plan::MakeTmpfs& furnishing) {
 
 void Furnisher::operator()(const plan::MakeFile& furnishing) {
   UniqueFd parent = open_parent(furnishing.target);
-  if (!is_own(parent))
-    throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
+  if (!is_own(parent)) throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
   write_new_file(parent, std::string(furnishing.target.name()), furnishing.content, furnishing.mode);
 }
 
 void Furnisher::operator()(const plan::MakeLink& furnishing) {
   UniqueFd parent = open_parent(furnishing.target);
-  if (!is_own(parent))
-    throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
+  if (!is_own(parent)) throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
   if (::symlinkat(furnishing.to.c_str(), parent.get(), std::string(furnishing.target.name()).c_str()) != 0) {
     throw SystemError(errno, "cannot make the link " + shown(furnishing.target) + " in the room");
   }

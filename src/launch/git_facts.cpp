@@ -1,15 +1,16 @@
 #include "git_facts.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "files.hpp"
-#include "git_text.hpp"
-
 #include <algorithm>
 #include <array>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "files.hpp"
+#include "git_text.hpp"
 
 namespace agentbox::launch {
 
@@ -77,8 +78,7 @@ bool looks_like_git_directory(const AbsPath& path, Disk& disk) {
 
 class Looker {
  public:
-  Looker(const AbsPath& workspace, const AbsPath& home, Disk& disk)
-      : workspace_(workspace), home_(home), disk_(disk) {}
+  Looker(const AbsPath& workspace, const AbsPath& home, Disk& disk) : workspace_(workspace), home_(home), disk_(disk) {}
 
   // Nothing if `root`/.git is nothing that git would use.
   std::optional<GitFact> repository(const AbsPath& root);
@@ -163,8 +163,7 @@ void Looker::set_common_dir(GitFact& fact) {
 
 // Only for what lies outside the workspace, and never on the word of anything inside it.
 bool Looker::names_root_back(const GitFact& fact) {
-  if (is_inside(fact.git_dir) || is_inside(fact.common_dir) || workspace_.is_within(fact.common_dir))
-    return false;
+  if (is_inside(fact.git_dir) || is_inside(fact.common_dir) || workspace_.is_within(fact.common_dir)) return false;
   if (!looks_like_git_directory(fact.common_dir, disk_)) return false;
   if (fact.git_dir != fact.common_dir) {
     // git makes a worktree's directory at just one place; no other commondir is believed.
@@ -279,8 +278,7 @@ void Looker::find_hook_places(const AbsPath& git_dir, GitFact& fact) {
 // git enters a submodule by itself, wherever it is checked out.
 void add_submodule_roots(Looker& looker, const AbsPath& workspace, Disk& disk, std::set<AbsPath>& known,
                          GitLook& look) {
-  for (std::size_t i = 0; i < look.repositories.size();
-       ++i) {  // grows while it is walked: submodules of submodules
+  for (std::size_t i = 0; i < look.repositories.size(); ++i) {  // grows while it is walked: submodules of submodules
     const std::vector<AbsPath> modules = look.repositories[i].modules;
     for (const AbsPath& module : modules) {
       std::optional<std::string> text = setting(module, "worktree");
@@ -306,27 +304,24 @@ std::optional<AbsPath> enclosing_repository(const AbsPath& workspace, Disk& disk
 
 }  // namespace
 
-GitLook look_at_git(const AbsPath& workspace, std::span<const policy::Root> roots,
-                    std::span<const AbsPath> bare, const AbsPath& home, Disk& disk) {
+GitLook look_at_git(const AbsPath& workspace, std::span<const policy::Root> roots, std::span<const AbsPath> bare,
+                    const AbsPath& home, Disk& disk) {
   GitLook look;
   Looker looker(workspace, home, disk);
   std::set<AbsPath> known;
   for (const policy::Root& root : roots) {
     if (!root.repository) continue;
     known.insert(root.path);
-    if (std::optional<GitFact> fact = looker.repository(root.path))
-      look.repositories.push_back(*std::move(fact));
+    if (std::optional<GitFact> fact = looker.repository(root.path)) look.repositories.push_back(*std::move(fact));
   }
   for (const AbsPath& path : bare) look.repositories.push_back(looker.bare(path));
   add_submodule_roots(looker, workspace, disk, known, look);
   std::ranges::sort(look.repositories, {}, &GitFact::root);
   std::ranges::sort(look.more_roots, {}, &policy::Root::path);
-  bool is_repository =
-      std::ranges::any_of(look.repositories, [&](const GitFact& it) { return it.root == workspace; });
+  bool is_repository = std::ranges::any_of(look.repositories, [&](const GitFact& it) { return it.root == workspace; });
   if (!is_repository) look.enclosing = enclosing_repository(workspace, disk);
   if (looker.met_bound()) {
-    look.stopped =
-        fmt::format("its git directories hold more than {} entries, or are too deep", entry_budget);
+    look.stopped = fmt::format("its git directories hold more than {} entries, or are too deep", entry_budget);
   }
   return look;
 }

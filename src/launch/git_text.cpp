@@ -95,20 +95,12 @@ class ConfigReader {
         c = take();
         if (c == '\n') continue;
         switch (c) {
-          case 'n':
-            c = '\n';
-            break;
-          case 't':
-            c = '\t';
-            break;
-          case 'b':
-            c = '\b';
-            break;
+          case 'n': c = '\n'; break;
+          case 't': c = '\t'; break;
+          case 'b': c = '\b'; break;
           case '"':
-          case '\\':
-            break;
-          default:
-            return std::nullopt;
+          case '\\': break;
+          default: return std::nullopt;
         }
         value += c;
         kept = value.size();
@@ -147,8 +139,7 @@ std::optional<std::string> parse_gitfile(std::string_view bytes) {
   return parse_path_line(bytes.substr(mark.size()));
 }
 
-std::optional<std::string> config_value(std::string_view bytes, std::string_view section,
-                                        std::string_view key) {
+std::optional<std::string> config_value(std::string_view bytes, std::string_view section, std::string_view key) {
   return ConfigReader(bytes).last(section, key);
 }
 

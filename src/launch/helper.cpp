@@ -14,10 +14,12 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/sessions.hpp"
 
 #include "furnisher.hpp"
 
@@ -117,11 +119,11 @@ void keep_only(UniqueFd& socket) {
   null.reset();
   constexpr int place = 3;
   if (socket.get() != place) {
-    if (::dup3(socket.get(), place, O_CLOEXEC) < 0) throw SystemError(errno, "cannot place the helper's socket");
+    if (::dup3(socket.get(), place, O_CLOEXEC) < 0) ::_exit(1);
     (void)socket.release();
     socket = UniqueFd(place);
   }
-  if (::close_range(place + 1, ~0U, 0) != 0) throw SystemError(errno, "cannot close the helper's descriptors");
+  if (::close_range(place + 1, ~0U, 0) != 0) ::_exit(1);
 }
 
 // The terminal is the room's own: made in its devpts, so that /dev/pts/0 is there for ttyname(3).
@@ -165,7 +167,6 @@ UniqueFd listen_inside(int family, std::uint16_t port) {
 // What is left to do needs the right to enter the room's mount namespace and to mount, and nothing else.
 void confine() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw SystemError(errno, "cannot confine the helper");
-  // The death of the supervisor: changing credentials has cleared it, so it is set last.
   const std::array<cap_value_t, 2> kept = {CAP_SYS_ADMIN, CAP_SYS_CHROOT};
   cap_t caps = ::cap_init();
   bool dropped = caps != nullptr &&
@@ -173,23 +174,29 @@ void confine() {
                  ::cap_set_flag(caps, CAP_EFFECTIVE, static_cast<int>(kept.size()), kept.data(), CAP_SET) == 0 &&
                  ::cap_set_proc(caps) == 0;
   ::cap_free(caps);
-  if (!dropped || ::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) throw SystemError(errno, "cannot confine the helper");
+  if (!dropped) throw SystemError(errno, "cannot confine the helper");
 
   scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_KILL_PROCESS);
   bool loaded = filter != nullptr;
   // What `serve` does, what the allocator does, and how it ends.
-  for (int call : {SCMP_SYS(setns),          SCMP_SYS(openat2),      SCMP_SYS(open_tree),
-                   SCMP_SYS(mount_setattr),  SCMP_SYS(move_mount),   SCMP_SYS(statx),
-                   SCMP_SYS(fstat),          SCMP_SYS(newfstatat),   SCMP_SYS(openat),
-                   SCMP_SYS(open),           SCMP_SYS(mkdirat),      SCMP_SYS(close),
-                   SCMP_SYS(recvmsg),        SCMP_SYS(sendmsg),      SCMP_SYS(socket),
-                   SCMP_SYS(write),          SCMP_SYS(fchmod),       SCMP_SYS(brk),
-                   SCMP_SYS(mmap),           SCMP_SYS(munmap),       SCMP_SYS(mprotect),
-                   SCMP_SYS(madvise),        SCMP_SYS(mremap),       SCMP_SYS(futex),
-                   SCMP_SYS(exit_group),     SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-                   SCMP_SYS(getpid),         SCMP_SYS(gettid),       SCMP_SYS(tgkill),
-                   SCMP_SYS(sched_yield),    SCMP_SYS(sigaltstack),  SCMP_SYS(getrandom),
-                   SCMP_SYS(restart_syscall)}) {
+  for (int call : {SCMP_SYS(setns),          SCMP_SYS(openat2),
+                   SCMP_SYS(open_tree),      SCMP_SYS(mount_setattr),
+                   SCMP_SYS(move_mount),     SCMP_SYS(statx),
+                   SCMP_SYS(fstat),          SCMP_SYS(newfstatat),
+                   SCMP_SYS(openat),         SCMP_SYS(open),
+                   SCMP_SYS(mkdirat),        SCMP_SYS(close),
+                   SCMP_SYS(recvmsg),        SCMP_SYS(sendmsg),
+                   SCMP_SYS(socket),         SCMP_SYS(write),
+                   SCMP_SYS(fchmod),         SCMP_SYS(brk),
+                   SCMP_SYS(mmap),           SCMP_SYS(munmap),
+                   SCMP_SYS(mprotect),       SCMP_SYS(madvise),
+                   SCMP_SYS(mremap),         SCMP_SYS(futex),
+                   SCMP_SYS(exit_group),     SCMP_SYS(rt_sigreturn),
+                   SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid),
+                   SCMP_SYS(gettid),         SCMP_SYS(tgkill),
+                   SCMP_SYS(sched_yield),    SCMP_SYS(sigaltstack),
+                   SCMP_SYS(getrandom),      SCMP_SYS(restart_syscall),
+                   SCMP_SYS(unlinkat)}) {
     loaded = loaded && ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
   }
   loaded = loaded && ::seccomp_load(filter) == 0;
@@ -230,6 +237,21 @@ void serve(int socket, Furnisher& furnisher) {
   }
 }
 
+// The session's folder, held open from outside the room for the case that nobody else is left to remove it.
+struct SessionFolder {
+  explicit SessionFolder(const AbsPath& path)
+      : folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
+        parent(::open(path.parent().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+        name(path.name()) {}
+  void remove() const {
+    if (name.empty()) return;
+    ::unlinkat(folder.get(), session_file, 0);
+    ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
+  }
+  UniqueFd folder, parent;
+  std::string name;
+};
+
 void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket) {
   Namespaces namespaces(bwrap, child);
   Furnisher furnisher(namespaces);
@@ -256,14 +278,19 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
 }
 
 [[noreturn]] void helper_main(const HelperWork& work, pid_t bwrap, pid_t child, UniqueFd socket) {
+  keep_only(socket);
+  SessionFolder session(work.session);
   try {
-    keep_only(socket);
     work_as_helper(work, bwrap, child, socket.get());
   } catch (const SystemError& error) {
     send_packet(socket.get(), {.tag = Tag::failed, .error = error.code()}, error.what(), error.hint());
   } catch (const std::exception& error) {
     send_packet(socket.get(), {.tag = Tag::failed}, error.what());
   }
+  // A supervisor that lives ends us. If we come to this, it was killed.
+  while (receive_packet(socket.get())) {
+  }
+  session.remove();
   ::_exit(0);
 }
 
@@ -294,6 +321,8 @@ Helper::Helper(const HelperWork& work, const Spawned& spawned) {
   pid_ = ::fork();
   if (pid_ < 0) throw SystemError(errno, "cannot start the helper");
   if (pid_ == 0) helper_main(work, spawned.bwrap, spawned.child, std::move(other));
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  if (!pidfd_) throw SystemError(errno, "cannot watch the helper");
 }
 
 Helper::~Helper() {

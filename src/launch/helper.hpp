@@ -25,6 +25,7 @@ struct HelperWork {
   std::string marker;                   // as given to `spawn`
   bool terminal = false;                // a pseudo-terminal of the room's own is wanted
   std::vector<std::uint16_t> loopback;  // ports on which to listen inside, on 127.0.0.1 and ::1
+  base::AbsPath session;                // the session's folder: removed if the supervisor is killed
 };
 
 struct Listener {
@@ -51,12 +52,15 @@ class Helper {
   // readable, so do we throw.
   [[nodiscard]] Furnished wait(const Spawned& spawned, int interrupt);
 
+  // Readable when the helper has ended, which it does not do by itself.
+  [[nodiscard]] int death_fd() const noexcept { return pidfd_.get(); }
+
   // Afterwards. Both throw base::SystemError.
   void place(const plan::Furnishing& furnishing);        // a Bind or a Mask
   [[nodiscard]] base::UniqueFd open_socket(int family);  // SOCK_STREAM, non-blocking, of the room's network
 
  private:
-  base::UniqueFd socket_;
+  base::UniqueFd socket_, pidfd_;
   pid_t pid_ = -1;
 };
 

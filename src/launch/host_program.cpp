@@ -1,21 +1,22 @@
 #include "host_program.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::launch {
 
@@ -43,8 +44,7 @@ struct SpawnSetup {
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> list;
-  for (const std::string& word : words)
-    list.push_back(const_cast<char*>(word.c_str()));  // posix_spawn only reads
+  for (const std::string& word : words) list.push_back(const_cast<char*>(word.c_str()));  // posix_spawn only reads
   list.push_back(nullptr);
   return list;
 }
@@ -56,8 +56,7 @@ std::optional<AbsPath> find_program(std::string_view name) {
        {"/usr/bin", "/usr/sbin", "/run/current-system/sw/bin", "/bin", "/sbin", "/usr/local/bin"}) {
     AbsPath path = *AbsPath::parse(folder) / name;
     struct stat seen{};
-    if (::stat(path.c_str(), &seen) == 0 && S_ISREG(seen.st_mode) && ::access(path.c_str(), X_OK) == 0)
-      return path;
+    if (::stat(path.c_str(), &seen) == 0 && S_ISREG(seen.st_mode) && ::access(path.c_str(), X_OK) == 0) return path;
   }
   return std::nullopt;
 }
@@ -76,11 +75,10 @@ HostProgram::HostProgram(const std::vector<std::string>& argv, const std::vector
   ::sigfillset(&all);
   ::posix_spawnattr_setsigmask(&setup.attributes, &none);
   ::posix_spawnattr_setsigdefault(&setup.attributes, &all);
-  ::posix_spawnattr_setflags(&setup.attributes,
-                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<char*> words = pointers(argv), variables = pointers(environment);
-  int error = ::posix_spawn(&pid_, argv.front().c_str(), &setup.actions, &setup.attributes, words.data(),
-                            variables.data());
+  int error =
+      ::posix_spawn(&pid_, argv.front().c_str(), &setup.actions, &setup.attributes, words.data(), variables.data());
   if (error != 0) {
     pid_ = -1;
     throw SystemError(error, fmt::format("cannot run {}", base::escape(argv.front())));

@@ -1,8 +1,15 @@
 #include "agentbox/launch/look.hpp"
 
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/policy/look.hpp"
+
 #include "bwrap_facts.hpp"
 #include "cgroup.hpp"
 #include "devices.hpp"
@@ -11,12 +18,6 @@
 #include "host_program.hpp"
 #include "look_disk.hpp"
 #include "walk.hpp"
-
-#include <algorithm>
-#include <set>
-#include <utility>
-
-#include <fmt/format.h>
 
 namespace agentbox::launch {
 
@@ -36,12 +37,10 @@ std::optional<HostProgram> start_git_config(const HostFacts& facts) {
   if (!git) return std::nullopt;
   return std::make_optional<HostProgram>(
       std::vector<std::string>{git->str(), "config", "--global", "--includes", "--null", "--list"},
-      std::vector<std::string>{"HOME=" + facts.user.home.str(),
-                               "XDG_CONFIG_HOME=" + facts.config_home.str()});
+      std::vector<std::string>{"HOME=" + facts.user.home.str(), "XDG_CONFIG_HOME=" + facts.config_home.str()});
 }
 
-base::Result<std::vector<std::pair<std::string, std::string>>> finish_git_config(
-    std::optional<HostProgram> program) {
+base::Result<std::vector<std::pair<std::string, std::string>>> finish_git_config(std::optional<HostProgram> program) {
   using namespace std::chrono_literals;
   std::vector<std::pair<std::string, std::string>> settings;
   if (!program) return settings;
@@ -81,17 +80,13 @@ std::optional<AbsPath> child_of(const AbsPath& path, std::string_view name) {
 class WorkspaceLook {
  public:
   WorkspaceLook(const profile::Profile& profile, const policy::Looks& looks, HostFacts& facts, HostDisk& disk)
-      : profile_(profile),
-        looks_(looks),
-        facts_(facts),
-        disk_(disk),
-        patterns_(profile, policy::places_of(facts)) {}
+      : profile_(profile), looks_(looks), facts_(facts), disk_(disk), patterns_(profile, policy::places_of(facts)) {}
 
   void run() {
     policy::Resolution real = policy::resolve(facts_.workspace, disk_);
     if (real.kind != FileKind::directory) {
-      throw base::SystemError(
-          ENOTDIR, fmt::format("the workspace {} is no directory", base::escape(facts_.workspace.str())));
+      throw base::SystemError(ENOTDIR,
+                              fmt::format("the workspace {} is no directory", base::escape(facts_.workspace.str())));
     }
     top_ = real.path;
     std::vector<AbsPath> bare;
@@ -181,14 +176,12 @@ void WorkspaceLook::look_at_kinds() {
       for (const AbsPath& git_dir : git_dirs) expand(pattern, 0, git_dir, 0);
     }
   }
-  if (entries_left_ == 0)
-    stop("patterns below its roots have more than 100000 entries to be compared with", "");
+  if (entries_left_ == 0) stop("patterns below its roots have more than 100000 entries to be compared with", "");
 }
 
 // All that `pattern` names in `folder`, a real directory, from its component `at` on. No link is gone
 // through.
-void WorkspaceLook::expand(const PatternSet::Pattern& pattern, std::size_t at, const AbsPath& folder,
-                           unsigned depth) {
+void WorkspaceLook::expand(const PatternSet::Pattern& pattern, std::size_t at, const AbsPath& folder, unsigned depth) {
   const std::string& component = pattern.components[at];
   bool is_any = component == "**", is_last = at + 1 == pattern.components.size();
   if (is_any && !is_last) expand(pattern, at + 1, folder, depth);  // "**" may be no component at all

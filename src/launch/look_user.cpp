@@ -2,21 +2,21 @@
 // (sudo, cron, a container without passwd entries), and everything later counts on $HOME and the XDG folders
 // being his.
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/launch/look.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
 
-#include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/look.hpp"
 
 namespace agentbox::launch {
 
@@ -45,12 +45,10 @@ Account account_of(uid_t uid) {
 }
 
 std::string group_of(gid_t gid) {
-  std::vector<char> room(
-      65536);  // a group's members are listed in it; one that doesn't fit goes by its number
+  std::vector<char> room(65536);  // a group's members are listed in it; one that doesn't fit goes by its number
   group entry{};
   group* found = nullptr;
-  if (::getgrgid_r(gid, &entry, room.data(), room.size(), &found) != 0 || found == nullptr)
-    return fmt::to_string(gid);
+  if (::getgrgid_r(gid, &entry, room.data(), room.size(), &found) != 0 || found == nullptr) return fmt::to_string(gid);
   return entry.gr_name;
 }
 
@@ -80,8 +78,7 @@ bool same_file(const struct stat& left, const struct stat& right) {
 AbsPath home_of(std::string_view set, const Account& account, uid_t uid) {
   std::string_view text = set.empty() ? std::string_view(account.home) : set;
   std::string shown = base::escape(text);
-  if (text.empty())
-    throw SystemError(0, "no home directory is known for this user", "set HOME to an absolute path");
+  if (text.empty()) throw SystemError(0, "no home directory is known for this user", "set HOME to an absolute path");
   auto home = AbsPath::parse(text);
   if (!home || home->is_root()) {
     throw SystemError(0, fmt::format("$HOME is '{}', which cannot be a home directory", shown),
@@ -97,9 +94,9 @@ AbsPath home_of(std::string_view set, const Account& account, uid_t uid) {
                       "set HOME to a directory of your own");
   }
   if (seen.st_uid != uid) {
-    throw SystemError(
-        0, fmt::format("the home directory {} belongs to user {}, not to you ({})", shown, seen.st_uid, uid),
-        "after sudo use 'sudo -H', else set HOME to a directory of your own");
+    throw SystemError(0,
+                      fmt::format("the home directory {} belongs to user {}, not to you ({})", shown, seen.st_uid, uid),
+                      "after sudo use 'sudo -H', else set HOME to a directory of your own");
   }
   if ((seen.st_mode & S_IWOTH) != 0) {
     throw SystemError(0, fmt::format("everyone may write to the home directory {}", shown),
@@ -122,8 +119,8 @@ void guard_real_home(const AbsPath& home, const Account& account, const AbsPath&
     if (::stat(up.c_str(), &above) != 0) return;
     if (same_file(above, work)) {
       throw SystemError(0,
-                        fmt::format("the workspace {} holds your home directory {}",
-                                    base::escape(workspace.str()), base::escape(real->str())),
+                        fmt::format("the workspace {} holds your home directory {}", base::escape(workspace.str()),
+                                    base::escape(real->str())),
                         "choose a project's folder; HOME names another directory, but this one is yours too");
     }
     struct stat root{};
@@ -138,8 +135,7 @@ AbsPath xdg(const HostFacts& facts, const char* name, std::string_view fallback)
   if (text.empty() || text.front() != '/') return facts.user.home / fallback;
   auto path = AbsPath::parse(text);
   if (path && !path->is_root()) return *path;
-  throw SystemError(0,
-                    fmt::format("${} is '{}', which is not a plain absolute path", name, base::escape(text)),
+  throw SystemError(0, fmt::format("${} is '{}', which is not a plain absolute path", name, base::escape(text)),
                     "write it without '..', or unset it");
 }
 
@@ -158,8 +154,7 @@ AbsPath shell_of(const HostFacts& facts, const Account& account) {
   for (std::string_view text : {variable(facts, "SHELL"), std::string_view(account.shell)}) {
     auto path = AbsPath::parse(text);
     struct stat seen{};
-    if (path && ::stat(path->c_str(), &seen) == 0 && S_ISREG(seen.st_mode) && (seen.st_mode & 0111) != 0)
-      return *path;
+    if (path && ::stat(path->c_str(), &seen) == 0 && S_ISREG(seen.st_mode) && (seen.st_mode & 0111) != 0) return *path;
   }
   return *AbsPath::parse("/bin/sh");
 }
@@ -172,8 +167,7 @@ HostFacts look_at_user(const AbsPath& workspace) {
   if (::stat(workspace.c_str(), &seen) != 0) {
     throw SystemError(errno, fmt::format("cannot look at the workspace {}", shown));
   }
-  if (!S_ISDIR(seen.st_mode))
-    throw SystemError(ENOTDIR, fmt::format("the workspace {} is no directory", shown));
+  if (!S_ISDIR(seen.st_mode)) throw SystemError(ENOTDIR, fmt::format("the workspace {} is no directory", shown));
 
   HostFacts facts;
   facts.workspace = workspace;
@@ -197,13 +191,11 @@ HostFacts look_at_user(const AbsPath& workspace) {
 AbsPath current_directory() {
   char text[PATH_MAX];
   if (::getcwd(text, sizeof text) == nullptr) {
-    throw SystemError(errno, "cannot tell the current directory",
-                      "it may have been removed: cd to one that exists");
+    throw SystemError(errno, "cannot tell the current directory", "it may have been removed: cd to one that exists");
   }
   // "(unreachable)/..." comes from a directory outside this process's root.
   auto path = AbsPath::parse(text);
-  if (!path)
-    throw SystemError(ENOENT, "the current directory cannot be reached from '/'", "cd to one that can");
+  if (!path) throw SystemError(ENOENT, "the current directory cannot be reached from '/'", "cd to one that can");
   return *path;
 }
 

@@ -1,8 +1,5 @@
 #include "namespaces.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "process.hpp"
-
 #include <cerrno>
 #include <ctime>
 
@@ -13,6 +10,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
+
+#include "process.hpp"
 
 namespace agentbox::launch {
 
@@ -39,8 +40,7 @@ double seconds_now() {
 
 }  // namespace
 
-Namespaces::Namespaces(pid_t bwrap, pid_t child)
-    : mount_namespace_path_("/proc/" + std::to_string(child) + "/ns/mnt") {
+Namespaces::Namespaces(pid_t bwrap, pid_t child) : mount_namespace_path_("/proc/" + std::to_string(child) + "/ns/mnt") {
   room_ = open_namespace(mount_namespace_path_);
   UniqueFd network = open_namespace("/proc/" + std::to_string(child) + "/ns/net");
   // The descriptors are of bwrap's child, not of a stranger who got its number after it died.

@@ -1,13 +1,13 @@
 #include "process.hpp"
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <array>
 #include <cstdlib>
 #include <string_view>
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::launch {
 

@@ -53,7 +53,7 @@ std::string_view name_of(Outcome::Kind kind) {
 }
 
 void say(const RunRequest& request, const Diagnostic& diagnostic) {
-  fmt::print(stderr, "{}", base::render(diagnostic, request.colour));
+  std::fputs(base::render(diagnostic, request.colour).c_str(), stderr);
 }
 
 Diagnostic not_executed(const RunRequest& request, const Outcome& outcome) {
@@ -114,7 +114,8 @@ void tell_outcome(const RunRequest& request, const Outcome& outcome, const std::
     return say(request, {.message = fmt::format("{}: {}", outcome.step, base::errno_text(outcome.value))});
   }
   if (outcome.kind == Outcome::Kind::lost && outcome.interrupted == 0 && !outcome.timed_out) {
-    say(request, {.message = sandbox_errors.empty() ? "the room was killed" : sandbox_errors});
+    std::string why = !outcome.step.empty() ? outcome.step : sandbox_errors;
+    say(request, {.message = why.empty() ? "the room was killed" : why});
   }
 }
 

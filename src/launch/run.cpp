@@ -68,7 +68,8 @@ std::string marker_for(const Session& session) {
 // helper, then what is left of bwrap.
 class Run {
  public:
-  Run(const RunRequest& request, SignalGate& signals) : request_(request), signals_(signals) {}
+  Run(const RunRequest& request, boost::asio::io_context& loop, SignalGate& signals)
+      : request_(request), loop_(loop), signals_(signals) {}
 
   void build(const Session& session) {
     AbsPath bwrap = trusted_bwrap(request_.facts);
@@ -83,7 +84,9 @@ class Run {
     HelperWork work{.furnishings = request_.plan.furnishings,
                     .init = init,
                     .marker = marker_for(session),
-                    .terminal = streams_.any_terminal()};
+                    .terminal = streams_.any_terminal(),
+                    .loopback = {},
+                    .session = session.folder()};
     for (const policy::Loopback& grant : request_.policy.loopback) work.loopback.push_back(grant.port);
     helper_.emplace(work, spawned_);
     furnished_ = helper_->wait(spawned_, signals_.fd());
@@ -134,9 +137,9 @@ class Run {
   }
 
   const RunRequest& request_;
+  boost::asio::io_context& loop_;
   SignalGate& signals_;
   Streams streams_ = judge_streams();
-  boost::asio::io_context loop_{1};
   Spawned spawned_;
   std::optional<RoomCgroup> cgroup_;
   std::optional<Helper> helper_;
@@ -150,9 +153,9 @@ class Run {
 };
 
 // From the spawn to the death of the room. Nothing of the room is left when it returns or throws.
-Outcome live(const RunRequest& request, const Session& session, Guard& guard, SignalGate& signals,
-             std::string& sandbox_errors) {
-  Run run(request, signals);
+Outcome live(const RunRequest& request, boost::asio::io_context& loop, const Session& session, Guard& guard,
+             SignalGate& signals, std::string& sandbox_errors) {
+  Run run(request, loop, signals);
   run.build(session);
   run.open_doors(guard);
   StatusLine(request.status_fd).started(session.id(), ::getpid());
@@ -169,11 +172,12 @@ int run(const RunRequest& request) {
   AbsPath state = state_folder(request.facts);
   (void)sweep(state);
   Session session(request.policy);
+  boost::asio::io_context loop(1);  // before the guard, which watches on it until it has finished
   Guard guard(request.policy, request.plan, state, session.id());
   Outcome outcome;
   std::string sandbox_errors;
   try {
-    outcome = live(request, session, guard, signals, sandbox_errors);
+    outcome = live(request, loop, session, guard, signals, sandbox_errors);
   } catch (const SystemError&) {
     // What was made for the room goes, also when the room never came to be.
     (void)guard.finish();

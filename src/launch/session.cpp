@@ -1,9 +1,3 @@
-#include "agentbox/launch/sessions.hpp"
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "process.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -22,6 +16,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/sessions.hpp"
+
+#include "process.hpp"
+
 namespace agentbox::launch {
 
 namespace {
@@ -30,7 +30,6 @@ using base::AbsPath;
 using base::SystemError;
 using base::UniqueFd;
 
-constexpr const char* file_name = "session.json";
 constexpr std::size_t file_limit = 256 * 1024;
 
 // Ours and nobody else's: a folder in /tmp might have been put there by another user.
@@ -122,7 +121,7 @@ void remove_folder(const AbsPath& folder) {
 
 // Nothing when the supervisor is dead, and then its folder is removed.
 std::optional<SessionInfo> read_session(const AbsPath& folder) {
-  UniqueFd fd(::open((folder / file_name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  UniqueFd fd(::open((folder / session_file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) return std::nullopt;  // being made, or being removed
   if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) {
     struct stat info{};
@@ -164,8 +163,7 @@ Session::Session(const policy::Policy& policy) {
     if (::mkdir(folder_.c_str(), 0700) == 0) break;
     if (errno != EEXIST) throw SystemError(errno, "cannot make " + base::escape(folder_.str()));
   }
-  lock_.reset(
-      ::open((folder_ / file_name).c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  lock_.reset(::open((folder_ / session_file).c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
     int error = errno;
     remove_folder(folder_);

@@ -1,10 +1,5 @@
 #include "spawn.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/wire/init_message.hpp"
-#include "process.hpp"
-
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -20,6 +15,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/wire/init_message.hpp"
+
+#include "process.hpp"
 
 namespace agentbox::launch {
 
@@ -61,12 +62,9 @@ enum BwrapFd { args_fd = first_bwrap_fd, seccomp_fd, info_fd, block_fd, end_of_f
 
 int number_of(plan::FdSlot slot) {
   switch (slot) {
-    case plan::FdSlot::seccomp:
-      return seccomp_fd;
-    case plan::FdSlot::info:
-      return info_fd;
-    case plan::FdSlot::block:
-      return block_fd;
+    case plan::FdSlot::seccomp: return seccomp_fd;
+    case plan::FdSlot::info: return info_fd;
+    case plan::FdSlot::block: return block_fd;
   }
   std::abort();
 }
@@ -163,8 +161,7 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
   spawned.control.reset(control[0]);
   UniqueFd room_control(control[1]);
   std::vector<std::byte> start = wire::encode(start_message(plan.init, streams));
-  if (start.size() > wire::start_limit)
-    throw SystemError(E2BIG, "the command and its environment are too long");
+  if (start.size() > wire::start_limit) throw SystemError(E2BIG, "the command and its environment are too long");
   std::string arguments = bwrap_arguments(plan, marker);
   UniqueFd start_memory = sealed_memory("agentbox-start", start.data(), start.size());
   UniqueFd args_memory = sealed_memory("agentbox-args", arguments.data(), arguments.size());
@@ -230,8 +227,7 @@ pid_t read_child_pid(const UniqueFd& info) {
     if (count < 0) throw SystemError(errno, "cannot read from bwrap");
     text.append(buffer.data(), static_cast<std::size_t>(count));
     std::size_t at = text.find(key);
-    if (at != std::string::npos &&
-        text.find_first_not_of("0123456789", at + key.size()) != std::string::npos) {
+    if (at != std::string::npos && text.find_first_not_of("0123456789", at + key.size()) != std::string::npos) {
       return static_cast<pid_t>(std::strtol(text.c_str() + at + key.size(), nullptr, 10));
     }
     if (count == 0) return 0;

@@ -1,13 +1,13 @@
 #include "streams.hpp"
 
-#include "agentbox/base/error.hpp"
-
 #include <cerrno>
 #include <string>
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "agentbox/base/error.hpp"
 
 namespace agentbox::launch {
 

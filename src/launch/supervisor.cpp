@@ -55,6 +55,7 @@ class Supervisor::Impl {
         freezer_(spawned.child),
         control_(loop, ::dup(spawned.control.get())),
         death_(loop, ::dup(spawned.child_pidfd.get())),
+        helper_death_(loop, ::dup(helper.death_fd())),
         signals_(loop),
         timer_(loop),
         grace_timer_(loop) {
@@ -64,6 +65,7 @@ class Supervisor::Impl {
   Outcome run() {
     wait_for_control();
     wait_for_death();
+    wait_for_helper();
     if (signals_.is_open()) wait_for_signals();
     if (::write(spawned_.block.get(), "x", 1) != 1) throw SystemError(errno, "cannot start the room");
     spawned_.block.reset();
@@ -149,6 +151,14 @@ class Supervisor::Impl {
       dead_ = true;
     });
   }
+  // Without the helper nothing can be hidden or protected again: the room must not go on.
+  void wait_for_helper() {
+    helper_death_.async_wait(Descriptor::wait_read, [this](boost::system::error_code error) {
+      if (error || dead_) return;
+      outcome_ = {.kind = Outcome::Kind::lost, .step = "the helper that guards the room's mounts was killed"};
+      kill_room();
+    });
+  }
   bool read_control_once() {
     std::byte peek{};
     return ::recv(control_.native_handle(), &peek, 1, MSG_DONTWAIT | MSG_PEEK) > 0 && read_control();
@@ -188,7 +198,7 @@ class Supervisor::Impl {
   Spawned& spawned_;
   Helper& helper_;
   Freezer freezer_;
-  Descriptor control_, death_, signals_;
+  Descriptor control_, death_, helper_death_, signals_;
   asio::steady_timer timer_, grace_timer_;
   Outcome outcome_;
   bool dead_ = false;

@@ -31,7 +31,7 @@ struct Outcome {
     lost          // the room died without a word: `value` is nothing
   } kind = Kind::lost;
   int value = 0;
-  std::string step;
+  std::string step;        // with lost: why, if it is known
   bool timed_out = false;  // [limits] time was up
   int interrupted = 0;     // the signal that told agentbox itself to end; 0: none
 };

@@ -1,10 +1,5 @@
 #include "walk.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/base/unique_fd.hpp"
-#include "walk_filter.hpp"
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -21,12 +16,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/base/unique_fd.hpp"
+
+#include "walk_filter.hpp"
 
 namespace agentbox::launch {
 
@@ -50,22 +52,14 @@ constexpr std::uint64_t entries_for_a_helper = 4000;
 
 FileKind kind_of_entry(unsigned char type) {
   switch (type) {
-    case DT_REG:
-      return FileKind::regular;
-    case DT_DIR:
-      return FileKind::directory;
-    case DT_LNK:
-      return FileKind::symlink;
-    case DT_SOCK:
-      return FileKind::socket;
-    case DT_FIFO:
-      return FileKind::fifo;
-    case DT_CHR:
-      return FileKind::character_device;
-    case DT_BLK:
-      return FileKind::block_device;
-    default:
-      return FileKind::unreadable;
+    case DT_REG: return FileKind::regular;
+    case DT_DIR: return FileKind::directory;
+    case DT_LNK: return FileKind::symlink;
+    case DT_SOCK: return FileKind::socket;
+    case DT_FIFO: return FileKind::fifo;
+    case DT_CHR: return FileKind::character_device;
+    case DT_BLK: return FileKind::block_device;
+    default: return FileKind::unreadable;
   }
 }
 
@@ -141,8 +135,7 @@ struct Stop {
 // What the workers share: the work that one has given away, and when to end.
 class Board {
  public:
-  explicit Board(const WalkBounds& bounds)
-      : bounds_(bounds), end_(std::chrono::steady_clock::now() + bounds.time) {}
+  explicit Board(const WalkBounds& bounds) : bounds_(bounds), end_(std::chrono::steady_clock::now() + bounds.time) {}
 
   void add_worker() {
     std::lock_guard guard(lock_);
@@ -269,9 +262,8 @@ class Worker {
   // Nothing if the path is longer than the kernel takes: a place that no program can name, but that can be
   // reached.
   [[nodiscard]] std::optional<AbsPath> absolute(const std::string& relative) {
-    auto path = relative.empty()
-                    ? request_.top
-                    : AbsPath::parse((request_.top.is_root() ? "" : request_.top.str()) + "/" + relative);
+    auto path = relative.empty() ? request_.top
+                                 : AbsPath::parse((request_.top.is_root() ? "" : request_.top.str()) + "/" + relative);
     if (!path) board_.stop("a path in it has more than 4095 bytes", "remove that folder");
     return path;
   }
@@ -310,10 +302,8 @@ UniqueFd Worker::open_child(const Directory& parent, const char* name, const std
   switch (int error = errno) {
     case ENOENT:
     case ENOTDIR:
-    case ELOOP:
-      return {};  // gone, or replaced, since its parent was read
-    case EXDEV:
-      return open_mount(parent, name, relative);
+    case ELOOP: return {};  // gone, or replaced, since its parent was read
+    case EXDEV: return open_mount(parent, name, relative);
     case EACCES: {
       // Another's directory that this user may not even pass through is closed to the room as well. In all
       // other cases the room, which runs as the same user, could open it up (chmod) or guess the names in it.
@@ -513,8 +503,7 @@ Walked walk(const WalkRequest& request) {
   Worker first(request, names, filter, board), second(request, names, filter, board);
   Directory top{.fd = UniqueFd(open_directory(AT_FDCWD, request.top.c_str(), RESOLVE_NO_SYMLINKS))};
   if (!top.fd) {
-    throw base::SystemError(errno,
-                            fmt::format("cannot open the workspace {}", base::escape(request.top.str())));
+    throw base::SystemError(errno, fmt::format("cannot open the workspace {}", base::escape(request.top.str())));
   }
 
   Helper helper;
@@ -540,8 +529,7 @@ Walked walk(const WalkRequest& request) {
   }
   std::ranges::sort(walked.roots, {}, [](const FoundRoot& found) { return found.root.path; });
   std::ranges::sort(walked.bare);
-  std::ranges::sort(walked.matches, {},
-                    [](const FoundMatch& match) { return std::pair(match.path, match.pattern); });
+  std::ranges::sort(walked.matches, {}, [](const FoundMatch& match) { return std::pair(match.path, match.pattern); });
   return walked;
 }
 

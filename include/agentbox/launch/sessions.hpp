@@ -17,6 +17,9 @@
 
 namespace agentbox::launch {
 
+// The one file in a session's folder.
+inline constexpr const char* session_file = "session.json";
+
 struct SessionInfo {
   std::string id;                // "pi-k3f9"
   pid_t pid = -1;                // of the supervisor

@@ -10,6 +10,7 @@ same user, `outside` (no room at all) or in a `bare` bubblewrap that gives every
 
 import contextlib
 import os
+import pwd
 import shutil
 import socket
 import tempfile
@@ -108,11 +109,23 @@ class Scene(dict):
 
     def make_system_file(self):
         """Something of /etc that no program in a room needs."""
-        for name in ("machine-id", "login.defs", "fstab", "shells"):
+        for name in ("fstab", "login.defs", "sudoers.d/README", "NIXOS"):
             with contextlib.suppress(OSError), open("/etc/" + name, "rb") as file:
                 if file.read(1):
                     return "/etc/" + name
         raise Skipped("nothing readable in /etc")
+
+    def make_machine_id(self):
+        with contextlib.suppress(OSError), open("/etc/machine-id", encoding="ascii") as file:
+            return file.read().strip()
+        raise Skipped("this machine has no id")
+
+    def make_neighbour(self):
+        """Another account of this machine."""
+        return next(entry.pw_name for entry in pwd.getpwall() if entry.pw_uid not in (0, os.getuid(), 65534))
+
+    def make_host(self):
+        return os.uname().nodename
 
     def make_device(self):
         for name in ("kmsg", "mem", "fuse", "vda", "sda", "nvme0n1", "loop-control"):
@@ -351,6 +364,9 @@ Probe("files: the host's /tmp", "read {tmp_file}", "ENOENT")
 Probe("files: the host's /dev/shm", "read {shm_file}", "ENOENT")
 Probe("files: the runtime folder", "read {runtime_file}", "ENOENT")
 Probe("files: /etc beyond what programs need", "read {system_file}", "ENOENT")
+Probe("files: the machine's id", "file-tells /etc/machine-id {machine_id}", "absent ENOENT")
+Probe("files: the other users' names", "file-tells /etc/passwd {neighbour}:", "absent")
+Probe("files: the machine's name", "uname-tells {host}", "absent")
 Probe("files: /sys", "read /sys/kernel/uevent_seqnum", "ENOENT")
 Probe("files: a device of the host", "stat {device}", "ENOENT")
 Probe("files: a terminal of the host", "open-device {foreign_terminal}", "ENOENT")

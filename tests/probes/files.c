@@ -1,7 +1,8 @@
 /* Reading what the room was not given: the owner's files by every name that a file can have. */
-#include "probe.h"
-
 #include <dirent.h>
+#include <sys/utsname.h>
+
+#include "probe.h"
 
 /* The content must come, not only a descriptor: a hidden file could be an empty one. */
 static long read_some(int fd) {
@@ -88,10 +89,22 @@ static long search(const char* file, char** argument) {
   const int fd = open(file, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   size_t size = 0;
-  for (ssize_t got; size < sizeof text && (got = read(fd, text + size, sizeof text - size)) > 0;)
-    size += (size_t)got;
+  for (ssize_t got; size < sizeof text && (got = read(fd, text + size, sizeof text - size)) > 0;) size += (size_t)got;
   close(fd);
   return memmem(text, size, argument[0], strlen(argument[0])) ? 0 : -1;
+}
+
+/* Names and numbers that are a person's, or that tell one machine from another. */
+static long file_tells(char** argument) {
+  errno = 0;
+  if (search(argument[0], argument + 1) == 0) return 0;
+  blocked(errno == 0 ? "absent" : strerrorname_np(errno));
+}
+static long uname_tells(char** argument) {
+  struct utsname names;
+  if (uname(&names) != 0) return -1;
+  if (strcmp(names.nodename, argument[0]) != 0) blocked("absent");
+  return 0;
 }
 
 static long proc_root(char** argument) {
@@ -132,6 +145,8 @@ const struct probe file_probes[] = {{"read", "PATH", 1, read_path},
                                     {"symlink", "PATH", 1, through_symlink},
                                     {"hardlink", "PATH", 1, through_hardlink},
                                     {"list", "FOLDER NAME", 2, list_for},
+                                    {"file-tells", "PATH TEXT", 2, file_tells},
+                                    {"uname-tells", "TEXT", 1, uname_tells},
                                     {"proc-root", "PATH", 1, proc_root},
                                     {"proc-cwd", "PATH", 1, proc_cwd},
                                     {"proc-environ", "TEXT", 1, proc_environ},

@@ -1,12 +1,12 @@
 #include "agentbox/plan/seccomp.hpp"
 
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::plan {
 namespace {
@@ -64,16 +64,14 @@ std::optional<base::Diagnostic> check_seccomp_allow(std::string_view group) {
   const std::vector<std::string_view> liftable = liftable_groups();
   if (std::ranges::find(liftable, group) != liftable.end()) return std::nullopt;
   const std::string all = fmt::format("what can be lifted: {}", fmt::join(liftable, ", "));
-  if (find_group(group) != nullptr)
-    return error(fmt::format("the seccomp group \"{}\" can't be lifted", group), all);
+  if (find_group(group) != nullptr) return error(fmt::format("the seccomp group \"{}\" can't be lifted", group), all);
   if (find_call(group)) {
     const std::string lifting = lifting_groups(group);
     return error(fmt::format("\"{}\" is a system call; [seccomp] allow takes groups", group),
                  lifting.empty() ? all : fmt::format("allow = [{}] lifts it", lifting));
   }
   const std::string meant = did_you_mean(group, liftable);
-  return error(fmt::format("no seccomp group is named \"{}\"", base::escape(group)),
-               meant.empty() ? all : meant);
+  return error(fmt::format("no seccomp group is named \"{}\"", base::escape(group)), meant.empty() ? all : meant);
 }
 
 std::optional<base::Diagnostic> check_seccomp_deny(std::string_view system_call) {
@@ -89,8 +87,7 @@ std::optional<base::Diagnostic> check_seccomp_deny(std::string_view system_call)
 
 SeccompProgram seccomp_program(const std::vector<std::string>& allow, const std::vector<std::string>& deny) {
   for (const std::string& group : allow)
-    if (check_seccomp_allow(group))
-      throw std::invalid_argument("seccomp: not a group that can be lifted: " + group);
+    if (check_seccomp_allow(group)) throw std::invalid_argument("seccomp: not a group that can be lifted: " + group);
 
   SeccompProgram program;
   for (const SeccompRule& rule : base_filter()) {

@@ -1,11 +1,11 @@
 // What `agentbox explain --seccomp` prints.
 
-#include "agentbox/plan/seccomp.hpp"
-
 #include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
+
+#include "agentbox/plan/seccomp.hpp"
 
 namespace agentbox::plan {
 namespace {
@@ -39,8 +39,7 @@ std::vector<Row> rows_of(const SeccompProgram& program, std::string_view group) 
     if (rule.group != group) continue;
     Row row{what(rule), std::string(error_name(rule.error)), rule.reason};
     const bool joins = !rows.empty() && rule.arguments.empty() && rows.back().answer == row.answer &&
-                       rows.back().reason == row.reason &&
-                       rows.back().what.size() + 2 + row.what.size() <= widest;
+                       rows.back().reason == row.reason && rows.back().what.size() + 2 + row.what.size() <= widest;
     if (joins)
       rows.back().what += ", " + row.what;
     else

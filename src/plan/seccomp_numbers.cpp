@@ -2,10 +2,10 @@
 // scripts/syscall.tbl up to Linux 6.18. Since 424 (Linux 5.1) a new call has one number on every
 // architecture.
 
-#include "agentbox/plan/seccomp.hpp"
-
 #include <algorithm>
 #include <array>
+
+#include "agentbox/plan/seccomp.hpp"
 
 namespace agentbox::plan {
 namespace {

@@ -8,9 +8,9 @@
 //   io_uring) EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EOPNOTSUPP   what a kernel without that module
 //   says
 
-#include "agentbox/plan/seccomp.hpp"
-
 #include <cerrno>
+
+#include "agentbox/plan/seccomp.hpp"
 
 namespace agentbox::plan {
 namespace {
@@ -43,8 +43,7 @@ constexpr std::uint32_t sock_raw = 3;
 
 constexpr std::uint32_t file_type = 0170000, character_device = 0020000, block_device = 0060000;
 
-SeccompArgument is(unsigned index, std::uint32_t value, std::string_view text,
-                   std::uint32_t mask = all_bits) {
+SeccompArgument is(unsigned index, std::uint32_t value, std::string_view text, std::uint32_t mask = all_bits) {
   return {index, Test::is, mask, {value}, text};
 }
 SeccompArgument any_bit(unsigned index, std::uint32_t mask, std::string_view text) {
@@ -114,11 +113,8 @@ void add_namespaces(std::vector<SeccompRule>& rules) {
                    EPERM,
                    "userns",
                    "in a user namespace of its own a process has every capability"});
-  rules.push_back({"unshare",
-                   {any_bit(0, clone_new_others | clone_newtime, "any CLONE_NEW* flag")},
-                   EPERM,
-                   "userns",
-                   "as clone"});
+  rules.push_back(
+      {"unshare", {any_bit(0, clone_new_others | clone_newtime, "any CLONE_NEW* flag")}, EPERM, "userns", "as clone"});
   add("clone3", "keeps its flags where no filter can read; programs fall back", ENOSYS);
   add("setns", "enters another namespace");
   add("mount", "changes what a path means");
@@ -156,16 +152,14 @@ void add_subsystems(std::vector<SeccompRule>& rules) {
   rules.push_back({"request_key", {}, ENOSYS, "keyring", "starts /sbin/request-key outside of the room"});
   rules.push_back({"bpf", {}, EPERM, "bpf", "loads programs into the kernel"});
   rules.push_back({"perf_event_open", {}, EPERM, "perf", "measures others; a rich source of kernel bugs"});
-  rules.push_back(
-      {"userfaultfd", {}, EPERM, "userfaultfd", "stops the kernel in mid-copy: the tool of race exploits"});
+  rules.push_back({"userfaultfd", {}, EPERM, "userfaultfd", "stops the kernel in mid-copy: the tool of race exploits"});
   rules.push_back({"fanotify_init", {}, EPERM, "fanotify", "watches filesystems, outside of the room too"});
   rules.push_back({"personality",
                    {not_one_of(0, {all_bits}, "all but the query")},
                    EPERM,
                    "personality",
                    "turns off address randomisation and other hardening"});
-  rules.push_back(
-      {"modify_ldt", {}, ENOSYS, "ldt", "rarely run code of the kernel; 16-bit programs in Wine use it"});
+  rules.push_back({"modify_ldt", {}, ENOSYS, "ldt", "rarely run code of the kernel; 16-bit programs in Wine use it"});
 }
 
 void add_sockets(std::vector<SeccompRule>& rules) {
@@ -175,23 +169,19 @@ void add_sockets(std::vector<SeccompRule>& rules) {
                    "netlink",
                    "audit, netfilter, uevents: services for administrators"});
   // vsock is the reason why this can't be lifted: it knows no network namespace, and reaches the hypervisor.
-  rules.push_back(
-      {"socket",
-       {not_one_of(0, {af_unix, af_inet, af_inet6, af_netlink}, "not AF_UNIX, _INET, _INET6, _NETLINK")},
-       EAFNOSUPPORT,
-       "sockets",
-       "vsock leaves every namespace; others are rarely audited"});
+  rules.push_back({"socket",
+                   {not_one_of(0, {af_unix, af_inet, af_inet6, af_netlink}, "not AF_UNIX, _INET, _INET6, _NETLINK")},
+                   EAFNOSUPPORT,
+                   "sockets",
+                   "vsock leaves every namespace; others are rarely audited"});
   rules.push_back({"socketpair",
                    {not_one_of(0, {af_unix}, "not AF_UNIX")},
                    EAFNOSUPPORT,
                    "sockets",
                    "loads the same modules as socket"});
   constexpr std::uint32_t type = 0xf;  // SOCK_TYPE_MASK; above it are SOCK_CLOEXEC and SOCK_NONBLOCK
-  rules.push_back({"socket",
-                   {internet(), is(1, sock_raw, "SOCK_RAW", type)},
-                   EPERM,
-                   "sockets",
-                   "sends packets of any shape"});
+  rules.push_back(
+      {"socket", {internet(), is(1, sock_raw, "SOCK_RAW", type)}, EPERM, "sockets", "sends packets of any shape"});
   rules.push_back({"socket",
                    {internet(), is(1, 4, "types 4-7", type & ~3U)},
                    ESOCKTNOSUPPORT,
@@ -210,8 +200,7 @@ void add_sockets(std::vector<SeccompRule>& rules) {
 }
 
 void add_files(std::vector<SeccompRule>& rules) {
-  rules.push_back(
-      {"open_by_handle_at", {}, EPERM, "handles", "opens any inode of a filesystem, past every mount"});
+  rules.push_back({"open_by_handle_at", {}, EPERM, "handles", "opens any inode of a filesystem, past every mount"});
   rules.push_back({"name_to_handle_at", {}, EOPNOTSUPP, "handles", "the other half of it"});
   const auto add = [&](std::string_view call, unsigned mode) {
     rules.push_back({call,

@@ -1,9 +1,9 @@
 /* The same calls by other doors of the kernel, and the terminal's ioctls. */
-#include "probe.h"
-
 #include <linux/sched.h>
 #include <pty.h>
 #include <sys/ioctl.h>
+
+#include "probe.h"
 
 /* Reached the kernel's own code: any answer but the filter's. */
 static long reached(long result, int filtered) {
@@ -15,10 +15,7 @@ static long reached(long result, int filtered) {
 static long i386_call(char** argument) {
   (void)argument;
   long result;
-  __asm__ volatile("int $0x80"
-                   : "=a"(result)
-                   : "a"(20L)
-                   : "memory", "r8", "r9", "r10", "r11"); /* getpid of i386 */
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(20L) : "memory", "r8", "r9", "r10", "r11"); /* getpid of i386 */
   return result;
 }
 

@@ -1,6 +1,4 @@
 /* Parts of the kernel that a room has no use for, and what would make the agent more than its owner. */
-#include "probe.h"
-
 #include <linux/fanotify.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
@@ -11,6 +9,8 @@
 #include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/timex.h>
+
+#include "probe.h"
 
 static long ring(char** argument) {
   (void)argument;

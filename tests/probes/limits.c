@@ -1,7 +1,7 @@
 /* Taking more than the room was given. */
-#include "probe.h"
-
 #include <sys/prctl.h>
+
+#include "probe.h"
 
 static long many_processes(char** argument) {
   const long wanted = number(argument[0]);

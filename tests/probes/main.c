@@ -46,8 +46,7 @@ int main(int argc, char** argv) {
   if (argc < 2) return list();
   const struct probe* probe = find(argv[1]);
   if (!probe || argc - 2 != probe->count) {
-    fprintf(stderr, "usage: probe %s %s\n", probe ? probe->name : "NAME",
-            probe ? probe->arguments : "[ARGUMENT...]");
+    fprintf(stderr, "usage: probe %s %s\n", probe ? probe->name : "NAME", probe ? probe->arguments : "[ARGUMENT...]");
     return 2;
   }
   signal(SIGTERM, SIG_IGN); /* for the probe that kills everybody */

@@ -1,9 +1,9 @@
 /* Rooms within the room, and the mount calls that undo what mounts hide. */
-#include "probe.h"
-
 #include <linux/mount.h>
 #include <sched.h>
 #include <sys/mount.h>
+
+#include "probe.h"
 
 static long unshare_flags(char** argument) {
   return syscall(SYS_unshare, (unsigned long)number(argument[1]) << 32 | (unsigned long)number(argument[0]));

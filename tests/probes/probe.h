@@ -33,8 +33,8 @@ struct probe {
 };
 
 /* Each topic's table ends with an empty entry. */
-extern const struct probe file_probes[], protected_probes[], socket_probes[], abi_probes[],
-    namespace_probes[], process_probes[], kernel_probes[], limit_probes[];
+extern const struct probe file_probes[], protected_probes[], socket_probes[], abi_probes[], namespace_probes[],
+    process_probes[], kernel_probes[], limit_probes[];
 
 _Noreturn void blocked(const char* reason);
 _Noreturn void allowed(const char* how);

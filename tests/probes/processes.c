@@ -1,12 +1,12 @@
 /* Other processes: seeing, signalling, debugging and robbing them. */
-#include "probe.h"
-
 #include <linux/kcmp.h>
 #include <mqueue.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
+
+#include "probe.h"
 
 static long probe_kill(char** argument) {
   return kill((pid_t)number(argument[0]), 0);

@@ -1,8 +1,8 @@
 /* Changing what only the owner may change, and moving what it lies in out of the way. */
-#include "probe.h"
-
 #include <linux/fs.h>
 #include <sys/xattr.h>
+
+#include "probe.h"
 
 static long fill(int fd) {
   if (fd < 0) return -1;

@@ -1,11 +1,11 @@
 /* Reaching a service of the host: by socket files, abstract names, addresses and odd families. */
-#include "probe.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+
+#include "probe.h"
 
 /* "@name" is abstract. */
 static socklen_t unix_address(struct sockaddr_un* address, const char* name) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -243,16 +244,21 @@ void fold_list(Folding& folding) {
       folding.said_by.erase(folding.said_by.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
-  // Said again, an item keeps its place and takes the later file's form (`as`, `via`, whose line it is).
-  for (const auto& item : Get(folding.from().own)) {
-    auto same =
-        std::ranges::find_if(list, [&](const auto& other) { return canonical(other.value) == canonical(item.value); });
-    if (same == list.end()) {
+  // Said again, an item keeps its place and takes the later file's form (`as`, `via`, whose line it is). A file says
+  // nothing twice, so the first to say anything needs no look-up.
+  const auto& own = Get(folding.from().own);
+  std::unordered_map<std::string, std::size_t> places;
+  if (!own.empty()) {
+    for (std::size_t i = 0; i < list.size(); ++i) places.emplace(canonical(list[i].value), i);
+  }
+  for (const auto& item : own) {
+    auto same = places.empty() ? places.end() : places.find(canonical(item.value));
+    if (same == places.end()) {
       list.push_back(item);
       folding.said_by.push_back(folding.bit());
     } else {
-      folding.said_by[static_cast<std::size_t>(same - list.begin())] |= folding.bit();
-      *same = item;
+      folding.said_by[same->second] |= folding.bit();
+      list[same->second] = item;
     }
   }
 }

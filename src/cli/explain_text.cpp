@@ -198,15 +198,16 @@ class Text {
 
   void hidden() {
     std::vector<Row> rows;
+    std::vector<std::string> missing;
     for (const Mount& mount : policy_.mounts) {
       if (mount.access == Access::hidden) rows.push_back({place(mount), {}, where(mount.origin)});
     }
     for (const policy::Watched& one : policy_.watched) {
-      if (one.why == policy::Watched::Why::hide) {
-        rows.push_back({path(one.wanted), "missing now, watched for", where(one.origin)});
-      }
+      if (one.why == policy::Watched::Why::hide) missing.push_back(path(one.wanted));
     }
-    section("Hidden", "not even readable", rows);
+    section("Hidden", "not even readable", or_nothing(std::move(rows), missing));
+    std::ranges::sort(missing);
+    paragraph("missing, and hidden if made:", missing);
   }
 
   void protected_places() {
@@ -222,8 +223,7 @@ class Text {
     for (const policy::Watched& one : policy_.watched) {
       if (one.why == policy::Watched::Why::protect) missing.push_back(path(one.wanted));
     }
-    if (rows.empty() && !missing.empty()) rows.push_back({"nothing that exists", {}, {}});
-    section("Protected", "read-only: programs outside would execute it", rows);
+    section("Protected", "read-only: programs outside would execute it", or_nothing(std::move(rows), missing));
     std::ranges::sort(missing);
     paragraph("missing, and kept from being made:", missing);
     if (ancestors > 0) {
@@ -243,8 +243,8 @@ class Text {
         rows.push_back({path(one.path), {}, where(one.origin)});
       }
     }
-    if (rows.empty() && !missing.empty()) rows.push_back({"nothing that exists", {}, {}});
-    section("Held", "writable, but restored at the end unless you keep the change", rows);
+    section("Held", "writable, but restored at the end unless you keep the change",
+            or_nothing(std::move(rows), missing));
     paragraph("missing, and held if made:", missing);
   }
 
@@ -312,6 +312,11 @@ class Text {
       case Why::device: return "for the device";
       default: return mount.kind == policy::FileKind::socket ? "a socket" : "";
     }
+  }
+  // A heading for what is missing, where nothing of the kind exists.
+  static std::vector<Row> or_nothing(std::vector<Row> rows, const std::vector<std::string>& missing) {
+    if (rows.empty() && !missing.empty()) rows.push_back({"nothing that is there now", {}, {}});
+    return rows;
   }
   static std::string joined(const std::vector<std::string>& words) {
     std::string text;

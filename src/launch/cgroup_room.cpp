@@ -1,20 +1,19 @@
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/look.hpp"
+#include "cgroup.hpp"
+#include "files.hpp"
+#include "host_program.hpp"
+
 #include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <fmt/format.h>
-
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-
-#include "cgroup.hpp"
-#include "files.hpp"
-#include "host_program.hpp"
 
 namespace agentbox::launch {
 
@@ -42,15 +41,16 @@ std::optional<AbsPath> group_of(pid_t pid) {
 
 }  // namespace
 
-RoomCgroup RoomCgroup::create(const policy::HostFacts& facts, std::string_view name, const policy::Limits& limits,
-                              pid_t pid) {
+RoomCgroup RoomCgroup::create(const policy::HostFacts& facts, std::string_view name,
+                              const policy::Limits& limits, pid_t pid) {
+  if (auto problem = cgroup_problem(facts, limits)) throw SystemError(0, problem->message, problem->hint);
   if (!facts.cgroup) throw SystemError(0, "no cgroup is delegated to this user");
   return facts.cgroup->through_systemd ? create_scope(facts, name, limits, pid)
                                        : create_below(facts.cgroup->path, name, limits, pid);
 }
 
-RoomCgroup RoomCgroup::create_below(const AbsPath& parent, std::string_view name, const policy::Limits& limits,
-                                    pid_t pid) {
+RoomCgroup RoomCgroup::create_below(const AbsPath& parent, std::string_view name,
+                                    const policy::Limits& limits, pid_t pid) {
   AbsPath path = parent / name;
   if (::mkdir(path.c_str(), 0755) != 0) {
     throw SystemError(errno, fmt::format("cannot make the cgroup {}", base::escape(path.str())));
@@ -59,15 +59,16 @@ RoomCgroup RoomCgroup::create_below(const AbsPath& parent, std::string_view name
   if (limits.memory != 0) group.set("memory.max", limits.memory);
   if (limits.cpu != 0) group.set("cpu.weight", limits.cpu);
   // Before the process: what it starts is counted from the first on.
-  if (::faccessat(group.folder_.get(), "pids.max", W_OK, AT_EACCESS) == 0) group.set("pids.max", limits.processes + 16);
+  if (::faccessat(group.folder_.get(), "pids.max", W_OK, AT_EACCESS) == 0)
+    group.set("pids.max", limits.processes + 16);
   group.write("cgroup.procs", fmt::to_string(pid));
   return group;
 }
 
 // A scope takes processes that run already, and the user's manager asks the system's to move them where it
 // may not.
-RoomCgroup RoomCgroup::create_scope(const policy::HostFacts& facts, std::string_view name, const policy::Limits& limits,
-                                    pid_t pid) {
+RoomCgroup RoomCgroup::create_scope(const policy::HostFacts& facts, std::string_view name,
+                                    const policy::Limits& limits, pid_t pid) {
   std::optional<AbsPath> busctl = find_program("busctl");
   if (!busctl || !facts.runtime_dir) throw SystemError(ENOENT, "cannot reach the user's systemd");
   std::string scope = fmt::format("{}.scope", name);
@@ -96,7 +97,8 @@ RoomCgroup RoomCgroup::create_scope(const policy::HostFacts& facts, std::string_
   argv.insert(argv.end(), properties.begin(), properties.end());
   argv.emplace_back("0");
   std::string runtime = facts.runtime_dir->str();
-  HostProgram call(argv, {"XDG_RUNTIME_DIR=" + runtime, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + runtime + "/bus"});
+  HostProgram call(argv,
+                   {"XDG_RUNTIME_DIR=" + runtime, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + runtime + "/bus"});
   if (!call.finish(patience, 65536).succeeded()) {
     throw SystemError(0, "the user's systemd did not make a scope for the room",
                       "look at 'journalctl --user -n 20', or remove `memory` and `cpu` from [limits]");
@@ -133,7 +135,8 @@ RoomCgroup::~RoomCgroup() {
 void RoomCgroup::freeze() {
   write("cgroup.freeze", "1");
   if (!wait_for("frozen 1")) {
-    throw SystemError(ETIMEDOUT, fmt::format("the room's cgroup {} does not freeze", base::escape(path_.str())));
+    throw SystemError(ETIMEDOUT,
+                      fmt::format("the room's cgroup {} does not freeze", base::escape(path_.str())));
   }
 }
 
@@ -156,7 +159,8 @@ void RoomCgroup::set(const char* file, std::uint64_t value) const {
 void RoomCgroup::write(const char* file, std::string_view text) const {
   UniqueFd fd(::openat(folder_.get(), file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    throw SystemError(errno, fmt::format("cannot write '{}' to {}/{}", text, base::escape(path_.str()), file));
+    throw SystemError(errno,
+                      fmt::format("cannot write '{}' to {}/{}", text, base::escape(path_.str()), file));
   }
 }
 
@@ -175,7 +179,8 @@ bool RoomCgroup::wait_for(std::string_view line) const {
     char text[256];
     ssize_t count = ::pread(events.get(), text, sizeof text, 0);
     if (count < 0) return false;
-    if (std::string_view(text, static_cast<std::size_t>(count)).find(line) != std::string_view::npos) return true;
+    if (std::string_view(text, static_cast<std::size_t>(count)).find(line) != std::string_view::npos)
+      return true;
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
     if (left.count() <= 0) return false;
     pollfd wait{.fd = events.get(), .events = POLLPRI, .revents = 0};

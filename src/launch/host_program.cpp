@@ -61,14 +61,19 @@ std::optional<AbsPath> find_program(std::string_view name) {
   return std::nullopt;
 }
 
-HostProgram::HostProgram(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+HostProgram::HostProgram(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+                         Errors errors) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError(errno, "cannot make a pipe");
   UniqueFd reading(ends[0]), writing(ends[1]);
   SpawnSetup setup;
   ::posix_spawn_file_actions_addopen(&setup.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&setup.actions, writing.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_addopen(&setup.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  if (errors == Errors::in_output) {
+    ::posix_spawn_file_actions_adddup2(&setup.actions, writing.get(), STDERR_FILENO);
+  } else {
+    ::posix_spawn_file_actions_addopen(&setup.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  }
   ::posix_spawn_file_actions_addchdir_np(&setup.actions, "/");
   sigset_t none, all;
   ::sigemptyset(&none);

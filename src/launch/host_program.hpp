@@ -26,8 +26,10 @@ class HostProgram {
     enum class End { exited, timed_out, said_too_much } end = End::exited;
     [[nodiscard]] bool succeeded() const { return end == End::exited && status == 0; }
   };
+  enum class Errors { dropped, in_output };
   // Starts at once, in "/"; throws base::SystemError if it can't. argv[0] is the program.
-  HostProgram(const std::vector<std::string>& argv, const std::vector<std::string>& environment);
+  HostProgram(const std::vector<std::string>& argv, const std::vector<std::string>& environment,
+              Errors errors = Errors::dropped);
   HostProgram(HostProgram&& other) noexcept : pid_(std::exchange(other.pid_, -1)), output_(std::move(other.output_)) {}
   HostProgram& operator=(HostProgram&&) = delete;
   ~HostProgram();  // kills it if nobody asked for its answer

@@ -1,9 +1,6 @@
 // A relayed connection against a bare splice relay and against none, in one run (DESIGN §10). Prints a table;
 // the ratios count, not the numbers.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/gates/network/loopback.hpp"
-
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -13,13 +10,16 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <fmt/core.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <fmt/core.h>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/gates/network/loopback.hpp"
 
 using agentbox::base::UniqueFd;
 using namespace agentbox::gates::network;
@@ -75,8 +75,7 @@ void bare_splice(int from, int to) {
     auto count = ::splice(from, nullptr, pipe[1], nullptr, 1 << 20, SPLICE_F_MOVE);
     if (count <= 0) break;
     while (count > 0) {
-      const auto written =
-          ::splice(pipe[0], nullptr, to, nullptr, static_cast<std::size_t>(count), SPLICE_F_MOVE);
+      const auto written = ::splice(pipe[0], nullptr, to, nullptr, static_cast<std::size_t>(count), SPLICE_F_MOVE);
       if (written <= 0) break;
       count -= written;
     }
@@ -112,8 +111,7 @@ double small_request(std::uint16_t port, const UniqueFd& server, int times) {
     for (int i = 0; i < times; ++i) {
       const UniqueFd end = accept_from(server);
       char question[128];
-      if (::recv(end.get(), question, sizeof question, 0) > 0)
-        ::send(end.get(), question, sizeof question, 0);
+      if (::recv(end.get(), question, sizeof question, 0) > 0) ::send(end.get(), question, sizeof question, 0);
     }
   });
   std::vector<double> all;
@@ -165,14 +163,13 @@ int main(int argc, char** argv) {
   fmt::print("{} MB, median of {}\n", total / 1'000'000, rounds);
   fmt::print("  direct        {:8.0f} MB/s\n", d);
   fmt::print("  bare splice   {:8.0f} MB/s  {:3.0f} % of direct\n", b, b / d * 100);
-  fmt::print("  gate          {:8.0f} MB/s  {:3.0f} % of direct  {:3.0f} % of bare splice (bar: 90)\n", g,
-             g / d * 100, g / b * 100);
+  fmt::print("  gate          {:8.0f} MB/s  {:3.0f} % of direct  {:3.0f} % of bare splice (bar: 90)\n", g, g / d * 100,
+             g / b * 100);
   const double small_direct = small_request(server_port, server, 500);
   const double small_gate = small_request(gate_port, server, 500);
   fmt::print("small request, median of 500\n");
   fmt::print("  direct        {:8.1f} us\n", small_direct);
-  fmt::print("  gate          {:8.1f} us  {:.1f} us more (bar: 100)\n", small_gate,
-             small_gate - small_direct);
+  fmt::print("  gate          {:8.1f} us  {:.1f} us more (bar: 100)\n", small_gate, small_gate - small_direct);
   loop.stop();
   runner.join();
 }

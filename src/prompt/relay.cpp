@@ -32,9 +32,9 @@ using namespace std::chrono_literals;
 using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
-constexpr std::size_t chunk = 16 * 1024;       // of one read
-constexpr auto answers_limit = 1s;             // slow lines to far away included
-constexpr auto look_again = 100ms;             // while the keyboard isn't ours, or no program has the pty open
+constexpr std::size_t chunk = 16 * 1024;  // of one read
+constexpr auto answers_limit = 1s;        // slow lines to far away included
+constexpr auto look_again = 100ms;        // while the keyboard isn't ours, or no program has the pty open
 
 base::UniqueFd duplicate(int fd) {
   base::UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));

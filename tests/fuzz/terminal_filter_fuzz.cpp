@@ -1,7 +1,5 @@
 // Whatever the agent prints: what reaches the terminal is whole, harmless and independent of how it was cut.
 
-#include "agentbox/prompt/terminal_filter.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -9,6 +7,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "agentbox/prompt/terminal_filter.hpp"
 
 namespace {
 
@@ -56,8 +56,8 @@ class Checker {
       code = code << 6 | (next & 0x3f);
     }
     at_ += length;
-    return code >= 0xa0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) &&
-           (length < 3 || code >= 0x800) && (length < 4 || code >= 0x10000);
+    return code >= 0xa0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) && (length < 3 || code >= 0x800) &&
+           (length < 4 || code >= 0x10000);
   }
 
   bool sequence() {
@@ -81,8 +81,7 @@ class Checker {
     if (introducer == ']') {
       const auto body = text_.substr(at_);
       bool known = false;
-      for (std::string_view number :
-           {"8;", "4;", "10;", "11;", "12;", "112\a", "112\033", "112;\a", "112;\033"}) {
+      for (std::string_view number : {"8;", "4;", "10;", "11;", "12;", "112\a", "112\033", "112;\a", "112;\033"}) {
         known = known || body.starts_with(number);
       }
       while (at_ < text_.size() && text_[at_] >= 0x20 && text_[at_] < 0x7f) ++at_;
@@ -131,7 +130,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   // The same bytes as what the terminal types: nothing may be counted below zero.
   filter.answers().observe(in);
-  require(filter.answers().outstanding() <=
-          agentbox::prompt::TerminalAnswers::limit * agentbox::prompt::query_kinds);
+  require(filter.answers().outstanding() <= agentbox::prompt::TerminalAnswers::limit * agentbox::prompt::query_kinds);
   return 0;
 }

@@ -1,8 +1,5 @@
 #include "agentbox/gates/network/loopback.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "sockets.hpp"
-
 #include <algorithm>
 #include <filesystem>
 #include <optional>
@@ -13,6 +10,10 @@
 #include <sys/resource.h>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/error.hpp"
+
+#include "sockets.hpp"
 
 using namespace agentbox::gates::network;
 using namespace agentbox::test;
@@ -183,8 +184,8 @@ TEST_CASE("a reader that does not read holds the writer back, and loses nothing"
   for (;;) {
     pollfd ready{server.get(), POLLOUT, 0};
     if (::poll(&ready, 1, 200) == 0) break;
-    const auto count = ::send(server.get(), text.data() + written % text.size(),
-                              text.size() - written % text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const auto count = ::send(server.get(), text.data() + written % text.size(), text.size() - written % text.size(),
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count > 0) written += static_cast<std::size_t>(count);
   }
   CHECK(written < 64'000'000);

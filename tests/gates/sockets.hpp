@@ -3,9 +3,6 @@
 // Plain sockets on the loopback for the tests of the gates: the test plays client and server, blocking, with
 // limits in time, while the gate runs on a loop of its own.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/gates/network/splicer.hpp"
-
 #include <cerrno>
 #include <cstdint>
 #include <memory>
@@ -22,6 +19,9 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/gates/network/splicer.hpp"
 
 namespace agentbox::test {
 

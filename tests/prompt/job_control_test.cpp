@@ -1,10 +1,6 @@
 // The terminal under a real shell's job control: a session leader on a pty of its own, and agentbox's part as
 // its job.
 
-#include "agentbox/base/escape.hpp"
-#include "agentbox/prompt/relay.hpp"
-#include "pty.hpp"
-
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -19,6 +15,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/prompt/relay.hpp"
+
+#include "pty.hpp"
 
 using namespace std::chrono_literals;
 using agentbox::base::escape;
@@ -131,7 +132,7 @@ struct Session {
       }
       shells_job = pid;
       ::signal(SIGUSR1, bring_to_foreground);  // restarts the wait
-      for (;;) {  // a shell reports what becomes of its job, and takes the terminal back
+      for (;;) {                               // a shell reports what becomes of its job, and takes the terminal back
         int status = 0;
         if (::waitpid(pid, &status, WUNTRACED) < 0) ::_exit(0);
         ::tcsetpgrp(0, ::getpgrp());

@@ -3,8 +3,6 @@
 // Pseudo-terminals for the tests: the test plays the terminal emulator and the human at one end, the agent at
 // another.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <cerrno>
 #include <chrono>
 #include <stdexcept>
@@ -16,6 +14,8 @@
 #include <pty.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::test {
 

@@ -1,8 +1,5 @@
 #include "agentbox/prompt/relay.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "pty.hpp"
-
 #include <chrono>
 #include <optional>
 #include <string>
@@ -14,6 +11,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/escape.hpp"
+
+#include "pty.hpp"
 
 using namespace std::chrono_literals;
 using agentbox::base::escape;

@@ -1,8 +1,5 @@
 #include "agentbox/prompt/terminal_filter.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "sequences.hpp"
-
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -12,6 +9,10 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/escape.hpp"
+
+#include "sequences.hpp"
 
 using namespace agentbox::prompt;
 using agentbox::base::escape;
@@ -51,31 +52,16 @@ std::string example(const CsiRule& rule) {
   const bool has_prefix = rule.shape.front() >= '<' && rule.shape.front() <= '?';
   std::string sequence = "\033[" + std::string(rule.shape.substr(0, has_prefix ? 1 : 0));
   switch (rule.parameters) {
-    case Parameters::none:
-      break;
-    case Parameters::numbers:
-      sequence += rule.verdict == Verdict::drop ? "3;4;5;6;7" : "3;4";
-      break;
+    case Parameters::none: break;
+    case Parameters::numbers: sequence += rule.verdict == Verdict::drop ? "3;4;5;6;7" : "3;4"; break;
     case Parameters::listed:
-    case Parameters::required:
-      sequence += std::to_string(rule.values[0]);
-      break;
+    case Parameters::required: sequence += std::to_string(rule.values[0]); break;
     case Parameters::one:
-    case Parameters::single:
-      sequence += "3";
-      break;
-    case Parameters::styles:
-      sequence += "4:3;38:2::1:2:3;1";
-      break;
-    case Parameters::ansi_modes:
-      sequence += "4";
-      break;
-    case Parameters::private_modes:
-      sequence += "1049";
-      break;
-    case Parameters::keys:
-      sequence += "4;2";
-      break;
+    case Parameters::single: sequence += "3"; break;
+    case Parameters::styles: sequence += "4:3;38:2::1:2:3;1"; break;
+    case Parameters::ansi_modes: sequence += "4"; break;
+    case Parameters::private_modes: sequence += "1049"; break;
+    case Parameters::keys: sequence += "4;2"; break;
   }
   return sequence + std::string(rule.shape.substr(has_prefix ? 1 : 0));
 }
@@ -138,27 +124,16 @@ TEST_CASE("every row of the table does what it says") {
       continue;
     }
     switch (rule.text) {
-      case OscText::hyperlink:
-        sequence += ";;https://example.org/";
-        break;
-      case OscText::colour_or_query:
-        sequence += ";#ff0000";
-        break;
-      case OscText::query:
-        sequence += ";?";
-        break;
-      case OscText::indexed_query:
-        sequence += ";1;?";
-        break;
-      case OscText::none:
-        sequence += rule.verdict == Verdict::drop ? ";text" : "";
-        break;
+      case OscText::hyperlink: sequence += ";;https://example.org/"; break;
+      case OscText::colour_or_query: sequence += ";#ff0000"; break;
+      case OscText::query: sequence += ";?"; break;
+      case OscText::indexed_query: sequence += ";1;?"; break;
+      case OscText::none: sequence += rule.verdict == Verdict::drop ? ";text" : ""; break;
     }
     check(sequence + "\a", rule.verdict);
     check(sequence + "\033\\", rule.verdict);
   }
-  for (const auto& rule : string_rules())
-    check("\033" + std::string(1, rule.introducer) + "text\033\\", Verdict::drop);
+  for (const auto& rule : string_rules()) check("\033" + std::string(1, rule.introducer) + "text\033\\", Verdict::drop);
   for (const auto& rule : control_rules()) check(std::string(1, rule.control), rule.verdict);
   check_golden("table.txt", table);
 }
@@ -209,8 +184,7 @@ TEST_CASE("a malformed sequence does not pass") {
 }
 
 TEST_CASE("colours of every form pass") {
-  check_passes(
-      "\033[0;1;31;42m\033[38;5;208m\033[48;2;1;2;3m\033[38:2::10:20:30m\033[4:3m\033[58:5:1m\033[m");
+  check_passes("\033[0;1;31;42m\033[38;5;208m\033[48;2;1;2;3m\033[38:2::10:20:30m\033[4:3m\033[58:5:1m\033[m");
 }
 
 TEST_CASE("a link passes to http and https only") {
@@ -347,8 +321,7 @@ TEST_CASE("it makes no difference how the bytes are cut") {
   for (std::size_t size = 1; size < in.size(); ++size) {
     TerminalFilter filter;
     std::string out;
-    for (std::size_t at = 0; at < in.size(); at += size)
-      filter.feed(std::string_view(in).substr(at, size), out);
+    for (std::size_t at = 0; at < in.size(); at += size) filter.feed(std::string_view(in).substr(at, size), out);
     filter.finish();
     CHECK(escape(out) == escape(whole));
   }

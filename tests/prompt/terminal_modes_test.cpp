@@ -1,12 +1,12 @@
 #include "agentbox/prompt/terminal_modes.hpp"
 
-#include "agentbox/base/escape.hpp"
-#include "agentbox/prompt/terminal_filter.hpp"
-
 #include <string>
 #include <string_view>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/prompt/terminal_filter.hpp"
 
 using agentbox::base::escape;
 using agentbox::prompt::TerminalFilter;
@@ -32,8 +32,7 @@ std::string enter_after(std::string_view output) {
 TEST_CASE("text and finished colours leave nothing to reset") {
   CHECK(leave_after("text\r\n").empty());
   CHECK(leave_after("\033[0m\033[01;34mfolder\033[0m\r\n").empty());
-  CHECK(leave_after("\033[31mred\033[39m \033[1mbold\033[22m \033[38;5;0mx\033[39m\033[4:3mu\033[4:0m")
-            .empty());
+  CHECK(leave_after("\033[31mred\033[39m \033[1mbold\033[22m \033[38;5;0mx\033[39m\033[4:3mu\033[4:0m").empty());
 }
 
 TEST_CASE("what was switched is switched back") {

@@ -3,12 +3,12 @@
 // The terminal of the person who typed `agentbox run`. It is lent to the room's pty for a while and must come
 // back as it was on every way out: a normal end, an exception, Ctrl-Z, a crash, kill -9.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::prompt {
 

@@ -12,14 +12,14 @@
 // - it depends on the bytes only, not on how they were cut; and what has passed once passes again.
 // The terminal must be a UTF-8 one; `ESC % @`, which would end that, does not pass.
 
-#include "agentbox/prompt/terminal_answers.hpp"
-#include "agentbox/prompt/terminal_modes.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "agentbox/prompt/terminal_answers.hpp"
+#include "agentbox/prompt/terminal_modes.hpp"
 
 namespace agentbox::prompt {
 

@@ -1,7 +1,5 @@
 #include "acceptor.hpp"
 
-#include "agentbox/base/error.hpp"
-
 #include <cerrno>
 #include <chrono>
 #include <string>
@@ -13,6 +11,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include "agentbox/base/error.hpp"
 
 namespace agentbox::gates::network {
 
@@ -29,12 +29,11 @@ struct Acceptor::Listener {
   int family;
   bool waiting = false;
 
-  Listener(boost::asio::io_context& loop, int family_of_socket)
-      : socket(loop), timer(loop), family(family_of_socket) {}
+  Listener(boost::asio::io_context& loop, int family_of_socket) : socket(loop), timer(loop), family(family_of_socket) {}
 };
 
-Acceptor::Acceptor(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket,
-                   std::uint16_t port, Limits limits)
+Acceptor::Acceptor(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket, std::uint16_t port,
+                   Limits limits)
     : loop_(loop), splicer_(splicer), make_socket_(std::move(make_socket)), port_(port), limits_(limits) {}
 
 Acceptor::~Acceptor() = default;
@@ -75,12 +74,10 @@ void Acceptor::wait(Listener& listener) {
 
 void Acceptor::accept(Listener& listener) {
   for (int i = 0; i < most_at_once && open_ < limits_.connections && !closed_; ++i) {
-    base::UniqueFd client(
-        ::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    base::UniqueFd client(::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!client) {
       if (errno == EAGAIN) break;
-      if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
-        continue;  // a client that left
+      if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) continue;  // a client that left
       listener.waiting = true;
       listener.timer.expires_after(try_again);
       listener.timer.async_wait([self = shared_from_this(), &listener](boost::system::error_code error) {
@@ -92,9 +89,8 @@ void Acceptor::accept(Listener& listener) {
     ++counters_.connections;
     ++open_;
     const int other = listener.family == AF_INET ? AF_INET6 : AF_INET;
-    splicer_.connect(std::move(client),
-                     {Target::loopback(listener.family, port_), Target::loopback(other, port_)}, make_socket_,
-                     [weak = weak_from_this()](Outcome outcome, Bytes bytes) {
+    splicer_.connect(std::move(client), {Target::loopback(listener.family, port_), Target::loopback(other, port_)},
+                     make_socket_, [weak = weak_from_this()](Outcome outcome, Bytes bytes) {
                        if (auto self = weak.lock()) self->ended(outcome, bytes);
                      });
   }

@@ -2,20 +2,20 @@
 
 // Accepts from listeners and hands each connection to the splicer, never more at once than the limit.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/gates/network/loopback.hpp"
-
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/gates/network/loopback.hpp"
+
 namespace agentbox::gates::network {
 
 class Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
-  Acceptor(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket,
-           std::uint16_t port, Limits limits);
+  Acceptor(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket, std::uint16_t port,
+           Limits limits);
   ~Acceptor();
 
   // Connections that arrive here go to that port of the loopback, the listener's own family first.

@@ -1,13 +1,14 @@
 #include "agentbox/gates/network/loopback.hpp"
 
-#include "acceptor.hpp"
-#include "agentbox/base/error.hpp"
-
 #include <cerrno>
 #include <string>
 #include <utility>
 
 #include <netinet/in.h>
+
+#include "agentbox/base/error.hpp"
+
+#include "acceptor.hpp"
 
 namespace agentbox::gates::network {
 
@@ -36,11 +37,9 @@ Counters LoopbackGate::counters() const noexcept {
 namespace {
 
 std::string hint_for(int error, std::uint16_t host_port, std::uint16_t room_port) {
-  const std::string other =
-      "publish = [\"PORT:" + std::to_string(room_port) + "\"] takes another port of the host";
+  const std::string other = "publish = [\"PORT:" + std::to_string(room_port) + "\"] takes another port of the host";
   if (error == EADDRINUSE) {
-    return "another program listens there (`ss -ltnp sport = :" + std::to_string(host_port) +
-           "` shows it); " + other;
+    return "another program listens there (`ss -ltnp sport = :" + std::to_string(host_port) + "` shows it); " + other;
   }
   if (error == EACCES) return "ports below 1024 belong to root; " + other;
   return {};
@@ -55,15 +54,13 @@ base::UniqueFd listen_on(int family, std::uint16_t port, std::uint16_t room_port
   if (family == AF_INET6) ::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   // Not to share the port, only to have it again right after a run whose connections are still in TIME_WAIT.
   ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(listener.get(), target.address(), target.size()) != 0 ||
-      ::listen(listener.get(), SOMAXCONN) != 0) {
+  if (::bind(listener.get(), target.address(), target.size()) != 0 || ::listen(listener.get(), SOMAXCONN) != 0) {
     const int error = errno;
     if (error == EADDRNOTAVAIL && family == AF_INET6) return {};
-    throw base::SystemError(error,
-                            "cannot publish a port on " +
-                                std::string(family == AF_INET6 ? "[::1]:" : "127.0.0.1:") +
-                                std::to_string(port),
-                            hint_for(error, port, room_port));
+    throw base::SystemError(
+        error,
+        "cannot publish a port on " + std::string(family == AF_INET6 ? "[::1]:" : "127.0.0.1:") + std::to_string(port),
+        hint_for(error, port, room_port));
   }
   return listener;
 }

@@ -3,11 +3,11 @@
 // Pipes for splice(2). A direction holds one only while bytes are in it, so a thousand idle connections hold
 // none.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <cstddef>
 #include <optional>
 #include <vector>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace agentbox::gates::network {
 

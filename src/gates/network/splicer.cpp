@@ -1,8 +1,5 @@
 #include "agentbox/gates/network/splicer.hpp"
 
-#include "agentbox/base/error.hpp"
-#include "pipe_pool.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -26,6 +23,10 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include "agentbox/base/error.hpp"
+
+#include "pipe_pool.hpp"
 
 namespace agentbox::gates::network {
 
@@ -132,8 +133,7 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void begin() { wait(); }
-  void connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket,
-               Done done);
+  void connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket, Done done);
   void relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done);
   void close();
   [[nodiscard]] std::size_t open() const noexcept { return connections_.size(); }
@@ -204,8 +204,8 @@ void Splicer::Impl::release(End& end) {
   end.socket.reset();
 }
 
-void Splicer::Impl::connect(base::UniqueFd client_socket, std::vector<Target> targets,
-                            const MakeSocket& make_socket, Done done) {
+void Splicer::Impl::connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket,
+                            Done done) {
   Connection& connection = add(std::move(client_socket), std::move(done));
   connection.targets = std::move(targets);
   std::ranges::reverse(connection.targets);
@@ -337,20 +337,11 @@ void Splicer::Impl::run_queue() {
     connection.queued = false;
     if (connection.dead) continue;
     switch (pump(connection)) {
-      case Progress::waits:
-        break;
-      case Progress::more:
-        enqueue(connection);
-        break;
-      case Progress::lingers:
-        linger(connection);
-        break;
-      case Progress::finished:
-        end(connection, Outcome::finished);
-        break;
-      case Progress::reset:
-        end(connection, Outcome::reset);
-        break;
+      case Progress::waits: break;
+      case Progress::more: enqueue(connection); break;
+      case Progress::lingers: linger(connection); break;
+      case Progress::finished: end(connection, Outcome::finished); break;
+      case Progress::reset: end(connection, Outcome::reset); break;
     }
   }
   // A queued one is needed until its turn comes.
@@ -406,8 +397,8 @@ bool Splicer::Impl::move(Direction& direction, End& source, End& sink) {
 bool Splicer::Impl::fill(End& source, Direction& direction) {
   if (!source.readable || direction.ended) return false;
   if (!direction.pipe) direction.pipe = pipes_.take();
-  const auto count = direction.pipe ? ::splice(source.socket.get(), nullptr, direction.pipe->write_end.get(),
-                                               nullptr, most_at_once, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+  const auto count = direction.pipe ? ::splice(source.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr,
+                                               most_at_once, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
                                     : -1;  // no descriptor left: better this connection lost than all stuck
   if (count > 0) {
     direction.in_pipe += static_cast<std::size_t>(count);
@@ -427,8 +418,8 @@ bool Splicer::Impl::fill(End& source, Direction& direction) {
 
 bool Splicer::Impl::empty(Direction& direction, End& sink) {
   if (direction.in_pipe == 0 || !sink.writable) return false;
-  const auto count = ::splice(direction.pipe->read_end.get(), nullptr, sink.socket.get(), nullptr,
-                              direction.in_pipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  const auto count = ::splice(direction.pipe->read_end.get(), nullptr, sink.socket.get(), nullptr, direction.in_pipe,
+                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (count > 0) {
     direction.in_pipe -= static_cast<std::size_t>(count);
     return true;
@@ -475,8 +466,8 @@ Splicer::Splicer(boost::asio::io_context& loop) : impl_(std::make_shared<Impl>(l
 Splicer::~Splicer() {
   impl_->close();
 }
-void Splicer::connect(base::UniqueFd client_socket, std::vector<Target> targets,
-                      const MakeSocket& make_socket, Done done) {
+void Splicer::connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket,
+                      Done done) {
   impl_->connect(std::move(client_socket), std::move(targets), make_socket, std::move(done));
 }
 void Splicer::relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done) {

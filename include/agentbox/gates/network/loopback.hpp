@@ -4,13 +4,13 @@
 // granted was decided before; nothing is asked here. The room is hostile: what it may do here is what any
 // client of that port may.
 
-#include "agentbox/base/unique_fd.hpp"
-#include "agentbox/gates/network/splicer.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+
+#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/gates/network/splicer.hpp"
 
 namespace agentbox::gates::network {
 
@@ -21,8 +21,7 @@ struct Counters {
 };
 
 struct Limits {
-  std::size_t connections =
-      1024;  // open at once through one gate; the next ones wait in the listener's queue
+  std::size_t connections = 1024;  // open at once through one gate; the next ones wait in the listener's queue
 };
 
 // `[network] allow = ["localhost:8080"]`: connections that arrive at the room's 127.0.0.1:8080 and [::1]:8080
@@ -54,8 +53,8 @@ class PublishGate {
   // Listens from now on. `room_socket` makes a socket that belongs to the room's network namespace
   // (launch::Room::room_socket). Throws base::SystemError, with a hint, where the port can't be had on both
   // addresses; only a machine without IPv6 does without the second.
-  PublishGate(boost::asio::io_context& loop, Splicer& splicer, std::uint16_t host_port,
-              std::uint16_t room_port, Splicer::MakeSocket room_socket, Limits limits = {});
+  PublishGate(boost::asio::io_context& loop, Splicer& splicer, std::uint16_t host_port, std::uint16_t room_port,
+              Splicer::MakeSocket room_socket, Limits limits = {});
   ~PublishGate();
   PublishGate(const PublishGate&) = delete;
   PublishGate& operator=(const PublishGate&) = delete;

@@ -8,8 +8,6 @@
 // becomes a reset after what was said before it (a server that refuses an upload answers, and closes with the
 // rest unread), and who does not read holds the other back. Either side may be hostile.
 
-#include "agentbox/base/unique_fd.hpp"
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,6 +15,8 @@
 #include <vector>
 
 #include <sys/socket.h>
+
+#include "agentbox/base/unique_fd.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -39,9 +39,7 @@ class Target {
  public:
   [[nodiscard]] static Target loopback(int family, std::uint16_t port) noexcept;  // AF_INET or AF_INET6
   [[nodiscard]] int family() const noexcept { return address_.ss_family; }
-  [[nodiscard]] const sockaddr* address() const noexcept {
-    return reinterpret_cast<const sockaddr*>(&address_);
-  }
+  [[nodiscard]] const sockaddr* address() const noexcept { return reinterpret_cast<const sockaddr*>(&address_); }
   [[nodiscard]] socklen_t size() const noexcept { return size_; }
 
  private:
@@ -64,8 +62,7 @@ class Splicer {
   Splicer& operator=(const Splicer&) = delete;
 
   // Connects to the first target that can be reached, in their order, and relays.
-  void connect(base::UniqueFd client, std::vector<Target> targets, const MakeSocket& make_socket,
-               Done done = {});
+  void connect(base::UniqueFd client, std::vector<Target> targets, const MakeSocket& make_socket, Done done = {});
   // Both are connected.
   void relay(base::UniqueFd client, base::UniqueFd upstream, Done done = {});
 

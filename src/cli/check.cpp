@@ -7,9 +7,9 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/launch/sources.hpp"
 
 #include "options.hpp"
+#include "prepare.hpp"
 
 namespace agentbox::cli {
 
@@ -41,7 +41,7 @@ int print_json(const CheckOptions& options, const base::Result<profile::Profile>
 }  // namespace
 
 int check(const CheckOptions& options, const Terminal& terminal) {
-  base::Result<profile::Profile> profile = launch::load(options.profile);
+  base::Result<profile::Profile> profile = load_profile(options.profile);
   if (options.json) return print_json(options, profile);
   if (!profile) {
     std::fputs(base::render(profile.error(), terminal.err).c_str(), stderr);

@@ -9,6 +9,7 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/launch/look.hpp"
 #include "agentbox/launch/sources.hpp"
+#include "agentbox/plan/seccomp.hpp"
 #include "agentbox/profile/parse.hpp"
 
 namespace agentbox::cli {
@@ -71,7 +72,32 @@ base::Result<base::AbsPath> find_workspace(const std::string& given) {
   return *std::move(path);
 }
 
+void check_names(const profile::List<std::string>& names, std::optional<base::Diagnostic> (*check)(std::string_view),
+                 base::Diagnostics& errors) {
+  for (const auto& name : names) {
+    std::optional<base::Diagnostic> problem = check(name.value);
+    if (!problem) continue;
+    problem->file = name.origin.file;
+    problem->at = name.origin.at;
+    problem->source_line = name.origin.source_line;
+    errors.push_back(*std::move(problem));
+  }
+}
+
+base::Result<profile::Profile> with_known_calls(base::Result<profile::Profile> profile) {
+  if (!profile) return profile;
+  base::Diagnostics errors;
+  check_names(profile->seccomp.allow, plan::check_seccomp_allow, errors);
+  check_names(profile->seccomp.deny, plan::check_seccomp_deny, errors);
+  if (!errors.empty()) return std::unexpected(std::move(errors));
+  return profile;
+}
+
 }  // namespace
+
+base::Result<profile::Profile> load_profile(const std::string& name) {
+  return with_known_calls(launch::load(name));
+}
 
 base::Result<Prepared> prepare(const RoomOptions& options) {
   Prepared prepared;
@@ -79,9 +105,9 @@ base::Result<Prepared> prepare(const RoomOptions& options) {
   if (!flags) return std::unexpected(std::move(flags.error()));
   auto workspace = find_workspace(options.workspace);
   if (!workspace) return std::unexpected(std::move(workspace.error()));
-  auto profile = launch::load(options.profile);
+  auto profile = load_profile(options.profile);
   if (!profile) return std::unexpected(std::move(profile.error()));
-  auto tightened = launch::tighten_by_workspace(*profile, *workspace);
+  auto tightened = with_known_calls(launch::tighten_by_workspace(*profile, *workspace));
   if (!tightened) return std::unexpected(std::move(tightened.error()));
   auto facts = launch::look(launch::look_at_user(*workspace), *tightened, *flags);
   if (!facts) return std::unexpected(std::move(facts.error()));

@@ -16,6 +16,9 @@ struct Prepared {
   policy::Policy policy;
 };
 
+// Finds, merges and checks a profile: also the names of system calls, which only `plan` knows.
+[[nodiscard]] base::Result<profile::Profile> load_profile(const std::string& name);
+
 // All errors that one stage finds, at once. Throws base::SystemError.
 [[nodiscard]] base::Result<Prepared> prepare(const RoomOptions& options);
 

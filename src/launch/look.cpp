@@ -201,6 +201,17 @@ void WorkspaceLook::expand(const PatternSet::Pattern& pattern, std::size_t at, c
   }
 }
 
+// The file that core.excludesFile names, else git's default place for it (gitignore(5)).
+std::string read_git_ignore(const HostFacts& facts) {
+  constexpr std::size_t limit = 64 * 1024;
+  std::optional<AbsPath> path = facts.config_home / "git/ignore";
+  for (const auto& [key, value] : facts.git_config) {
+    if (key != "core.excludesfile") continue;
+    path = AbsPath::parse(value.starts_with("~/") ? facts.user.home.str() + value.substr(1) : value);
+  }
+  return path ? read_regular(*path, limit).value_or("") : "";
+}
+
 }  // namespace
 
 base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, const policy::Flags& flags) {
@@ -220,6 +231,7 @@ base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, c
   auto settings = finish_git_config(std::move(git_config));
   if (!settings) return std::unexpected(std::move(settings.error()));
   facts.git_config = *std::move(settings);
+  if (looks->git_config) facts.git_ignore = read_git_ignore(facts);
   return facts;
 }
 

@@ -48,10 +48,15 @@ void place_files(Draft& draft) {
     return;
   }
   draft.policy.room_files = *std::move(files);
+  std::string git_config;
+  if (!draft.facts.repositories.empty()) {
+    place_git_hooks(draft);
+    git_config = git_hooks_config();
+  }
   if (wants_git_config(draft)) {
     const profile::Origin& origin = draft.profile.git.config->origin;
     InertConfig config = inert_git_config(draft.facts.git_config);
-    draft.policy.room_files.push_back({.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(config.text)});
+    git_config += config.text;
     if (config.signs) draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
     if (config.left_out > 0) {
       draft.note(Note::Kind::changed,
@@ -59,6 +64,9 @@ void place_files(Draft& draft) {
                              config.left_out),
                  origin);
     }
+  }
+  if (!git_config.empty()) {
+    draft.policy.room_files.push_back({.target = *AbsPath::parse("/etc/gitconfig"), .content = std::move(git_config)});
   }
   // A file that the profile grants by name stands in the place of the generated one.
   std::erase_if(draft.policy.room_files,

@@ -91,4 +91,8 @@ struct InertConfig {
 };
 [[nodiscard]] InertConfig inert_git_config(const std::vector<std::pair<std::string, std::string>>& config);
 
+// git in the room says so when it could not do its work: the hooks for that, and the lines that switch them on.
+void place_git_hooks(Draft& draft);
+[[nodiscard]] std::string git_hooks_config();
+
 }  // namespace agentbox::policy

@@ -136,6 +136,8 @@ struct HostFacts {
   std::uint64_t walk_entries = 0;
   // `git config --global --list`: only read when the profile's [git] block asks for it. May repeat keys.
   std::vector<std::pair<std::string, std::string>> git_config;
+  // With it: the owner's own core.excludesFile, so that git in the room ignores what it ignores outside.
+  std::string git_ignore;
   std::optional<BwrapFact> bwrap;
   std::optional<CgroupFact> cgroup;
   DeviceFact devices;

@@ -120,7 +120,7 @@ nlohmann::json json_of(const Diagnosis& diagnosis) {
 }
 
 int sweep(const DoctorOptions& options) {
-  policy::HostFacts facts = launch::look_at_user(base::AbsPath());
+  policy::HostFacts facts = launch::look_at_user();
   std::vector<launch::Swept> swept = launch::sweep(facts.state_home / "agentbox");
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

@@ -142,7 +142,7 @@ int act_on_each(const Quarantine& quarantine, const QuarantineOptions& options, 
 }  // namespace
 
 int quarantine(const QuarantineOptions& options, const Terminal& terminal) {
-  policy::HostFacts user = launch::look_at_user(base::AbsPath());
+  policy::HostFacts user = launch::look_at_user();
   Quarantine quarantine(user.state_home / "agentbox");
   if (options.action.empty() || options.action == "list") return list(quarantine, options);
   return act_on_each(quarantine, options, terminal);

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -37,6 +38,10 @@ void tell_notes(const policy::Policy& policy, const Terminal& terminal) {
 }  // namespace
 
 int run(const RunOptions& options, const Terminal& terminal) {
+  if (options.status_fd >= 0 && ::fcntl(options.status_fd, F_GETFD) < 0) {
+    return refuse({{.message = fmt::format("--status-fd {} is not an open descriptor", options.status_fd)}}, terminal,
+                  base::ExitCode::agentbox_failed);
+  }
   auto prepared = prepare(options);
   if (!prepared) return refuse(prepared.error(), terminal, base::ExitCode::agentbox_failed);
   base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);

@@ -229,7 +229,7 @@ Diagnosis examine() {
   Diagnosis diagnosis;
   HostFacts facts;
   try {
-    facts = look_at_user(*AbsPath::parse("/"));
+    facts = look_at_user();
   } catch (const SystemError& error) {
     diagnosis.findings.push_back({.id = "user",
                                   .group = Group::room,

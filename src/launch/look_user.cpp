@@ -161,16 +161,8 @@ AbsPath shell_of(const HostFacts& facts, const Account& account) {
 
 }  // namespace
 
-HostFacts look_at_user(const AbsPath& workspace) {
-  struct stat seen{};
-  std::string shown = base::escape(workspace.str());
-  if (::stat(workspace.c_str(), &seen) != 0) {
-    throw SystemError(errno, fmt::format("cannot look at the workspace {}", shown));
-  }
-  if (!S_ISDIR(seen.st_mode)) throw SystemError(ENOTDIR, fmt::format("the workspace {} is no directory", shown));
-
+HostFacts look_at_user() {
   HostFacts facts;
-  facts.workspace = workspace;
   facts.environment = read_environment();
   facts.user.uid = ::geteuid();
   facts.user.gid = ::getegid();
@@ -178,13 +170,25 @@ HostFacts look_at_user(const AbsPath& workspace) {
   facts.user.name = account.name;
   facts.user.group = group_of(facts.user.gid);
   facts.user.home = home_of(variable(facts, "HOME"), account, facts.user.uid);
-  guard_real_home(facts.user.home, account, workspace);
   facts.user.shell = shell_of(facts, account);
   facts.config_home = xdg(facts, "XDG_CONFIG_HOME", ".config");
   facts.state_home = xdg(facts, "XDG_STATE_HOME", ".local/state");
   facts.cache_home = xdg(facts, "XDG_CACHE_HOME", ".cache");
   facts.data_home = xdg(facts, "XDG_DATA_HOME", ".local/share");
   facts.runtime_dir = runtime_dir_of(facts);
+  return facts;
+}
+
+HostFacts look_at_user(const AbsPath& workspace) {
+  struct stat seen{};
+  std::string shown = base::escape(workspace.str());
+  if (::stat(workspace.c_str(), &seen) != 0) {
+    throw SystemError(errno, fmt::format("cannot look at the workspace {}", shown));
+  }
+  if (!S_ISDIR(seen.st_mode)) throw SystemError(ENOTDIR, fmt::format("the workspace {} is no directory", shown));
+  HostFacts facts = look_at_user();
+  guard_real_home(facts.user.home, account_of(facts.user.uid), workspace);
+  facts.workspace = workspace;
   return facts;
 }
 

@@ -21,7 +21,7 @@ base::Result<HostRule> parse_host_rule(std::string_view text, const Origin& orig
   return placed(host_rule(text), origin);
 }
 base::Result<PathText> parse_path(std::string_view text, const Origin& origin) {
-  return placed(path(text), origin);
+  return placed(path_with(text, Star::literal), origin);
 }
 base::Result<PatternText> parse_pattern(std::string_view text, const Origin& origin) {
   return placed(pattern(text), origin);

@@ -233,7 +233,7 @@ std::unexpected<Fault> fault_at(std::string_view text, std::string_view part, st
                                .length = part.size()});
 }
 
-Parsed<PathText> path(std::string_view text) {
+Parsed<PathText> path_with(std::string_view text, Star star) {
   Parsed<Split> parts = split(text);
   if (!parts) return std::unexpected(parts.error());
   if (parts->anchor == Anchor::none) {
@@ -244,12 +244,16 @@ Parsed<PathText> path(std::string_view text) {
     return fault(fmt::format("'{}' is allowed only in hide, protect and hold", parts->prefix));
   }
   for (std::string_view part : parts->components) {
-    if (part.find('*') != std::string_view::npos) {
+    if (star == Star::refused && part.find('*') != std::string_view::npos) {
       return fault_at(text, part, "'*' is allowed only in hide, protect and hold",
                       "grant the folder, or each path by its name");
     }
   }
   return PathText{.text = join(parts->prefix, parts->components), .directory = parts->directory};
+}
+
+Parsed<PathText> path(std::string_view text) {
+  return path_with(text, Star::refused);
 }
 
 Parsed<PatternText> pattern(std::string_view text) {

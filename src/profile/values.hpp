@@ -31,6 +31,10 @@ using Parsed = std::expected<T, Fault>;
                                               std::string hint = {});
 
 // paths.cpp
+// In a profile a '*' is refused, since it looks like a pattern; on the command line the shell has had its turn, and a
+// name may hold anything.
+enum class Star { refused, literal };
+[[nodiscard]] Parsed<PathText> path_with(std::string_view text, Star star);
 [[nodiscard]] Parsed<PathText> path(std::string_view text);
 [[nodiscard]] Parsed<PatternText> pattern(std::string_view text);            // any kind
 [[nodiscard]] Parsed<PatternText> workspace_pattern(std::string_view text);  // of [workspace]

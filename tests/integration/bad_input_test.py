@@ -1,6 +1,7 @@
 """Bad input: one clear error each, with the exact text and the exit code of a run that never began; nothing is left."""
 
 import os
+import pwd
 import re
 import socket
 
@@ -9,10 +10,16 @@ from harness import difference, expect, expect_equal, run_tests, snapshot, test
 FAILED = 125  # agentbox itself could not do it: nothing was run
 
 
+def filled(world, text):
+    for name, path in (("{p}", "{home}/.config/agentbox/profiles/p.toml"), ("{home}", world.home),
+                       ("{ws}", world.workspace), ("{base}", world.base)):
+        text = text.replace(name, str(path))
+    return text
+
+
 def refused(world, done, wanted, code=FAILED):
-    """stderr is exactly `wanted`, with {home}, {ws} and {base} filled in; stdout is empty."""
-    text = wanted.replace("{home}", str(world.home)).replace("{ws}", str(world.workspace))
-    text = text.replace("{base}", str(world.base))
+    """stderr is exactly `wanted`, with {home}, {ws}, {base} and {p} filled in; stdout is empty."""
+    text = filled(world, wanted)
     expect_equal((done.code, done.text, done.errors), (code, "", text), "exit code, stdout and stderr")
 
 
@@ -23,8 +30,7 @@ def refuses(name, wanted, words, profile=None, code=FAILED):
         if profile is not None:
             world.profile("p", profile)
         before = snapshot(world.base)
-        done = world.agentbox(*[word.replace("{home}", str(world.home)).replace("{ws}", str(world.workspace))
-                                for word in words])
+        done = world.agentbox(*[filled(world, word) for word in words])
         refused(world, done, wanted, code)
         expect_equal(difference(before, snapshot(world.base)), [], "files that it left")
     return case
@@ -32,10 +38,10 @@ def refuses(name, wanted, words, profile=None, code=FAILED):
 
 # ---- the command line ------------------------------------------------------------------------------------------
 
-refuses("no profile", "agentbox: error: PROFILE is required\nhint: see `agentbox help run`\n", ["run"])
-refuses("no profile, but a command", "agentbox: error: PROFILE is required\nhint: see `agentbox help run`\n",
+refuses("no profile", "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n", ["run"])
+refuses("no profile, but a command", "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n",
         ["run", "--", "true"])
-refuses("no command", "error: no command to run, and the profile default names none\n"
+refuses("no command", "agentbox: error: no command to run, and the profile default names none\n"
         "hint: write it behind two dashes: agentbox run default -- COMMAND\n", ["run", "default"])
 refuses("an unknown option", "agentbox: error: unknown option '--wrokspace'\nhint: did you mean '--workspace'?\n",
         ["run", "--wrokspace", "x", "default", "--", "true"])
@@ -44,16 +50,46 @@ refuses("--status-fd that is not open", "agentbox: error: --status-fd 99 is not 
 
 # ---- profiles --------------------------------------------------------------------------------------------------
 
-refuses("an unknown profile", "error: no profile is called 'defualt'\nhint: did you mean 'default'?\n",
+refuses("an unknown profile", "agentbox: error: no profile is called 'defualt'\nhint: did you mean 'default'?\n",
         ["run", "defualt", "--", "true"])
-refuses("a profile file that is not there", "", ["run", "./no-such.toml", "--", "true"])
-refuses("a profile that is no TOML", "", ["run", "p", "--", "true"], profile='description = "x\n[files\n')
-refuses("a profile with three mistakes shows all three", "", ["run", "p", "--", "true"],
+refuses("a profile file that is not there",
+        "agentbox: error: there is no file ./no-such.toml\n",
+        ["run", "./no-such.toml", "--", "true"])
+refuses("a profile that is no TOML",
+        "{p}:1:15: error: the string that begins here is not closed\n"
+        "    description = \"x\n"
+        "                  ^~\n\n"
+        "{p}:2:6: error: expected ']', saw '\\n'\n"
+        "    [files\n"
+        "         ^\n", ["run", "p", "--", "true"], profile='description = "x\n[files\n')
+refuses("a profile with three mistakes shows all three",
+        "{p}:2:2: error: unknown section [flies]\n"
+        "    [flies]\n"
+        "     ^~~~~\n"
+        "hint: did you mean [files]?\n\n"
+        "{p}:5:1: error: unknown key 'alow' in [network]\n"
+        "    alow = []\n"
+        "    ^~~~\n"
+        "hint: did you mean 'allow'?\n\n"
+        "{p}:7:13: error: expected an integer, found a string\n"
+        "    processes = \"many\"\n"
+        "                ^~~~~~\n", ["run", "p", "--", "true"],
         profile='extends = ["default"]\n[flies]\nread = ["~/x"]\n[network]\nalow = []\n[limits]\nprocesses = "many"\n')
-refuses("extends of an unknown profile", "", ["run", "p", "--", "true"], profile='extends = ["defualt"]\n')
-refuses("a profile that extends itself through its path", "", ["run", "{home}/.config/agentbox/profiles/p.toml", "--",
-                                                               "true"], profile='extends = ["./p.toml"]\n')
-refuses("a write grant on what is missing", "", ["run", "p", "--", "true"],
+refuses("extends of an unknown profile",
+        "{p}:1:12: error: no profile is called 'defualt'\n"
+        "    extends = [\"defualt\"]\n"
+        "               ^~~~~~~~~\n"
+        "hint: did you mean 'default'?\n", ["run", "p", "--", "true"], profile='extends = ["defualt"]\n')
+refuses("a profile that extends itself through its path",
+        "{p}:1:12: error: profiles extend each other in a circle\n"
+        "    extends = [\"./p.toml\"]\n"
+        "               ^~~~~~~~~~\n"
+        "hint: {p} → {p}\n", ["run", "{p}", "--", "true"], profile='extends = ["./p.toml"]\n')
+refuses("a write grant on what is missing",
+        "{p}:3:10: error: '{home}/not-there' does not exist, so that it can't be made writable\n"
+        "    write = [\"~/not-there\"]\n"
+        "             ^~~~~~~~~~~~~\n"
+        "hint: make it first, or end it with '/' to have an empty folder made\n", ["run", "p", "--", "true"],
         profile='extends = ["default"]\n[files]\nwrite = ["~/not-there"]\n')
 
 UNBUILT = {
@@ -87,7 +123,8 @@ def unbuilt(world):
 @test("a profile of 10 MB is refused at once")
 def big_profile(world):
     path = world.profile("p", "# " + "x" * 10_000_000 + "\n")
-    refused(world, world.room("true", profile="p"), "", FAILED)
+    refused(world, world.room("true", profile="p"),
+            "{p}: error: the profile is larger than 32 KiB\nhint: split it, and name the parts in `extends`\n")
     path.unlink()
 
 
@@ -129,13 +166,41 @@ def workspace_file(world):
 
 # ---- the workspace ---------------------------------------------------------------------------------------------
 
-refuses("the workspace is /", "", ["run", "--workspace", "/", "default", "--", "true"])
-refuses("the workspace is the home", "", ["run", "--workspace", "{home}", "default", "--", "true"])
-refuses("the workspace is an ancestor of the home", "", ["run", "--workspace", "{home}/..", "default", "--", "true"])
-refuses("the workspace holds the state folder", "", ["run", "--workspace", "{home}/.local", "default", "--", "true"])
-refuses("the workspace is not there", "error: cannot use {ws}/gone as the workspace: No such file or directory\n",
+OWN = pwd.getpwuid(os.getuid()).pw_dir
+refuses("the workspace is /",
+        f"agentbox: error: the workspace / holds your home directory {OWN}\n"
+        "hint: choose a project's folder; HOME names another directory, but this one is yours too\n",
+        ["run", "--workspace", "/", "default", "--", "true"])
+refuses("the workspace is the home",
+        "agentbox: error: '{home}' can't be a workspace: it is your home directory\n"
+        "hint: start it in the folder of one project, or name one with --workspace\n",
+        ["run", "--workspace", "{home}", "default", "--", "true"])
+refuses("the workspace is an ancestor of the home",
+        "agentbox: error: '{base}' can't be a workspace: it holds your home directory\n"
+        "hint: start it in the folder of one project, or name one with --workspace\n",
+        ["run", "--workspace", "{base}", "default", "--", "true"])
+refuses("the workspace holds a '..'",
+        "agentbox: error: the workspace {ws}/../project is not a plain path\nhint: write it without '..'\n",
+        ["run", "--workspace", "{ws}/../project", "default", "--", "true"])
+
+
+@test("an agent cannot change the profiles of the next run, whatever the workspace and the grants are")
+def own_profiles(world):
+    path = world.profile("p", 'extends = ["default"]\n')
+    script = f"echo evil >> {path}; echo evil > {path.parent}/default.toml; mv {path.parent} {path.parent}-x"
+    folders = [world.home / ".config", world.home / ".config" / "agentbox", path.parent]
+    for options in [[flag, str(folder)] for flag in ("--workspace", "--write") for folder in folders]:
+        done = world.room("sh", "-c", script, options=options)
+        expect_equal((path.read_text(), sorted(os.listdir(path.parent))), ('extends = ["default"]\n', ["p.toml"]),
+                     f"{options}\n{done}")
+    done = world.run(["sh", "-c", script])
+    expect(not path.exists(), "control: outside it can", done)
+
+
+refuses("the workspace is not there",
+        "agentbox: error: cannot use {ws}/gone as the workspace: No such file or directory\n",
         ["run", "--workspace", "{ws}/gone", "default", "--", "true"])
-refuses("the workspace is a file", "error: the workspace {home}/.bash_history is not a directory\n",
+refuses("the workspace is a file", "agentbox: error: the workspace {home}/.bash_history is not a directory\n",
         ["run", "--workspace", "{home}/.bash_history", "default", "--", "true"])
 
 
@@ -149,7 +214,17 @@ def in_home(world):
 def gone(world):
     binary = os.environ["AGENTBOX_BIN"]
     done = world.run(["sh", "-c", f"mkdir d; cd d; rmdir ../d; exec {binary} run default -- true"])
-    refused(world, done, "agentbox: error: the current directory is gone\n")
+    refused(world, done, "agentbox: error: cannot tell the current directory: No such file or directory\n"
+                         "hint: it may have been removed: cd to one that exists\n")
+
+
+@test("the workspace holds the state folder")
+def state_workspace(world):
+    (world.home / ".local" / "state").mkdir(parents=True)
+    for folder in (".local", ".local/state"):
+        refused(world, world.room("true", options=["--workspace", str(world.home / folder)]),
+                f"agentbox: error: '{{home}}/{folder}' can't be a workspace: it holds agentbox's own state folder\n"
+                "hint: start it in the folder of one project, or name one with --workspace\n")
 
 
 @test("a workspace that may not be read")
@@ -243,12 +318,12 @@ def odd_grants(world):
         os.mkdir(folder)
         with open(os.path.join(folder, b"file"), "wb") as file:
             file.write(b"content")
-        if name in (b"~tilde", b"${HOME}"):
-            continue  # as a relative path they mean something else
-        relative = os.path.join(b"..", b"outside", name)
-        for option in (folder, relative):
-            done = world.run([os.environ["AGENTBOX_BIN"], "run", b"--write", option, "default", "--", "sh", "-c",
-                              "cat \"$1/file\" && echo new > \"$1/new\"", "sh", folder])
+        if b"$" in name or name.startswith(b"~"):
+            continue  # these have a meaning in a path of a profile, and so in these options
+        for option in (folder, os.path.join(b"outside", name)):
+            done = world.run([os.environ["AGENTBOX_BIN"], "run", b"--write", option, "--workspace", "project",
+                              "default", "--", "sh", "-c", "cat \"$1/file\" && echo new > \"$1/new\"", "sh", folder],
+                             cwd=world.home)
             expect_equal((done.code, done.out), (0, b"content"), f"{option!r}: {done}")
             os.unlink(os.path.join(folder, b"new"))
 

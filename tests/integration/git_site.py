@@ -4,6 +4,7 @@
     ~/remotes/*.git  bare repositories, granted for writing
 """
 
+import os
 import re
 import shutil
 
@@ -28,6 +29,7 @@ commit first
 git -c protocol.file.allow=always submodule add -q ~/remotes/lib.git lib; commit 'add a submodule'
 git submodule deinit -q -f lib; rm -rf .git/modules/lib
 git branch topic
+write src/c.c 'int c;'; write AGENTS.md 'be brief'; commit second
 git switch -q -c plain; write src/a.c 'int plain;'; write src/new.c 'int n;'; commit plain
 git switch -q main
 git switch -q -c held; write AGENTS.md 'be bold'; write .github/workflows/ci.yml 'on: [push, pull_request]'
@@ -42,7 +44,6 @@ git switch -q main
 git switch -q -c drops; git rm -qr .vscode .envrc AGENTS.md; write src/a.c 'int drops;'; commit drops
 git switch -q topic; write src/b.c 'int topic;'; commit topic
 git switch -q main
-write src/c.c 'int c;'; write AGENTS.md 'be brief'; commit second
 git remote add origin ~/remotes/project.git
 git push -q origin main plain
 git switch -q -c ahead; write src/d.c 'int d;'; commit ahead; git push -q origin ahead:main
@@ -128,6 +129,12 @@ def changed_lines(left, right):
     return [f"- {line}" for line in left if line not in right] + [f"+ {line}" for line in right if line not in left]
 
 
+def is_named(path, lines):
+    """Is a file named, or its folder and on the same line its name?"""
+    folder, name = os.path.split(path)
+    return any(path in line or (folder and f"{folder}:" in line and name in line) for line in lines)
+
+
 def judge(outside, inside, commands):
     """("equal" | "loud" | "announced" | "silent", explanation)"""
     if len(inside.codes) != len(commands):
@@ -143,5 +150,5 @@ def judge(outside, inside, commands):
         return "equal", []
     lines = changed_lines(outside.after, inside.after)
     names = {line.split()[-1].removeprefix("./") for line in lines}
-    unnamed = sorted(name for name in names if name not in inside.result.errors)
+    unnamed = sorted(name for name in names if not is_named(name, inside.result.errors.splitlines()))
     return ("silent" if unnamed else "announced"), ["after the run:", *lines, inside.result.errors]

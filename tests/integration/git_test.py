@@ -1,6 +1,7 @@
 """Ordinary git and npm work in a room is as outside, or fails loudly: the same commands from the same repository run
 outside and inside, then exit codes, files, refs, configuration and `git status` are compared."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -112,7 +113,8 @@ def clean_after_kill(world):
     victims = descendants(process.pid)
     expect(len(victims) >= 2, "the room has processes", victims)
     for pid in [process.pid, *victims]:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # one may take the next with it
+            os.kill(pid, signal.SIGKILL)
     process.communicate()
     wait_until(lambda: not descendants(os.getpid()), "all are dead", 5)
     status = world.expect_ok(["git", "status", "--porcelain", "--ignored"])

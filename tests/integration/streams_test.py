@@ -12,15 +12,17 @@ EVERY_BYTE = bytes(range(256)) * 4096
 
 
 def fill(world):
+    (world.workspace / "data").mkdir()
     for number in range(20):
-        (world.workspace / f"file-{number}").write_bytes(os.urandom(40000))
+        (world.workspace / "data" / f"file-{number}").write_bytes(os.urandom(40000))
     (world.workspace / "bytes").write_bytes(EVERY_BYTE)
 
 
 @test("output through a pipe is binary-clean: tar c . | wc -c")
 def tar(world):
     fill(world)
-    command = "tar c --sort=name . "
+    # Not the workspace itself: in the room it also has the empty folders of missing protected kinds.
+    command = "tar c --sort=name -C data . "
     outside = world.expect_ok(["sh", "-c", command + "| sha256sum; " + command + "| wc -c"])
     room = f"{agentbox_binary()} run default -- {command}"
     inside = world.expect_ok(["sh", "-c", f"{room} | sha256sum; {room} | wc -c"])
@@ -71,11 +73,11 @@ def sigpipe(world):
 
 @test("closed streams become /dev/null in the room")
 def closed(world):
-    look = "for fd in 0 1 2; do readlink /proc/$$/fd/$fd >> seen; done"
+    look = "import os; print(*(os.readlink(f'/proc/self/fd/{fd}') for fd in range(3)), file=open('seen', 'w'))"
     for close in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
-        (world.workspace / "seen").unlink(missing_ok=True)
-        done = world.run(["sh", "-c", f"{agentbox_binary()} run default -- sh -c '{look}' {close}"], input=b"")
-        seen = (world.workspace / "seen").read_text().splitlines()
+        script = f'{agentbox_binary()} run default -- /usr/bin/python3 -c "$1" {close}'
+        done = world.run(["sh", "-c", script, "sh", look], input=b"")
+        seen = (world.workspace / "seen").read_text().split()
         expect_equal(done.code, 0, f"exit code with {close}\n{done}")
         for fd, sign in ((0, "<&-"), (1, ">&-"), (2, "2>&-")):
             expect_equal(seen[fd] == "/dev/null", sign in close.split(), f"fd {fd} with {close}: {seen}")

@@ -238,6 +238,7 @@ def restored(world):
         wait_until(lambda: terminal.settings() == terminal.before, "the settings are restored", 5)
         wait_until(lambda: not [pid for pid in descendants(terminal.pid) if "sleep 1000" in command_line(pid)],
                    "the room is dead", 5)
+    world.agentbox("doctor", "--sweep")
 
 
 @test("the terminal is restored and the run fails when any part of the room is killed")
@@ -255,9 +256,8 @@ def parts(world):
             victims = descendants(top)
             expect_equal(len(victims), len(names), "parts of the room")
             os.kill(victims[index], signal.SIGKILL)
-            terminal.wait_for(b"code:")
-            wait_until(lambda: re.search(rb"code:(\d+)\r", terminal.output) or terminal.pump(), "the code")
-            code = int(re.search(rb"code:(\d+)", terminal.output).group(1))
+            ended = lambda: terminal.pump() and re.search(rb"code:(\d+)\r", terminal.output)
+            code = int(wait_until(ended, f"an end after kill -9 of {name!r}", 20).group(1))
             expect(code in (125, 137), f"after kill -9 of {name!r}", code, terminal.output)
             wait_until(lambda: terminal.settings() == terminal.before, f"restored after kill -9 of {name!r}", 5)
 

@@ -15,6 +15,8 @@ namespace agentbox::launch {
 // Home, user, environment, XDG folders, the workspace's absolute path: what `looks` needs. Throws base::SystemError
 // when the user has no home or the workspace is gone.
 [[nodiscard]] policy::HostFacts look_at_user(const base::AbsPath& workspace);
+// The same without a workspace, for what only asks where agentbox keeps its things.
+[[nodiscard]] policy::HostFacts look_at_user();
 
 // Everything that the profile names: paths, patterns, repositories, bwrap, cgroup, devices. Walks the workspace if a
 // pattern asks for it, with a bound.

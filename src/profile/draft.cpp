@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -239,8 +240,8 @@ Draft read_draft(const Source& source, base::Diagnostics& errors) {
 }
 
 void tidy(base::Diagnostics& errors) {
-  std::ranges::stable_sort(errors, [](const base::Diagnostic& a, const base::Diagnostic& b) {
-    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+  std::ranges::sort(errors, [](const base::Diagnostic& a, const base::Diagnostic& b) {
+    return std::tie(a.at.line, a.at.column, a.message) < std::tie(b.at.line, b.at.column, b.message);
   });
   if (errors.size() <= error_limit) return;
   std::size_t left = errors.size() - error_limit;

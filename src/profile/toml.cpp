@@ -94,7 +94,7 @@ class Tree {
     for (const auto& [key, value] : from) {
       to.entries.push_back({std::string(key.str()), position(key.source()), node(value)});
     }
-    std::ranges::stable_sort(to.entries, [](const Entry& a, const Entry& b) {
+    std::ranges::sort(to.entries, [](const Entry& a, const Entry& b) {
       return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
     });
   }

@@ -104,6 +104,13 @@ std::optional<base::Diagnostic> bwrap_problem(const policy::HostFacts& facts) {
   }
   if (facts.bwrap->distrust.empty()) return std::nullopt;
   std::string path = base::quote(facts.bwrap->path.str());
+  if (facts.bwrap->distrust.find("belongs to user 65534,") != std::string::npos) {
+    return base::Diagnostic{
+        .message = "this bubblewrap can't be trusted: " + facts.bwrap->distrust,
+        .hint =
+            "this shell seems to be in a sandbox or container itself, where owners can't be told (65534 is anybody): "
+            "run agentbox outside it"};
+  }
   bool has_privileges = (facts.bwrap->mode & (S_ISUID | S_ISGID)) != 0;
   return base::Diagnostic{
       .message = "this bubblewrap can't be trusted: " + facts.bwrap->distrust,

@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,12 +96,18 @@ const std::vector<OptionCheck>& option_checks() {
   return checks;
 }
 
-// True if bwrap can make a user namespace, which everything else stands on.
-bool examine_user_namespaces(const AbsPath& bwrap, Findings& findings) {
-  std::string said = failure_of(bwrap, with_floor({"--unshare-user"}));
+// True if bwrap can make a user namespace, which everything else stands on. A bwrap that can't be trusted is not even
+// run: then this process tries for itself.
+bool examine_user_namespaces(const AbsPath* bwrap, Findings& findings) {
+  std::string said;
+  if (bwrap != nullptr) {
+    said = failure_of(*bwrap, with_floor({"--unshare-user"}));
+  } else if (std::optional<Trouble> trouble = try_in_child([] { enter_own_namespaces(CLONE_NEWNS); })) {
+    said = base::escape(trouble->what);
+  }
   if (said.empty()) {
     findings.push_back(room_finding("user-namespaces", State::ok, "user namespaces",
-                                    "bubblewrap may make them, so rooms need no privileges"));
+                                    "they may be made here, so rooms need no privileges"));
     return true;
   }
   Explanation why = explain_user_namespaces(read_switches(), said);
@@ -209,19 +216,16 @@ void examine_rooms(const HostFacts& facts, Findings& findings) {
   }
   std::optional<base::Diagnostic> problem = bwrap_problem(facts);
   if (problem) findings.push_back(room_finding("bwrap", State::missing, "bubblewrap", problem->message, problem->hint));
-  bool has_user_namespaces = false;
-  if (facts.bwrap) {
-    const AbsPath& bwrap = facts.bwrap->path;
-    HostProgram asking({bwrap.str(), "--version"}, {});
+  const AbsPath* bwrap = problem ? nullptr : &facts.bwrap->path;
+  if (bwrap != nullptr) {
+    HostProgram asking({bwrap->str(), "--version"}, {});
     std::string version = first_line(asking.finish(std::chrono::seconds(5), 4096).output);
-    if (!problem) {
-      findings.push_back(
-          room_finding("bwrap", State::ok, "bubblewrap",
-                       fmt::format("{}, at {}, which only root can change", version, base::escape(bwrap.str()))));
-    }
-    has_user_namespaces = examine_user_namespaces(bwrap, findings);
-    if (has_user_namespaces) examine_options(bwrap, findings);
+    findings.push_back(
+        room_finding("bwrap", State::ok, "bubblewrap",
+                     fmt::format("{}, at {}, which only root can change", version, base::escape(bwrap->str()))));
   }
+  bool has_user_namespaces = examine_user_namespaces(bwrap, findings);
+  if (bwrap != nullptr && has_user_namespaces) examine_options(*bwrap, findings);
   // In namespaces of this process's own. Where those fail but bwrap's work (AppArmor knows bwrap by name), the whole
   // room below is the test.
   if (!try_in_child([] { enter_own_namespaces(CLONE_NEWNS); })) {
@@ -238,7 +242,7 @@ void examine_rooms(const HostFacts& facts, Findings& findings) {
   examine_call(findings, "inotify", "watching files", "files that appear at protected places are noticed", &try_inotify,
                "raise fs.inotify.max_user_instances: echo fs.inotify.max_user_instances=512 | sudo tee "
                "/etc/sysctl.d/60-inotify.conf; sudo sysctl --system");
-  if (problem || !has_user_namespaces) return;  // it would only say the same again
+  if (bwrap == nullptr || !has_user_namespaces) return;  // it would only say the same again
   examine_whole_room(facts, findings);
 }
 

@@ -35,7 +35,7 @@ int ps(const PsOptions& options, const Terminal&) {
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& session : sessions) {
-      list.push_back({{"id", session.id},
+      list.push_back({{"session", session.id},
                       {"pid", session.pid},
                       {"profile", session.profile},
                       {"workspace", session.workspace},

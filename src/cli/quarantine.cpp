@@ -1,13 +1,11 @@
 #include "agentbox/launch/quarantine.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cstdio>
 #include <ctime>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/launch/look.hpp"
 
@@ -21,131 +19,154 @@ namespace {
 using launch::Quarantine;
 using launch::Quarantined;
 
-constexpr std::size_t show_limit = 256 * 1024;
+// What `show` prints at most: enough to judge by, and a terminal survives it.
+constexpr std::size_t shown_bytes = 64 * 1024;
 
-std::string local_time(std::int64_t seconds) {
-  std::time_t when = seconds;
-  std::tm parts{};
-  std::array<char, 32> text{};
-  if (::localtime_r(&when, &parts) == nullptr) return "?";
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts)};
-}
-
-std::string_view name_of(policy::FileKind kind) {
-  switch (kind) {
+std::string_view kind_of(const Quarantined& item) {
+  switch (item.kind) {
     case policy::FileKind::regular: return "file";
     case policy::FileKind::directory: return "directory";
-    case policy::FileKind::symlink: return "link";
+    case policy::FileKind::symlink: return "symbolic link";
+    case policy::FileKind::fifo: return "fifo";
     case policy::FileKind::socket: return "socket";
-    case policy::FileKind::fifo: return "pipe";
-    default: return "other";
+    case policy::FileKind::character_device:
+    case policy::FileKind::block_device: return "device";
+    case policy::FileKind::missing:
+    case policy::FileKind::unreadable: break;
   }
+  return "damaged";
 }
 
-nlohmann::json to_json(const Quarantined& item) {
+std::string time_of(std::int64_t when) {
+  std::time_t seconds = when;
+  std::tm parts = {};
+  if (when == 0 || ::localtime_r(&seconds, &parts) == nullptr) return "-";
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min);
+}
+
+std::string size_of(const Quarantined& item) {
+  if (item.kind != policy::FileKind::regular) return "-";
+  if (item.size < 10'000) return fmt::format("{} B", item.size);
+  if (item.size < 10'000'000) return fmt::format("{} kB", item.size / 1000);
+  return fmt::format("{} MB", item.size / 1'000'000);
+}
+
+// The path escaped, since JSON can't hold every path.
+nlohmann::json json_of(const Quarantined& item) {
   return {{"id", item.id},
           {"when", item.when},
-          {"session", item.session},
+          {"session", base::escape(item.session)},
           {"profile", base::escape(item.profile)},
           {"path", base::escape(item.path.str())},
-          {"kind", name_of(item.kind)},
+          {"kind", kind_of(item)},
           {"size", item.size},
-          {"why", base::escape(item.why)}};
+          {"mode", fmt::format("{:04o}", item.mode)},
+          {"why", item.why}};
 }
 
 int list(const Quarantine& quarantine, const QuarantineOptions& options) {
   std::vector<Quarantined> items = quarantine.list();
   if (options.json) {
     nlohmann::json all = nlohmann::json::array();
-    for (const Quarantined& item : items) all.push_back(to_json(item));
+    for (const Quarantined& item : items) all.push_back(json_of(item));
     fmt::print("{}\n", all.dump(2));
     return 0;
   }
   if (items.empty()) {
-    std::fputs("nothing is in quarantine\n", stderr);
+    fmt::print("nothing is in quarantine\n");
     return 0;
   }
-  std::size_t id_width = 2, session_width = 7;
+  fmt::print("{:<16} {:<16} {:<10} {:>8}  {}\n", "ID", "WHEN", "PROFILE", "SIZE", "PATH");
   for (const Quarantined& item : items) {
-    id_width = std::max(id_width, item.id.size());
-    session_width = std::max(session_width, item.session.size());
-  }
-  fmt::print("{:<{}}  {:<16}  {:<{}}  {:>8}  {}\n", "ID", id_width, "WHEN", "SESSION", session_width, "SIZE", "PATH");
-  for (const Quarantined& item : items) {
-    fmt::print("{:<{}}  {}  {:<{}}  {:>8}  {}\n", item.id, id_width, local_time(item.when), item.session, session_width,
-               item.size, base::escape(item.path.str()));
-    fmt::print("{:<{}}  {}\n", "", id_width, base::escape(item.why));
+    std::string path = item.session.empty() ? item.why : base::escape(item.path.str());
+    fmt::print("{:<16} {:<16} {:<10} {:>8}  {}\n", item.id, time_of(item.when), base::escape(item.profile),
+               size_of(item), path);
   }
   return 0;
 }
 
-// What an agent wrote is shown line by line, every byte of it made harmless.
-void print_content(const Quarantine::Content& content) {
-  std::string_view rest = content.bytes;
-  while (!rest.empty()) {
-    std::size_t end = std::min(rest.find('\n'), rest.size());
-    fmt::print("    {}\n", base::escape(rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
+// Line by line, each escaped: a pager or a terminal gets nothing that it would act upon. Tabs stay: they are harmless,
+// and a Makefile without them can't be read.
+std::string lines_of(std::string_view bytes) {
+  std::string out;
+  while (!bytes.empty()) {
+    std::size_t end = bytes.find_first_of("\t\n");
+    out += base::escape(bytes.substr(0, end));
+    if (end == std::string_view::npos) break;
+    out += bytes[end];
+    bytes.remove_prefix(end + 1);
   }
-  if (!content.whole) fmt::print("    ... and more\n");
+  if (!out.empty() && out.back() != '\n') out += '\n';
+  return out;
 }
 
-int show(const Quarantine& quarantine, const Quarantined& item, const QuarantineOptions& options) {
+void show(const Quarantine& quarantine, const Quarantined& item, const QuarantineOptions& options) {
+  Quarantine::Content content = quarantine.content(item, shown_bytes);
+  // A directory's listing comes escaped, line by line.
+  std::string text = item.kind == policy::FileKind::directory ? content.bytes : base::escape(content.bytes);
   if (options.json) {
-    nlohmann::json json = to_json(item);
-    Quarantine::Content content = quarantine.content(item, show_limit);
-    json["content"] = base::escape(content.bytes);
+    nlohmann::json json = json_of(item);
+    json["content"] = text;
     json["whole"] = content.whole;
     fmt::print("{}\n", json.dump(2));
-    return 0;
+    return;
   }
-  fmt::print(
-      "id       {}\npath     {}\nkind     {}, {} bytes, mode {:04o}\ntaken    {} from session {} (profile {})\nwhy     "
-      " {}\n",
-      item.id, base::escape(item.path.str()), name_of(item.kind), item.size, item.mode, local_time(item.when),
-      item.session, base::escape(item.profile), base::escape(item.why));
-  fmt::print("content\n");
-  print_content(quarantine.content(item, show_limit));
-  return 0;
+  fmt::print("id       {}\npath     {}\nkind     {}, {}, mode {:04o}\ntaken    {} in session {} ({})\nwhy      {}\n",
+             item.id, base::escape(item.path.str()), kind_of(item), size_of(item), item.mode, time_of(item.when),
+             base::escape(item.session), base::escape(item.profile), item.why);
+  if (item.kind == policy::FileKind::symlink) fmt::print("leads to {}\n", text);
+  if (item.kind == policy::FileKind::directory) fmt::print("holds\n{}", content.bytes);
+  if (item.kind == policy::FileKind::regular && !content.bytes.empty()) {
+    fmt::print("\n{}", lines_of(content.bytes));
+  }
+  if (!content.whole) fmt::print("\n(there is more)\n");
 }
 
-int restore(const Quarantine& quarantine, const Quarantined& item, const Terminal& terminal) {
-  base::Result<void> restored = quarantine.restore(item);
-  if (!restored) return refuse(restored.error(), terminal, base::ExitCode::failed);
-  fmt::print("{} is back at {}\n", item.id, base::escape(item.path.str()));
-  return 0;
-}
-
-// One of "show", "restore" and "delete", for each id that was named.
-int act_on_each(const Quarantine& quarantine, const QuarantineOptions& options, const Terminal& terminal) {
-  std::vector<std::string> ids = options.ids;
-  if (options.all) {
-    for (const Quarantined& item : quarantine.list()) ids.push_back(item.id);
-  }
-  int code = 0;
-  for (const std::string& id : ids) {
-    base::Result<Quarantined> item = quarantine.find(id);
-    if (!item) {
-      code = refuse(item.error(), terminal, base::ExitCode::failed);
-    } else if (options.action == "show") {
-      code = std::max(code, show(quarantine, *item, options));
-    } else if (options.action == "restore") {
-      code = std::max(code, restore(quarantine, *item, terminal));
+// Each id for itself: one that fails does not keep the others from being done.
+template <class Do>
+int for_each(const Quarantine& quarantine, const QuarantineOptions& options, const Terminal& terminal, Do act) {
+  base::Diagnostics problems;
+  std::vector<Quarantined> items;
+  if (options.all) items = quarantine.list();
+  for (const std::string& id : options.ids) {
+    base::Result<Quarantined> found = quarantine.find(id);
+    if (found) {
+      items.push_back(*std::move(found));
     } else {
-      quarantine.erase(*item);
-      fmt::print("{} deleted\n", item->id);
+      problems.insert(problems.end(), found.error().begin(), found.error().end());
     }
   }
-  return code;
+  for (const Quarantined& item : items) {
+    base::Result<void> done = act(item);
+    if (!done) problems.insert(problems.end(), done.error().begin(), done.error().end());
+  }
+  return problems.empty() ? 0 : refuse(problems, terminal, base::ExitCode::failed);
 }
 
 }  // namespace
 
 int quarantine(const QuarantineOptions& options, const Terminal& terminal) {
-  policy::HostFacts user = launch::look_at_user();
-  Quarantine quarantine(user.state_home / "agentbox");
+  Quarantine quarantine(launch::look_at_user(launch::current_directory()).state_home / "agentbox");
   if (options.action.empty() || options.action == "list") return list(quarantine, options);
-  return act_on_each(quarantine, options, terminal);
+  if (options.action == "show") {
+    return for_each(quarantine, options, terminal, [&](const Quarantined& item) -> base::Result<void> {
+      show(quarantine, item, options);
+      return {};
+    });
+  }
+  if (options.action == "restore") {
+    return for_each(quarantine, options, terminal, [&](const Quarantined& item) -> base::Result<void> {
+      base::Result<void> done = quarantine.restore(item);
+      if (done) fmt::print("restored {}\n", base::escape(item.path.str()));
+      return done;
+    });
+  }
+  return for_each(quarantine, options, terminal, [&](const Quarantined& item) -> base::Result<void> {
+    quarantine.erase(item);
+    fmt::print("deleted {} ({})\n", item.id, base::escape(item.path.str()));
+    return {};
+  });
 }
 
 }  // namespace agentbox::cli

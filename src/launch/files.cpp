@@ -60,7 +60,7 @@ std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path
     if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
     --limit;
     struct stat seen{};
-    unsigned mode = DTTOIF(entry->d_type);
+    auto mode = static_cast<unsigned>(DTTOIF(entry->d_type));
     if (entry->d_type == DT_UNKNOWN) {
       if (::fstatat(number, entry->d_name, &seen, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
       mode = seen.st_mode;

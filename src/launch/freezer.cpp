@@ -86,7 +86,8 @@ Activity stop_all(pid_t init, std::set<pid_t>& stopped) {
 }  // namespace
 
 void Freezer::freeze() {
-  if (depth_++ > 0) return;
+  ++depth_;
+  if (depth_ > 1) return;
   constexpr int tries = 2000;
   constexpr timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
   // A process may fork between our look and our signal, so quiet is only what is quiet twice. A thread that
@@ -106,7 +107,9 @@ void Freezer::freeze() {
 }
 
 void Freezer::thaw() {
-  if (depth_ == 0 || --depth_ > 0) return;
+  if (depth_ == 0) return;
+  --depth_;
+  if (depth_ > 0) return;
   // init last: then it finds nobody stopped that it would have to report.
   for (pid_t pid : room_processes(init_)) {
     if (pid != init_ && stopped_.contains(pid)) ::kill(pid, SIGCONT);

@@ -41,12 +41,23 @@ constexpr std::chrono::seconds heartbeat{30};
 // Bringing the record to the disk costs more than the start of a room: a run that is over by then never pays
 // for it. A killed supervisor doesn't need it, only a machine that loses its power does.
 constexpr std::chrono::seconds sync_after{1};
+constexpr std::int64_t short_run_ns = 500'000'000;
 // More than this is no mishap: the run ends.
-constexpr int taking_limit = 200;
+constexpr int taking_limit = 100;
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
+}
+
+// Beside the run, for it waits for the disk.
+void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPath& state_folder) {
+  folder->sync();
+  try {
+    empty_trash(state_folder, stop);
+  } catch (const SystemError&) {
+    // It is empty directories: the next run tries again.
+  }
 }
 
 }  // namespace
@@ -140,7 +151,7 @@ Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, co
     write_record();
     folder_->beat();
   } catch (...) {
-    folder_->remove(runs);  // nothing was made yet
+    folder_->remove(runs, state_folder_);  // nothing was made yet
     throw;
   }
 }
@@ -248,7 +259,7 @@ void Guard::Impl::beat_in(std::chrono::seconds time) {
   beat_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     std::shared_ptr<Impl> self = weak.lock();
     if (error || !self || !self->beat_timer_) return;
-    if (!self->syncing_.joinable()) self->syncing_ = std::jthread([folder = &*self->folder_] { folder->sync(); });
+    if (!self->syncing_.joinable()) self->syncing_ = std::jthread(slow_work, &*self->folder_, self->state_folder_);
     self->folder_->beat();
     self->beat_in(heartbeat);
   });
@@ -482,6 +493,7 @@ void Guard::Impl::stop() {
   readable_.reset();
   beat_timer_.reset();
   replacement_timer_.reset();
+  syncing_.request_stop();
   if (syncing_.joinable()) syncing_.join();
 }
 
@@ -502,7 +514,9 @@ std::vector<GuardEvent> Guard::Impl::finish() {
   folder_.reset();
   // What the agent could not keep from being listed is not worth failing for.
   try {
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_)) {
+    // A walk over a big workspace takes longer than a short run.
+    auto depth = now_ns() - started_ns_ < short_run_ns ? SearchDepth::near_the_top : SearchDepth::whole;
+    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, depth)) {
       events_.push_back(std::move(event));
     }
   } catch (const SystemError& error) {
@@ -523,7 +537,7 @@ void Guard::Impl::settle() {
     events_.push_back(std::move(event));
   }
   remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_);
-  if (settled) folder_->remove(runs);
+  if (settled) folder_->remove(runs, state_folder_);
 }
 
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,

@@ -18,6 +18,7 @@
 #include "agentbox/policy/look.hpp"
 
 #include "guard_config.hpp"
+#include "walk.hpp"
 
 namespace agentbox::launch {
 
@@ -29,7 +30,7 @@ using base::UniqueFd;
 using policy::FileKind;
 
 constexpr std::size_t git_entries_limit = 200'000;
-constexpr std::size_t search_entries_limit = 200'000;
+constexpr WalkBounds search_bounds{.entries = 300'000, .depth = 64, .time = std::chrono::milliseconds(2000)};
 constexpr int depth_limit = 64;
 
 struct Name {
@@ -236,58 +237,77 @@ class Search {
       known_.insert(record.directory.str());
       for (const AbsPath& module : record.modules) known_.insert(module.str());
     }
-    for (std::string_view name : policy::foreign_directories()) foreign_.emplace(name);
-    for (std::string_view name : policy::package_markers()) markers_.emplace(name);
   }
 
-  std::vector<GuardEvent> run(const std::vector<GitRecord>& known) {
-    std::expected<UniqueFd, int> root = tree_.directory(tree_.workspace());
-    UniqueFd listing = root ? open_listing(root->get(), ".") : UniqueFd();
-    if (listing) walk(listing.get(), tree_.workspace(), 0);
+  std::vector<GuardEvent> run(const std::vector<GitRecord>& known, SearchDepth depth) {
+    if (depth == SearchDepth::whole) {
+      everywhere();
+    } else {
+      near_the_top();
+    }
     for (const GitRecord& record : known) {
       if (std::optional<AbsPath> modules = below(record.directory, "modules")) new_modules(*modules, 0);
-    }
-    if (stopped_) {
-      events_.push_back({.kind = GuardEvent::Kind::would_execute,
-                         .path = tree_.workspace(),
-                         .detail = "too many files to look for every new repository in it",
-                         .id = {}});
     }
     return std::move(events_);
   }
 
  private:
-  void walk(int directory, const AbsPath& path, int depth) {
+  void everywhere() {
+    WalkRequest request{.top = tree_.workspace(),
+                        .roots = true,
+                        .foreign = policy::foreign_directories(),
+                        .markers = policy::package_markers(),
+                        .kinds = {},
+                        .patterns = {},
+                        .match = {},
+                        .bounds = search_bounds};
+    Walked walked = walk(request);
+    for (const FoundRoot& found : walked.roots) look_into(found.root.path);
+    for (const AbsPath& bare : walked.bare) {
+      if (!known_.contains(bare.str())) tell(bare, git_directory(bare, 0));
+    }
+    if (walked.stopped.empty()) return;
+    events_.push_back({.kind = GuardEvent::Kind::would_execute,
+                       .path = tree_.workspace(),
+                       .detail = "not all of it was searched for new repositories: " + walked.stopped,
+                       .id = {}});
+  }
+
+  void near_the_top() {
+    look_into(tree_.workspace());
+    std::expected<UniqueFd, int> top = tree_.directory(tree_.workspace());
+    UniqueFd listing = top ? open_listing(top->get(), ".") : UniqueFd();
     std::vector<Name> names;
-    if (depth > depth_limit || !list(directory, names, left_)) {
-      stopped_ = true;
-      return;
+    std::size_t left = git_entries_limit;
+    if (!listing || !list(listing.get(), names, left)) return;
+    for (const Name& name : names) {
+      std::optional<AbsPath> path = below(tree_.workspace(), name.name);
+      if (name.kind != FileKind::directory || name.name == ".git" || !path) continue;
+      if (std::ranges::find(policy::foreign_directories(), name.name) == policy::foreign_directories().end()) {
+        look_into(*path);
+      }
     }
-    bool root = false;
+  }
+
+  // What may be the root of a new repository or package.
+  void look_into(const AbsPath& path) {
+    std::expected<UniqueFd, int> directory = tree_.directory(path);
+    if (!directory) return;
+    bool fresh = false;
     std::string texts;
-    int bare = 0;
-    for (const Name& name : names) {
-      if (name.name == ".git" && !known_.contains(path.str() + "/.git")) {
-        root = true;
-        texts += repository(directory, path, name.kind);
-      }
-      if (markers_.contains(name.name)) {
-        std::optional<Entry> marker = look_at(directory, name.name);
-        root = root || (marker && marker->born_ns >= since_ns_);
-      }
-      bare += name.name == "HEAD" || name.name == "objects" || name.name == "refs" ? 1 : 0;
+    std::optional<Entry> git = look_at(directory->get(), ".git");
+    if (git && !known_.contains(path.str() + "/.git")) {
+      fresh = true;
+      texts = repository(directory->get(), path, git->kind);
+    } else if (!git && !known_.contains(path.str()) && look_at(directory->get(), "HEAD") &&
+               look_at(directory->get(), "objects") && look_at(directory->get(), "refs")) {
+      texts = git_directory(path, 0);
     }
-    if (bare == 3 && !known_.contains(path.str())) texts += git_directory(path, 0);
-    if (root) texts += kinds_at(path);
-    tell(path, texts);
-    for (const Name& name : names) {
-      if (name.kind != FileKind::directory || name.name == ".git" || foreign_.contains(name.name)) continue;
-      UniqueFd inside = open_listing(directory, name.name.c_str());
-      std::optional<AbsPath> next = below(path, name.name);
-      if (inside && next) walk(inside.get(), *next, depth + 1);
-      if (stopped_ || !next) stopped_ = true;
-      if (stopped_) return;
+    for (std::string_view name : policy::package_markers()) {
+      std::optional<Entry> marker = fresh ? std::nullopt : look_at(directory->get(), std::string(name));
+      fresh = fresh || (marker && marker->born_ns >= since_ns_);
     }
+    tell(path, texts + (fresh ? kinds_at(path) : ""));
   }
 
   void tell(const AbsPath& path, const std::string& texts) {
@@ -390,17 +410,15 @@ class Search {
   const std::vector<std::string>& kinds_;
   std::int64_t since_ns_;
   std::set<std::string> known_;
-  std::set<std::string, std::less<>> foreign_, markers_;
-  std::size_t left_ = search_entries_limit;
-  bool stopped_ = false;
   std::vector<GuardEvent> events_;
 };
 
 }  // namespace
 
 std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
-                                       const std::vector<std::string>& kinds, std::int64_t since_ns) {
-  return Search(tree, known, kinds, since_ns).run(known);
+                                       const std::vector<std::string>& kinds, std::int64_t since_ns,
+                                       SearchDepth depth) {
+  return Search(tree, known, kinds, since_ns).run(known, depth);
 }
 
 }  // namespace agentbox::launch

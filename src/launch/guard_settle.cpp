@@ -94,7 +94,7 @@ void remove_ghosts(const RunsLock&, const Record& record, const Tree& tree, cons
     auto seen = std::ranges::find(known, ghost, &KnownGhost::path);
     if (seen != known.end() && !same_object(seen->entry, *entry)) continue;
     // Never more than an empty directory: one in which the owner has put something by now stays.
-    (void)remove_entry(parent->get(), name, policy::FileKind::directory);
+    (void)discard_directory(state_folder, parent->get(), name);
   }
 }
 

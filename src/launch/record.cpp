@@ -243,6 +243,33 @@ UniqueFd open_state_folder(const AbsPath& state_folder, std::string_view name) {
   return here;
 }
 
+int discard_directory(const AbsPath& state_folder, int parent, const std::string& name) {
+  std::expected<UniqueFd, int> directory = open_directory(parent, name);
+  if (!directory) return directory.error();
+  if (!names_in(directory->get(), 0)) return ENOTEMPTY;
+  // A name that says nothing and that nobody else has: its time of birth would do, its inode number does.
+  std::string place = fmt::format("{:x}-{:x}", now_seconds(), look_at(directory->get()).inode);
+  UniqueFd trash(::open((state_folder / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!trash && errno == ENOENT) trash = open_state_folder(state_folder, "trash");
+  if (!trash || rename_entry(parent, name, trash.get(), place) != 0) {
+    return remove_entry(parent, name, policy::FileKind::directory);
+  }
+  // Somebody wrote into it in this very moment: it is his, and goes back.
+  if (!names_in(directory->get(), 0)) {
+    if (rename_entry(trash.get(), place, parent, name) == 0) return ENOTEMPTY;
+  }
+  return 0;
+}
+
+void empty_trash(const AbsPath& state_folder, const std::stop_token& stop) {
+  UniqueFd trash(::open((state_folder / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!trash) return;
+  for (const std::string& name : names_in(trash.get(), 1'000'000).value_or(std::vector<std::string>{})) {
+    if (stop.stop_requested()) return;
+    ::unlinkat(trash.get(), name.c_str(), AT_REMOVEDIR);  // never what has something in it
+  }
+}
+
 RunsLock::RunsLock(const AbsPath& state_folder) {
   UniqueFd folder = open_state_folder(state_folder, "runs");
   folder_ = UniqueFd(::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -322,11 +349,13 @@ void RunFolder::sync() const {
   ::fsync(folder_.get());
 }
 
-void RunFolder::remove(const RunsLock& runs) const {
+void RunFolder::remove(const RunsLock& runs, const AbsPath& state_folder) const {
   // The record first: a folder without one means that nothing is left to do.
   ::unlinkat(folder_.get(), record_name, 0);
-  Bound bound{.entries = 1000};
-  (void)remove_tree(runs.folder(), session_, bound);
+  for (const std::string& name : names_in(folder_.get(), 1000).value_or(std::vector<std::string>{})) {
+    ::unlinkat(folder_.get(), name.c_str(), 0);
+  }
+  (void)discard_directory(state_folder, runs.folder(), session_);
 }
 
 std::int64_t RunFolder::made() const {

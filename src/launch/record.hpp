@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -78,6 +79,12 @@ void write_file(int directory, const std::string& name, std::string_view text, D
 // A folder of the state folder, made (0700) with all above it where missing. O_PATH.
 [[nodiscard]] base::UniqueFd open_state_folder(const base::AbsPath& state_folder, std::string_view name);
 
+// Gets rid of an empty directory; 0 or the errno (ENOTEMPTY). On ext4 the removal of a directory waits for the disk: so
+// it is moved to the state folder's trash where it can be, and `empty_trash` removes it when nobody waits.
+[[nodiscard]] int discard_directory(const base::AbsPath& state_folder, int parent, const std::string& name);
+// Slow. Ends early when it is asked to.
+void empty_trash(const base::AbsPath& state_folder, const std::stop_token& stop);
+
 // Held while records are made, compared and removed: without it two rooms could each leave a ghost directory
 // to the other. Not held while a room runs.
 class RunsLock {
@@ -110,7 +117,7 @@ class RunFolder {
   // Brings all of it to the disk. Slow: not on the way to the agent's start.
   void sync() const;
   // Removes it, with all that is in it.
-  void remove(const RunsLock& runs) const;
+  void remove(const RunsLock& runs, const base::AbsPath& state_folder) const;
   // When it was made.
   [[nodiscard]] std::int64_t made() const;
 

@@ -76,7 +76,7 @@ class Sweep {
     std::optional<RunFolder> folder = RunFolder::seize(runs, session);
     if (!folder) return;
     if (!folder->has_record()) {
-      folder->remove(runs);  // it died before it had made anything, or after all was settled
+      folder->remove(runs, state_folder_);  // it died before it had made anything, or after all was settled
       return;
     }
     std::optional<Record> record = folder->read();
@@ -85,7 +85,7 @@ class Sweep {
           fmt::format("the record of run {} cannot be read; look at it, then remove it", base::escape(session)));
       return;
     }
-    if (settle(runs, *record, *folder)) folder->remove(runs);
+    if (settle(runs, *record, *folder)) folder->remove(runs, state_folder_);
   }
 
   // True when nothing is left to do.

@@ -47,9 +47,6 @@ struct DirEntry {
   char name[1];
 };
 
-// Below this many entries a second thread costs more than it takes over.
-constexpr std::uint64_t entries_for_a_helper = 4000;
-
 FileKind kind_of_entry(unsigned char type) {
   switch (type) {
     case DT_REG: return FileKind::regular;
@@ -509,7 +506,7 @@ Walked walk(const WalkRequest& request) {
   Helper helper;
   bool may_help = std::thread::hardware_concurrency() > 1;
   auto call_a_helper = [&] {
-    if (!may_help || board.entries() < entries_for_a_helper) return;
+    if (!may_help || board.entries() < request.helper_from) return;
     may_help = false;
     board.add_worker();
     helper.start([&] { board.stop_if_thrown([&] { second.run([] {}); }); });

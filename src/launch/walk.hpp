@@ -43,6 +43,8 @@ struct WalkRequest {
   // dead server.
   std::function<void(std::string_view relative, std::vector<std::size_t>& out)> match;
   WalkBounds bounds;
+  // From so many entries on a second thread helps: for fewer it costs more than it takes over.
+  std::uint64_t helper_from = 4000;
 };
 
 struct FoundRoot {

@@ -23,7 +23,7 @@ def ps(world):
     expect_equal(sorted(room["pid"] for room in listed), sorted(room.pid for room in rooms), "pids")
     expect_equal({room["profile"] for room in listed}, {"default"}, "profiles")
     text = world.agentbox("ps").text
-    expect(str(world.workspace) in text and all(room["id"] in text for room in listed), "the table", text)
+    expect(str(world.workspace) in text and all(room["session"] in text for room in listed), "the table", text)
     for room in rooms:
         room.terminate()
         room.communicate(timeout=30)
@@ -33,7 +33,7 @@ def ps(world):
 @test("stop ends one room, and leaves the other alone")
 def stop(world):
     first, second = start_room(world), start_room(world)
-    names = {room["pid"]: room["id"] for room in json.loads(world.agentbox("ps", "--json").text)}
+    names = {room["pid"]: room["session"] for room in json.loads(world.agentbox("ps", "--json").text)}
     done = world.agentbox("stop", names[first.pid])
     expect_equal(done.code, 0, f"stop\n{done}")
     first.communicate(timeout=30)

@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 
-from harness import (Skipped, agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot,
+from harness import (Failed, Skipped, agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot,
                      test)
 from processes import descendants, process_table
 
@@ -27,7 +27,7 @@ TRACES = ("ran", "leaked", "leaked-host", "root")
 def attacked_room(world):
     world.expect_ok(["git", "init", "-q"])
     (world.workspace / "file").write_text("precious\n")
-    world.agentbox("doctor", "--sweep")
+    expect_equal(world.room("true").code, 0, "a first run, which makes the state folder")
     return snapshot(world.workspace), state_files(world)
 
 
@@ -87,12 +87,11 @@ def random_kills(world):
         delay = dice.uniform(0, 0.04)
         process = world.start(command())
         try:
-            process.wait(delay)
+            out, err = process.communicate(timeout=delay)
+            raise Failed(f"ended by itself in attempt {attempt}: {process.returncode} {out} {err}")
         except subprocess.TimeoutExpired:
-            pass
-        expect_equal(process.poll(), None, f"still runs: {attempt}")
-        process.kill()
-        out, _ = process.communicate()
+            process.kill()
+            out, _ = process.communicate()
         ran += b"started" in out
         nothing_bad(world, before, f"kill -9 after {delay * 1000:.1f} ms (attempt {attempt})", killed=True)
     print(f"# in {ran} of 200 attempts the agent had started")

@@ -148,6 +148,16 @@ TEST_CASE("what the agent cloned is listed with what it would execute") {
     REQUIRE(events.size() == 1);
     CHECK(events[0].path.str() == world.in(".git/modules/lib"));
   }
+  SECTION("in a run of some length, at any depth") {
+    auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(510);
+    make_dir(world.in("known/deep"));
+    make_git(world, "known/deep/.git");
+    write(world.in("known/deep/.git/config"), "[core]\npager = evil\n");
+    while (std::chrono::steady_clock::now() < end) ::usleep(10'000);  // what is tested is time itself
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].path.str() == world.in("known/deep"));
+  }
   SECTION("a new package with a kind, but not below node_modules") {
     make_dir(world.in("pkg"));
     write(world.in("pkg/package.json"), "{}");

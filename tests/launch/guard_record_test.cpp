@@ -87,3 +87,18 @@ TEST_CASE("a session's folder is locked while it is held, and private") {
   CHECK(RunFolder::seize(runs, "s1"));
   CHECK_THROWS_WITH(RunFolder::create(runs, "../s1"), "a session's name must be a plain word: Invalid argument");
 }
+
+TEST_CASE("an empty directory is discarded to the trash, a filled one stays") {
+  TempDir folder;
+  AbsPath state = abs(folder / "state");
+  make_dir(folder / "empty");
+  make_dir(folder / "filled");
+  write(folder / "filled/x", "");
+  base::UniqueFd here(::open(folder.str().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  CHECK(discard_directory(state, here.get(), "empty") == 0);
+  CHECK_FALSE(exists(folder / "empty"));
+  CHECK(discard_directory(state, here.get(), "filled") == ENOTEMPTY);
+  CHECK(exists(folder / "filled/x"));
+  empty_trash(state, {});
+  CHECK(::rmdir((folder / "state/trash").c_str()) == 0);
+}

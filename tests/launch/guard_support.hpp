@@ -167,9 +167,9 @@ struct Watching {
     guard.on_event([this](const GuardEvent& event) { events.push_back(event); });
     guard.watch(loop, room);
   }
-  // Turns the loop until it is so. False after ten seconds: then the test has failed.
+  // Turns the loop until it is so. False after a minute: then the test has failed.
   bool until(const std::function<bool()>& condition) {
-    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > end) return false;
       loop.run_one_for(std::chrono::milliseconds(50));

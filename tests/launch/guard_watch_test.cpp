@@ -372,7 +372,7 @@ TEST_CASE("an agent that makes watched files without end is stopped, and stays f
     write(world.in(".envrc"), "evil");
     return run.count(Kind::unverified) == 1;
   }));
-  CHECK(run.count(Kind::quarantined) == 200);
+  CHECK(run.count(Kind::quarantined) == 100);
   CHECK(run.room.frozen > 0);
 }
 

@@ -219,8 +219,9 @@ TEST_CASE("bits that the kernel throws away hide nothing") {
                TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD, BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_CREATE_V2,
                BTRFS_IOC_SNAP_DESTROY, BTRFS_IOC_SNAP_DESTROY_V2})
         CHECK(filter("ioctl", {0, request | high}) == error(EPERM));
-      for (const std::uint64_t flag :
+      for (const int kind :
            {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET}) {
+        const auto flag = static_cast<std::uint64_t>(kind);
         CHECK(filter("clone", {(flag & 0xffffffff) | SIGCHLD | high}) == error(EPERM));
         CHECK(filter("unshare", {(flag & 0xffffffff) | CLONE_FS | high}) == error(EPERM));
       }

@@ -6,6 +6,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/plan/plan.hpp"
+
 #include "options.hpp"
 #include "prepare.hpp"
 #include "report.hpp"

@@ -19,7 +19,7 @@ struct Explained {
 [[nodiscard]] std::string explain_text(const Explained& explained, base::Colour colour);
 
 // {"format": "agentbox-explain/1", ...}: documented in agentbox(1). Members may be added, none changes its meaning
-// within one format number. Paths are strings; bytes that are not UTF-8 become U+FFFD.
+// within one format number. The value of a variable whose name says that it is a secret is null. Paths are strings; bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string explain_json(const Explained& explained);
 
 }  // namespace agentbox::cli

@@ -20,8 +20,8 @@ std::string_view name_of(Access access) {
   return names[static_cast<std::size_t>(access)];
 }
 std::string_view name_of(Mount::Why why) {
-  constexpr std::array names = {"floor", "grant", "workspace", "git",    "ancestor",
-                                "protect", "hide", "ghost",     "device", "pin"};
+  constexpr std::array names = {"floor",   "grant", "workspace", "git",    "ancestor",
+                                "protect", "hide",  "ghost",     "device", "pin"};
   return names[static_cast<std::size_t>(why)];
 }
 std::string_view name_of(FileKind kind) {
@@ -94,7 +94,9 @@ void add_room(ordered_json& object, const policy::Policy& policy) {
 
 void add_settings(ordered_json& object, const policy::Policy& policy) {
   ordered_json environment = ordered_json::object();
-  for (const auto& [name, value] : policy.environment) environment[name] = value;
+  for (const auto& [name, value] : policy.environment) {
+    environment[name] = policy::names_secret(name) ? ordered_json() : ordered_json(value);
+  }
   object["environment"] = std::move(environment);
   object["loopback"] = each(policy.loopback, [](const policy::Loopback& one) {
     ordered_json item = {{"port", one.port}, {"speech", one.speech == profile::Speech::llm ? "llm" : "any"}};
@@ -121,12 +123,9 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
 
 std::string explain_json(const Explained& explained) {
   const policy::Policy& policy = explained.policy;
-  ordered_json object = {{"format", "agentbox-explain/1"},
-                         {"profile", policy.profile},
-                         {"profile_files", policy.files},
-                         {"command", policy.command},
-                         {"workspace", policy.workspace.str()},
-                         {"mode", name_of(policy.mode)},
+  ordered_json object = {{"format", "agentbox-explain/1"},      {"profile", policy.profile},
+                         {"profile_files", policy.files},       {"command", policy.command},
+                         {"workspace", policy.workspace.str()}, {"mode", name_of(policy.mode)},
                          {"directory", policy.directory.str()}};
   add_room(object, policy);
   add_settings(object, policy);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+
 #include "explain.hpp"
 
 namespace agentbox::cli {
@@ -163,8 +164,7 @@ class Text {
       if (mount.why == Why::floor) {
         bool is_etc = mount.target.str().starts_with("/etc/");
         (is_etc ? etc : system).push_back(is_etc ? escape(mount.target.str().substr(5)) : escape(mount.target.str()));
-      } else if (mount.why == Why::grant || mount.why == Why::workspace || mount.why == Why::git ||
-                 mount.why == Why::device) {
+      } else if (mount.why == Why::grant || mount.why == Why::workspace || mount.why == Why::git) {
         rows.push_back({place(mount), about(mount), where(mount.origin)});
       }
     }
@@ -251,8 +251,8 @@ class Text {
   void network() {
     std::vector<Row> rows;
     for (const policy::Loopback& one : policy_.loopback) {
-      rows.push_back({fmt::format("localhost:{}", one.port), "this machine's server, at the same address",
-                      where(one.origin)});
+      rows.push_back(
+          {fmt::format("localhost:{}", one.port), "this machine's server, at the same address", where(one.origin)});
     }
     for (const profile::Publication& one : policy_.publish) {
       rows.push_back({fmt::format("port {} of the room", one.inside),
@@ -275,7 +275,9 @@ class Text {
   void environment() {
     std::vector<Row> rows;
     for (const auto& [name, value] : policy_.environment) {
-      rows.push_back({escape(name) + "=" + base::quote(std::string_view(value)), {}, {}});
+      // What is on the screen is soon in a bug report.
+      std::string text = policy::names_secret(name) ? "(not shown)" : base::quote(std::string_view(value));
+      rows.push_back({escape(name) + "=" + text, {}, {}});
     }
     section("Environment", "nothing else is passed on", rows);
   }
@@ -293,7 +295,7 @@ class Text {
     add(seconds(limits.cpu_time), "processor time", duration(limits.cpu_time) + " each process");
     add(seconds(limits.time), "time", duration(limits.time));
     add(limits.memory, "memory", bytes(limits.memory));
-    add(limits.cpu, "processor share", fmt::format("weight {} (a program alone has 100)", limits.cpu));
+    add(limits.cpu, "processor share", fmt::format("weight {}, where others have 100", limits.cpu));
     section("Limits", {}, rows);
   }
 
@@ -309,7 +311,6 @@ class Text {
     switch (mount.why) {
       case Why::workspace: return "the workspace";
       case Why::git: return "the repository's data";
-      case Why::device: return "for the device";
       default: return mount.kind == policy::FileKind::socket ? "a socket" : "";
     }
   }
@@ -333,6 +334,8 @@ class Text {
 
 }  // namespace
 
-std::string explain_text(const Explained& explained, base::Colour colour) { return Text(explained, colour).run(); }
+std::string explain_text(const Explained& explained, base::Colour colour) {
+  return Text(explained, colour).run();
+}
 
 }  // namespace agentbox::cli

@@ -42,7 +42,7 @@ void place_mounts(Draft& draft) {
 }
 
 void place_files(Draft& draft) {
-  base::Result<std::vector<RoomFile>> files = etc_files(draft.facts.user);
+  base::Result<std::vector<RoomFile>> files = etc_files(draft.policy.user);
   if (!files) {
     draft.fail(files.error());
     return;
@@ -105,6 +105,7 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   report_lost_grants(draft);
   mark_held(draft);
   place_mounts(draft);
+  choose_shell(draft);
   place_files(draft);
 
   decide_network(draft);

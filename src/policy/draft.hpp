@@ -77,7 +77,8 @@ void mark_protected(Draft& draft);
 void report_lost_grants(Draft& draft);
 void mark_held(Draft& draft);
 void place_mounts(Draft& draft);  // mounts, room_links
-void place_files(Draft& draft);   // the generated files
+void choose_shell(Draft& draft);
+void place_files(Draft& draft);  // the generated files
 void decide_environment(Draft& draft);
 void decide_network(Draft& draft);
 void decide_limits(Draft& draft);

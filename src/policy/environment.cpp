@@ -17,6 +17,16 @@ using base::AbsPath;
 
 constexpr std::string_view default_path = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
 
+// Can the room see this path as it is written? Links of the room's own lead to what they lead to outside.
+bool is_in_room(Draft& draft, const AbsPath& path) {
+  auto is_visible = [&](const AbsPath& place) {
+    return draft.tree.at(place).access != Access::hidden && draft.tree.hidden_by(place) == nullptr;
+  };
+  return is_visible(path) || is_visible(draft.resolve(path).path) ||
+         std::ranges::any_of(draft.policy.room_links,
+                             [&](const RoomLink& link) { return path.is_within(link.target); });
+}
+
 // Of the owner's PATH what is in the room: a folder that isn't there would only tell about the machine.
 std::string path_in_room(Draft& draft) {
   auto found = draft.facts.environment.find("PATH");
@@ -24,28 +34,15 @@ std::string path_in_room(Draft& draft) {
   std::string out;
   std::vector<std::string_view> seen;
   while (!rest.empty()) {
-    std::size_t colon = std::min(rest.find(':'), rest.size());
-    std::string_view entry = rest.substr(0, colon);
-    rest.remove_prefix(std::min(colon + 1, rest.size()));
+    std::string_view entry = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
     std::optional<AbsPath> path = AbsPath::parse(entry);
-    if (!path || std::ranges::find(seen, entry) != seen.end()) continue;
+    if (!path || std::ranges::find(seen, entry) != seen.end() || !is_in_room(draft, *path)) continue;
     seen.push_back(entry);
-    auto is_visible = [&](const AbsPath& place) {
-      return draft.tree.at(place).access != Access::hidden && draft.tree.hidden_by(place) == nullptr;
-    };
-    bool through_link = std::ranges::any_of(draft.policy.room_links,
-                                            [&](const RoomLink& link) { return path->is_within(link.target); });
-    if (!is_visible(*path) && !through_link && !is_visible(draft.resolve(*path).path)) continue;
     if (!out.empty()) out += ':';
     out += path->str();
   }
   return out.empty() ? std::string(default_path) : out;
-}
-
-bool looks_secret(std::string_view name) {
-  return std::ranges::any_of(std::initializer_list<std::string_view>{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY",
-                                                                     "APIKEY", "CREDENTIAL", "PRIVATE_KEY"},
-                             [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
 }
 
 class Environment {
@@ -53,7 +50,7 @@ class Environment {
   explicit Environment(Draft& draft) : draft_(draft) {}
 
   void add_basics() {
-    const User& user = draft_.facts.user;
+    const User& user = draft_.policy.user;
     variables_["AGENTBOX"] = "1";  // lets a program know that it is in a room
     variables_["HOME"] = user.home.str();
     variables_["USER"] = variables_["LOGNAME"] = user.name;
@@ -65,8 +62,10 @@ class Environment {
       auto found = draft_.facts.environment.find(std::string(name));
       if (found != draft_.facts.environment.end() && found->second.starts_with('/')) variables_.insert(*found);
     }
-    if (draft_.profile.git.config && draft_.profile.git.config->value == profile::GitConfig::inert) {
-      variables_["GIT_CONFIG_SYSTEM"] = "/etc/gitconfig";  // a git that was built elsewhere would not read it
+    // A git that was built elsewhere would not read /etc.
+    const AbsPath git_config = AbsPath() / "etc/gitconfig";
+    if (std::ranges::find(draft_.policy.room_files, git_config, &RoomFile::target) != draft_.policy.room_files.end()) {
+      variables_["GIT_CONFIG_SYSTEM"] = git_config.str();
     }
   }
 
@@ -84,7 +83,7 @@ class Environment {
       if (!prefix && at->first != name) break;
       if (at->first == "PATH") continue;  // see add_basics
       variables_[at->first] = at->second;
-      if (looks_secret(at->first)) {
+      if (names_secret(at->first)) {
         draft_.note(Note::Kind::exposes, fmt::format("the agent can read the value of {}", base::escape(at->first)),
                     item.origin);
       }
@@ -126,8 +125,22 @@ class Environment {
 
 }  // namespace
 
+bool names_secret(std::string_view variable) {
+  constexpr std::string_view words[] = {"TOKEN", "SECRET", "PASSWORD",   "PASSWD", "PASSPHRASE",
+                                        "_KEY",  "APIKEY", "CREDENTIAL", "COOKIE", "AUTH"};
+  return std::ranges::any_of(words,
+                             [&](std::string_view word) { return variable.find(word) != std::string_view::npos; });
+}
+
+void choose_shell(Draft& draft) {
+  AbsPath& shell = draft.policy.user.shell;
+  if (is_in_room(draft, shell)) return;
+  draft.note(Note::Kind::changed, fmt::format("your shell {} is not in the room: /bin/sh stands in", shown(shell)));
+  shell = AbsPath() / "bin/sh";
+}
+
 void decide_environment(Draft& draft) {
-  ValueNames names{draft.places, draft.facts.user.name, draft.facts.user.shell.str()};
+  ValueNames names{draft.places, draft.policy.user.name, draft.policy.user.shell.str()};
   Environment environment(draft);
   environment.add_basics();
   for (const auto& item : draft.profile.environment.pass) environment.pass(item);

@@ -31,6 +31,8 @@ constexpr std::array system_folder_table = {
 // list).
 constexpr std::array etc_table = {
     // the dynamic linker, locale and time
+    "ld-musl-x86_64.path"sv,
+    "ld-musl-aarch64.path"sv,
     "ld.so.cache"sv,
     "ld.so.conf"sv,
     "ld.so.conf.d"sv,

@@ -118,7 +118,11 @@ void grant_one(Draft& draft, const Asked& asked) {
     return;
   }
   keep_links(draft, found);
-  draft.tree.add({.path = found.path, .kind = found.kind, .access = asked.access, .origin = origin});
+  draft.tree.add({.path = found.path,
+                  .kind = found.kind,
+                  .access = asked.access,
+                  .origin = origin,
+                  .through_links = !found.links.empty()});
 }
 
 // A link that an earlier run could have planted must not lead out of the tree that run could write.
@@ -273,8 +277,10 @@ void grant_git(Draft& draft) {
     if (!repository.links.empty()) {
       draft.note(
           Note::Kind::warning,
-          fmt::format("{} symbolic links in {}, the first is {}: git follows them when it writes, outside as well",
-                      repository.links.size(), shown(repository.git_dir), shown(repository.links.front())));
+          fmt::format(
+              "{} is a symbolic link{}: git follows it when it writes, out of the repository as well",
+              shown(repository.links.front()),
+              repository.links.size() == 1 ? "" : fmt::format(", and {} more are", repository.links.size() - 1)));
     }
   }
 }

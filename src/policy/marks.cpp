@@ -339,15 +339,15 @@ void report_lost_grants(Draft& draft) {
     const Grant& grant = *lost.grant;
     if (grant.why != Why::grant && grant.why != Why::workspace) continue;
     if (lost.by == nullptr) {
-      if (grant.why == Why::grant) note_dropped(draft, lost);
+      if (grant.why == Why::grant && !grant.through_links) note_dropped(draft, lost);
       continue;
     }
     bool hidden = lost.by->why == Why::hide;
     std::string text = fmt::format("{} stays {}", shown(grant.path), hidden ? "hidden" : "read-only");
     const profile::Origin& origin = lost.by->origin;
     std::string line = origin.at.line == 0 ? std::string()
-                                           : fmt::format("line {} of {} says so, and {} wins", origin.at.line,
-                                                         base::escape(origin.file), hidden ? "`hide`" : "`protect`");
+                                           : fmt::format("{}:{} says so, and {} wins", base::escape(origin.file),
+                                                         origin.at.line, hidden ? "`hide`" : "`protect`");
     bool contradiction = origin.file == grant.origin.file || grant.origin.file.starts_with("--");
     if (grant.why == Why::workspace) {
       if (hidden) draft.error(origin, fmt::format("this hides the workspace {} itself", shown(grant.path)));

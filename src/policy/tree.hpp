@@ -23,6 +23,7 @@ struct Grant {
   Access access = Access::read;  // hidden: a private folder of the room, below which nothing of the host is seen
   Mount::Why why = Mount::Why::grant;
   profile::Origin origin;
+  bool through_links = false;  // the profile names it by another path, which is made in the room
 };
 
 class AccessTree {

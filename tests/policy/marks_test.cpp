@@ -123,7 +123,7 @@ TEST_CASE("--write below a protected path has no effect and is an error") {
   auto result = world.decide();
   REQUIRE_FALSE(result);
   CHECK(result.error().at(0).message == "'/home/u/work/.vscode/tasks.json' stays read-only");
-  CHECK(result.error().at(0).hint == "line 1 of base.toml says so, and `protect` wins");
+  CHECK(result.error().at(0).hint == "base.toml:1 says so, and `protect` wins");
 }
 
 TEST_CASE("hide wins over everything beneath it") {

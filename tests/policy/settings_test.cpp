@@ -93,6 +93,17 @@ TEST_CASE("PATH names what is in the room") {
   CHECK(value(world.policy(), "PATH") == "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
 }
 
+TEST_CASE("a shell that is not in the room is replaced, and explain says so") {
+  World world;
+  world.facts.user.shell = path("/home/u/.local/bin/fish");
+  policy::Policy policy = world.policy();
+  CHECK(value(policy, "SHELL") == "/bin/sh");
+  CHECK(notes(policy, Note::Kind::changed) ==
+        Lines{"your shell '/home/u/.local/bin/fish' is not in the room: /bin/sh stands in"});
+  world.folder_at("/home/u/.local/bin").read("~/.local/bin");
+  CHECK(value(world.policy(), "SHELL") == "/home/u/.local/bin/fish");
+}
+
 TEST_CASE("the command of the flags wins over the profile's") {
   World world;
   world.profile.command = {{"${SHELL}", "-l"}, {}};

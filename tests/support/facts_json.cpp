@@ -83,7 +83,8 @@ json file_to(const policy::FileFact& fact) {
 }
 
 void read_files(const json& object, policy::HostFacts& facts) {
-  for (const auto& [text, value] : object.value("files", json::object()).items()) {
+  const json files = object.value("files", json::object());
+  for (const auto& [text, value] : files.items()) {
     facts.files[path(json(text))] = file_from(value);
   }
   policy::Snapshot named = facts.files;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -158,6 +159,9 @@ struct Policy {
 
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
+
+// Does a variable of this name usually hold what must not be shown? Only for deciding what to print.
+[[nodiscard]] bool names_secret(std::string_view variable);
 
 // Is this a directory that may be a workspace? $HOME, /, system folders, and whatever holds or lies in the
 // state folder are refused.

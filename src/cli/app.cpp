@@ -38,7 +38,7 @@ constexpr const char* machine_group = "This machine";
 constexpr const char* hidden_group = "";
 constexpr const char* on_ask_choices = "terminal|queue|deny";
 constexpr const char* action_choices = "list|show|restore|delete";
-constexpr const char* generate_choices = "man|bash|zsh|fish|profile-names";
+constexpr const char* generate_choices = "man|bash|zsh|fish|profile-names|session-names";
 
 bool every_app(const CLI::App* /*app*/) {
   return true;
@@ -366,7 +366,7 @@ Request CommandLine::request(std::vector<std::string> tail) {
   if (filled_.generate == "bash") return ShowText{bash_completion(documentation())};
   if (filled_.generate == "zsh") return ShowText{zsh_completion(documentation())};
   if (filled_.generate == "fish") return ShowText{fish_completion(documentation())};
-  return ProfileNames{};
+  return Names{filled_.generate == "session-names" ? Names::Of::sessions : Names::Of::profiles};
 }
 
 std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> arguments) {

@@ -19,11 +19,13 @@ namespace agentbox::cli {
 struct ShowText {
   std::string text;
 };
-// `agentbox generate profile-names`, for the completions.
-struct ProfileNames {};
+// `agentbox generate profile-names` and the like, for the completions: one a line.
+struct Names {
+  enum class Of { profiles, sessions } of = Of::profiles;
+};
 
-using Request = std::variant<ShowText, ProfileNames, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions,
-                             DoctorOptions, PsOptions, StopOptions, QuarantineOptions, DemoOptions>;
+using Request = std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions, DoctorOptions,
+                             PsOptions, StopOptions, QuarantineOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;

@@ -13,12 +13,13 @@ namespace agentbox::cli {
 
 namespace {
 
-enum class Kind { none, profile, directory, path, choice, word };
+enum class Kind { none, profile, session, directory, path, choice, word };
 
 Kind kind_of(std::string_view value) {
   if (value.empty()) return Kind::none;
   if (!choices(value).empty()) return Kind::choice;
   if (value == "PROFILE") return Kind::profile;
+  if (value == "SESSION") return Kind::session;
   if (value == "DIR") return Kind::directory;
   if (value == "PATH" || value == "PATTERN") return Kind::path;
   return Kind::word;
@@ -58,6 +59,7 @@ std::string names(const std::vector<OptionDoc>& options) {
 std::string bash_value(std::string_view value) {
   switch (kind_of(value)) {
     case Kind::profile: return "_agentbox_profiles";
+    case Kind::session: return "_agentbox_sessions";
     case Kind::directory: return "_agentbox_files -d";
     case Kind::path: return "_agentbox_files -f";
     case Kind::choice: return fmt::format("_agentbox_words '{}'", spaced(value));
@@ -82,7 +84,8 @@ std::string bash_case(const CommandDoc& command) {
   if (!command.arguments.empty()) {
     const ArgumentDoc& first = command.arguments.front();
     Kind kind = kind_of(first.name);
-    if (kind == Kind::profile || kind == Kind::choice) fmt::format_to(to, "      {}\n", bash_value(first.name));
+    if (kind == Kind::profile || kind == Kind::session || kind == Kind::choice)
+      fmt::format_to(to, "      {}\n", bash_value(first.name));
   }
   return out + "      ;;\n";
 }
@@ -109,6 +112,10 @@ _agentbox_profiles() {
   fi
 }
 
+_agentbox_sessions() {
+  _agentbox_words "$(agentbox generate session-names 2>/dev/null)"
+}
+
 _agentbox() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
   COMPREPLY=()
@@ -133,6 +140,7 @@ _agentbox() {
 std::string zsh_action(std::string_view value) {
   switch (kind_of(value)) {
     case Kind::profile: return "_agentbox_profiles";
+    case Kind::session: return "_agentbox_sessions";
     case Kind::directory: return "_files -/";
     case Kind::path: return "_files";
     case Kind::choice: return fmt::format("({})", spaced(value));
@@ -196,6 +204,7 @@ std::string fish_quoted(std::string_view text) {
 std::string fish_value(std::string_view value) {
   switch (kind_of(value)) {
     case Kind::profile: return " -x -a '(__agentbox_profiles)'";
+    case Kind::session: return " -x -a '(agentbox generate session-names 2>/dev/null)'";
     case Kind::directory: return " -x -a '(__fish_complete_directories)'";
     case Kind::path: return " -r -F";
     case Kind::choice: return fmt::format(" -x -a '{}'", spaced(value));
@@ -269,6 +278,12 @@ std::string zsh_completion(const ProgramDoc& program) {
       "  names=(${(f)\"$(agentbox generate profile-names 2>/dev/null)\"})\n"
       "  _alternative 'profiles:profile:compadd -a names' 'files:file:_files -g \"*.toml\"'\n"
       "}\n\n";
+  out +=
+      "_agentbox_sessions() {\n"
+      "  local -a names\n"
+      "  names=(${(f)\"$(agentbox generate session-names 2>/dev/null)\"})\n"
+      "  compadd -a names\n"
+      "}\n\n";
   for (const CommandDoc& command : program.commands) out += zsh_function(command);
   out += "_agentbox() {\n  local -a commands\n  commands=(\n";
   for (const CommandDoc& command : program.commands) {
@@ -300,6 +315,9 @@ std::string fish_completion(const ProgramDoc& program) {
     std::string_view first = command.arguments.front().name;
     if (kind_of(first) == Kind::profile) {
       fmt::format_to(to, "complete -c agentbox -n '{}' -a '(__agentbox_profiles)'\n", condition);
+    } else if (kind_of(first) == Kind::session) {
+      fmt::format_to(to, "complete -c agentbox -n '{}' -a '(agentbox generate session-names 2>/dev/null)'\n",
+                     condition);
     } else if (kind_of(first) == Kind::choice) {
       fmt::format_to(to, "complete -c agentbox -n '{}' -a '{}'\n", condition, spaced(first));
     }

@@ -14,6 +14,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/launch/sessions.hpp"
 #include "agentbox/launch/sources.hpp"
 #include "agentbox/profile/parse.hpp"
 
@@ -30,10 +31,18 @@ int print(const ShowText& show) {
   return 0;
 }
 
-int print_profile_names() {
-  for (const launch::ProfileEntry& entry : launch::list_profiles()) {
-    // bash expands what completes a word: nothing but a plain name may reach it.
-    if (!entry.hidden_by_earlier && profile::is_profile_name(entry.name)) fmt::print("{}\n", entry.name);
+// bash expands what completes a word: nothing but a plain name may reach it.
+int print(const Names& names) {
+  std::vector<std::string> all;
+  if (names.of == Names::Of::profiles) {
+    for (const launch::ProfileEntry& entry : launch::list_profiles()) {
+      if (!entry.hidden_by_earlier) all.push_back(entry.name);
+    }
+  } else {
+    for (const launch::SessionInfo& session : launch::list_sessions()) all.push_back(session.id);
+  }
+  for (const std::string& name : all) {
+    if (profile::is_profile_name(name)) fmt::print("{}\n", name);
   }
   return 0;
 }
@@ -41,7 +50,7 @@ int print_profile_names() {
 struct Dispatch {
   const Terminal& terminal;
   int operator()(const ShowText& show) const { return print(show); }
-  int operator()(const ProfileNames&) const { return print_profile_names(); }
+  int operator()(const Names& names) const { return print(names); }
   int operator()(const RunOptions& options) const { return run(options, terminal); }
   int operator()(const CheckOptions& options) const { return check(options, terminal); }
   int operator()(const ExplainOptions& options) const { return explain(options, terminal); }

@@ -162,5 +162,20 @@ def test_bash_completion():
     tap.contains(complete("agentbox run pi -- tru"), "true")
 
 
+def test_completion_of_names():
+    """bash completes the names of profiles, and no name that a shell would expand"""
+    with tempfile.TemporaryDirectory() as home:
+        profiles = os.path.join(home, ".config", "agentbox", "profiles")
+        os.makedirs(profiles)
+        for name in ("mine", "$(touch pwned)", "pi;x"):
+            open(os.path.join(profiles, name + ".toml"), "w", encoding="ascii").close()
+        environment = {"HOME": home, "PATH": os.environ["PATH"], "AGENTBOX_PROFILES": profiles}
+        tap.equal(agentbox("generate", "profile-names", env=environment).stdout, b"mine\n")
+        os.environ.update(environment)
+        tap.equal(complete("agentbox run m", home), ["mine"])
+        tap.equal(complete("agentbox check ", home), ["mine"])
+        tap.equal(os.path.exists(os.path.join(home, "pwned")), False)
+
+
 if __name__ == "__main__":
     tap.run(globals())

@@ -318,7 +318,7 @@ def odd_grants(world):
         os.mkdir(folder)
         with open(os.path.join(folder, b"file"), "wb") as file:
             file.write(b"content")
-        if b"$" in name or name.startswith(b"~"):
+        if b"$" in name or b"*" in name or name.startswith(b"~"):
             continue  # these have a meaning in a path of a profile, and so in these options
         for option in (folder, os.path.join(b"outside", name)):
             done = world.run([os.environ["AGENTBOX_BIN"], "run", b"--write", option, "--workspace", "project",

@@ -6,6 +6,7 @@ second test picks random moments, and so needs no strace. AGENTBOX_TEST_THOROUGH
 """
 
 import collections
+import contextlib
 import os
 import random
 import re
@@ -14,7 +15,7 @@ import subprocess
 
 from harness import (Failed, Skipped, agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot,
                      test)
-from processes import descendants, process_table
+from processes import command_line, descendants, process_table
 
 THOROUGH = os.environ.get("AGENTBOX_TEST_THOROUGH") == "1"
 # An agent that tries, as the first thing, what the furnishing is there to prevent.
@@ -61,6 +62,15 @@ def swept_clean(world, before, states):
     expect_equal(world.leftovers(), [], "all else after the sweep")
 
 
+def end_of(process, when):
+    """What is left of the room may hold the other ends of its streams."""
+    try:
+        return process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        left = [f"{pid}: {command_line(pid)}" for pid in descendants(os.getpid())]
+        raise Failed("\n".join([f"something still runs after {when}", *left])) from None
+
+
 def command():
     return [agentbox_binary(), "run", "default", "--", "sh", "-c", ATTACK + "; echo started; exec sleep 1000"]
 
@@ -91,7 +101,7 @@ def random_kills(world):
             raise Failed(f"ended by itself in attempt {attempt}: {process.returncode} {out} {err}")
         except subprocess.TimeoutExpired:
             process.kill()
-            out, _ = process.communicate()
+            out, _ = end_of(process, f"kill -9 after {delay * 1000:.1f} ms (attempt {attempt})")
         ran += b"started" in out
         nothing_bad(world, before, f"kill -9 after {delay * 1000:.1f} ms (attempt {attempt})", killed=True)
     print(f"# in {ran} of 200 attempts the agent had started")
@@ -138,20 +148,14 @@ def every_stage(world):
     for name, number in tried:
         process = traced(world, name, number, "KILL")
         # Where the call doesn't come in this run, the agent does: then it is an ordinary late kill.
-        started = process.stdout.readline()
-        process.kill()
-        process.communicate()
-        kill_agentbox(world)
-        nothing_bad(world, before, f"kill -9 at {name} number {number} (started: {bool(started)})", killed=True)
+        started = bool(process.stdout.readline())
+        for pid in children_of(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        when = f"kill -9 at {name} number {number} (started: {started})"
+        end_of(process, when)
+        nothing_bad(world, before, when, killed=True)
     swept_clean(world, before, states)
-
-
-def kill_agentbox(world):
-    """strace is gone: an untraced supervisor must go too."""
-    table = process_table()
-    for pid in descendants(os.getpid(), table):
-        if table[pid][2] == "agentbox" and table[pid][0] == os.getpid():
-            os.kill(pid, signal.SIGKILL)
 
 
 def make(number):
@@ -166,8 +170,9 @@ def make(number):
             if started:
                 # The call did not come before the agent started (or comes only at the end): send it by hand.
                 for pid in children_of(process.pid):
-                    os.kill(pid, number)
-            out, err = process.communicate(timeout=30)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+            out, err = end_of(process, f"SIG{name} at {call} number {count}")
             expect(process.returncode in (128 + number, -number), f"exit code after SIG{name} at {call} number {count}",
                    process.returncode, err)
             nothing_bad(world, before, f"SIG{name} at {call} number {count}", killed=False)

@@ -9,6 +9,7 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/look.hpp"
+#include "agentbox/launch/sessions.hpp"
 
 #include "options.hpp"
 
@@ -121,6 +122,7 @@ nlohmann::json json_of(const Diagnosis& diagnosis) {
 
 int sweep(const DoctorOptions& options) {
   policy::HostFacts facts = launch::look_at_user();
+  (void)launch::list_sessions();  // which removes what killed supervisors left in the runtime folder
   std::vector<launch::Swept> swept = launch::sweep(facts.state_home / "agentbox");
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();

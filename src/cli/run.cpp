@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/guard.hpp"
+#include "agentbox/launch/look.hpp"
 #include "agentbox/plan/plan.hpp"
 
 #include "options.hpp"
@@ -42,6 +44,8 @@ int run(const RunOptions& options, const Terminal& terminal) {
     return refuse({{.message = fmt::format("--status-fd {} is not an open descriptor", options.status_fd)}}, terminal,
                   base::ExitCode::agentbox_failed);
   }
+  // Before anything is looked at: an empty directory that a killed run left would else count as the owner's.
+  (void)launch::sweep(launch::look_at_user().state_home / "agentbox");
   auto prepared = prepare(options);
   if (!prepared) return refuse(prepared.error(), terminal, base::ExitCode::agentbox_failed);
   base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);

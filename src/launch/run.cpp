@@ -170,7 +170,6 @@ int run(const RunRequest& request) {
   SignalGate signals;
   make_granted_folders(request.policy.to_make);
   AbsPath state = state_folder(request.facts);
-  (void)sweep(state);
   Session session(request.policy);
   boost::asio::io_context loop(1);  // before the guard, which watches on it until it has finished
   Guard guard(request.policy, request.plan, state, session.id());

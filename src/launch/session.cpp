@@ -119,14 +119,21 @@ void remove_folder(const AbsPath& folder) {
   std::filesystem::remove_all(folder.str(), ignored);
 }
 
-// Nothing when the supervisor is dead, and then its folder is removed.
+// Held while a session's folder is made, and while dead ones are looked for: so a folder whose file is missing or not
+// locked is a dead one's.
+UniqueFd lock_folder(const AbsPath& runtime) {
+  UniqueFd fd(::open(runtime.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd || ::flock(fd.get(), LOCK_EX) != 0) {
+    throw SystemError(errno, "cannot lock " + base::escape(runtime.str()));
+  }
+  return fd;
+}
+
+// Nothing when the supervisor is dead, and then its folder is removed. The runtime folder is locked.
 std::optional<SessionInfo> read_session(const AbsPath& folder) {
   UniqueFd fd(::open((folder / session_file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd) return std::nullopt;  // being made, or being removed
-  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) {
-    struct stat info{};
-    // An empty file is one whose maker has not locked it yet.
-    if (::fstat(fd.get(), &info) == 0 && info.st_size > 0) remove_folder(folder);
+  if (!fd || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) {
+    remove_folder(folder);
     return std::nullopt;
   }
   std::string text(file_limit, '\0');
@@ -157,6 +164,7 @@ Session::Session(const policy::Policy& policy) {
   info_.workspace = policy.workspace.str();
   info_.command = policy.command;
   AbsPath runtime = runtime_folder();
+  UniqueFd making = lock_folder(runtime);
   for (;;) {
     info_.id = short_name(policy.profile) + "-" + random_letters();
     folder_ = runtime / info_.id;
@@ -179,7 +187,9 @@ Session::~Session() {
 std::vector<SessionInfo> list_sessions() {
   std::vector<SessionInfo> sessions;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(runtime_folder().str(), error)) {
+  AbsPath runtime = runtime_folder();
+  UniqueFd looking = lock_folder(runtime);
+  for (const auto& entry : std::filesystem::directory_iterator(runtime.str(), error)) {
     auto folder = AbsPath::parse(entry.path().native());
     if (!folder || !is_private_folder(folder->str())) continue;
     if (auto session = read_session(*folder)) sessions.push_back(*std::move(session));

@@ -34,7 +34,9 @@ def attacked_room(world):
 
 def state_files(world):
     top = world.home / ".local" / "state" / "agentbox"
-    return sorted(str(path.relative_to(top)) for path in top.rglob("*")) if top.is_dir() else []
+    found = sorted(str(path.relative_to(top)) for path in top.rglob("*")) if top.is_dir() else []
+    # The trash holds empty directories until a run that is not over at once takes them away.
+    return [path for path in found if path.split("/")[0] != "trash"]
 
 
 def nothing_bad(world, before, when, killed):

@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import re
+import select
 import signal
 import subprocess
 
@@ -64,13 +65,23 @@ def swept_clean(world, before, states):
     expect_equal(world.leftovers(), [], "all else after the sweep")
 
 
+def has_started(process, when):
+    """Did the agent say so, or did its end of the pipe close?"""
+    if not select.select([process.stdout], [], [], 20)[0]:
+        raise Failed(f"neither starts nor ends after {when}: {what_runs()}")
+    return bool(process.stdout.readline())
+
+
+def what_runs():
+    return "; ".join(f"{pid}: {command_line(pid)}" for pid in descendants(os.getpid()))
+
+
 def end_of(process, when):
     """What is left of the room may hold the other ends of its streams."""
     try:
         return process.communicate(timeout=20)
     except subprocess.TimeoutExpired:
-        left = [f"{pid}: {command_line(pid)}" for pid in descendants(os.getpid())]
-        raise Failed("\n".join([f"something still runs after {when}", *left])) from None
+        raise Failed(f"something still runs after {when}: {what_runs()}") from None
 
 
 def command():
@@ -150,7 +161,7 @@ def every_stage(world):
     for name, number in tried:
         process = traced(world, name, number, "KILL")
         # Where the call doesn't come in this run, the agent does: then it is an ordinary late kill.
-        started = bool(process.stdout.readline())
+        started = has_started(process, f"kill -9 at {name} number {number}")
         for pid in children_of(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -168,8 +179,7 @@ def make(number):
         before, states = attacked_room(world)
         for call, count in stages(world, 80):
             process = traced(world, call, count, name)
-            started = process.stdout.readline()
-            if started:
+            if has_started(process, f"SIG{name} at {call} number {count}"):
                 # The call did not come before the agent started (or comes only at the end): send it by hand.
                 for pid in children_of(process.pid):
                     with contextlib.suppress(ProcessLookupError):

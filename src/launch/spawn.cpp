@@ -10,7 +10,6 @@
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,7 +57,8 @@ UniqueFd sealed_memory(const char* name, const void* bytes, std::size_t size) {
 
 // Where bwrap finds its descriptors. 3 to 7 belong to init (wire/init_message.hpp).
 constexpr int first_bwrap_fd = 8;
-enum BwrapFd { args_fd = first_bwrap_fd, seccomp_fd, info_fd, block_fd, end_of_fds };
+// `info_reader_fd` is the other end of bwrap's own info pipe: without us its write must not fail, see become_bwrap.
+enum BwrapFd { args_fd = first_bwrap_fd, seccomp_fd, info_fd, block_fd, info_reader_fd, end_of_fds };
 
 int number_of(plan::FdSlot slot) {
   switch (slot) {
@@ -108,7 +108,6 @@ struct Child {
   const char* path = nullptr;
   std::array<const char*, 5> argv{};
   std::array<int, end_of_fds> from{};  // from[i] becomes fd i; all lie above end_of_fds
-  pid_t parent = -1;
   int report = -1;
 };
 
@@ -119,8 +118,9 @@ struct Child {
     (void)!::write(child.report, &error, sizeof error);
     ::_exit(127);
   };
-  // The room dies with the supervisor, also if bwrap has not come to its own --die-with-parent yet.
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != child.parent) ::_exit(127);
+  // No PR_SET_PDEATHSIG: bwrap's own child waits for it on an eventfd that it holds itself, and would wait for ever if
+  // bwrap were killed in between. Without us bwrap goes on by itself, meets end-of-file on the block descriptor and
+  // finds no init to execute; or init meets end-of-file on its control socket.
   // Out of the terminal's session, so that its signals reach the supervisor only.
   if (::setsid() < 0) fail();
   // A fresh session keyring: the caller's holds what the owner's other programs put there. ENOSYS: a kernel
@@ -183,6 +183,7 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
   place(seccomp_fd, seccomp.get());
   place(info_fd, info.write.get());
   place(block_fd, block.read.get());
+  place(info_reader_fd, info.read.get());
 
   UniqueFd report_write = above(report.write.get());
   report.write.reset();
@@ -192,7 +193,6 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
   child.path = bwrap.c_str();
   child.argv = {"bwrap", "--args", args_number.c_str(), init_path.c_str(), nullptr};
   for (std::size_t i = 0; i < child.from.size(); ++i) child.from.at(i) = placed.at(i).get();
-  child.parent = ::getpid();
   child.report = report_write.get();
 
   // A copy of our page tables would cost more than bwrap itself; between here and exec there are only system calls.

@@ -34,7 +34,6 @@ std::vector<BwrapOption> bwrap_options(const policy::Policy& policy) {
   if (!policy.nested_userns) add("--disable-userns");
   // Matters only for uid 0, which would keep all capabilities over the room's own mounts.
   add("--cap-drop", {"ALL"});
-  add("--die-with-parent");
   add("--as-pid-1");  // init is the room's first process and reaps; nothing of bwrap stays inside
   add("--hostname", {"agentbox"});
   for (const Mount& mount : policy.mounts) {

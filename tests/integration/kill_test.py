@@ -14,8 +14,8 @@ import select
 import signal
 import subprocess
 
-from harness import (Failed, Skipped, agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot,
-                     test)
+from harness import (Failed, Skipped, agentbox_binary, difference, expect, expect_equal, need_program, run_tests,
+                     snapshot, test)
 from processes import command_line, descendants, process_table
 
 THOROUGH = os.environ.get("AGENTBOX_TEST_THOROUGH") == "1"

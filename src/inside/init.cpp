@@ -196,9 +196,9 @@ int main() {
   ::sigprocmask(SIG_BLOCK, &watched, nullptr);
   place_streams(start.terminal);
   ::fcntl(wire::init_control_fd, F_SETFD, FD_CLOEXEC);
-  // Is the supervisor already gone? Nothing was ever sent before the agent starts.
-  pollfd supervisor{wire::init_control_fd, POLLIN, 0};
-  if (::poll(&supervisor, 1, 0) != 0) ::_exit(failed);
+  // Is the supervisor already gone? A signal to be passed on may lie there already: that is no end.
+  pollfd supervisor{wire::init_control_fd, 0, 0};
+  if (::poll(&supervisor, 1, 0) > 0 && (supervisor.revents & POLLHUP) != 0) ::_exit(failed);
 
   pid_t agent = start_agent(start);
   int tty = start.terminal == 0 ? -1

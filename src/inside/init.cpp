@@ -2,7 +2,7 @@
 // reaps the room's orphans, and tells the supervisor what became of the agent. Trust: it runs inside, with
 // the agent's own uid and under the same seccomp filter; nothing outside relies on it after the agent has
 // started. As pid 1 of its namespace it takes the whole room with it when it ends, and it ends when the
-// supervisor does (end-of-file on its control socket), whatever became of bwrap's own --die-with-parent.
+// supervisor does (end-of-file on its control socket), and with bwrap's monitor.
 
 #include "agentbox/wire/init_message.hpp"
 
@@ -186,6 +186,8 @@ bool obey(pid_t agent, int tty) {
 int main() {
   // The agent runs with our uid: without this it could read our memory and descriptors through /proc/1.
   ::prctl(PR_SET_DUMPABLE, 0);
+  // bwrap's monitor, outside the namespace, is our parent.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::signal(SIGPIPE, SIG_IGN);
   wire::Start start = read_start();
   // A session of its own even without a terminal: kill(0, ...) reaches members of the group outside the

@@ -6,8 +6,8 @@
 //  4. bwrap is let go, init starts the agent
 //
 // bwrap takes end-of-file on its block descriptor as "go". So if we die before 3 has ended, it goes on, finds nothing to
-// execute, and ends. If we die after it, the room is whole, but init meets end-of-file on its control socket, and
-// PR_SET_PDEATHSIG kills bwrap, which takes the room with it.
+// execute, and ends. If we die after it, the room is whole, but init meets end-of-file on its control socket and ends,
+// which takes the room with it. Nothing here is killed by our death: see become_bwrap for what that would leave.
 
 #include "agentbox/launch/run.hpp"
 

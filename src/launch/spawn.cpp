@@ -260,6 +260,8 @@ void end_room(Spawned& spawned) noexcept {
     }
   }
   if (spawned.bwrap <= 0) return;
+  // The group: its child belongs to it until init has made a session of its own.
+  ::kill(-spawned.bwrap, SIGKILL);
   ::kill(spawned.bwrap, SIGKILL);
   ::waitpid(spawned.bwrap, nullptr, 0);
   spawned.bwrap = -1;

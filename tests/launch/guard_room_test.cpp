@@ -25,7 +25,7 @@ void lay_floor(plan::LaunchPlan& plan) {
     plan.bwrap.push_back({option, std::move(operands)});
   };
   for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-                             "--unshare-cgroup", "--disable-userns", "--die-with-parent", "--as-pid-1"}) {
+                             "--unshare-cgroup", "--disable-userns", "--as-pid-1"}) {
     add(option);
   }
   add("--cap-drop", {"ALL"});

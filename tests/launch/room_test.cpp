@@ -69,7 +69,7 @@ plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& scri
   };
   for (const char* option :
        {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-        "--unshare-cgroup", "--disable-userns", "--die-with-parent", "--as-pid-1"}) {
+        "--unshare-cgroup", "--disable-userns", "--as-pid-1"}) {
     add(option);
   }
   add("--cap-drop", {"ALL"});

@@ -40,7 +40,7 @@ World busy() {
 TEST_CASE("bwrap unshares each namespace by name, and never goes on without one") {
   Lines lines = options(plan::make(World().policy()));
   for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-                             "--unshare-cgroup", "--disable-userns", "--cap-drop ALL", "--die-with-parent", "--as-pid-1",
+                             "--unshare-cgroup", "--disable-userns", "--cap-drop ALL", "--as-pid-1",
                              "--add-seccomp-fd FD", "--block-fd FD", "--info-fd FD"}) {
     CHECK(has(lines, option));
   }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/auxv.h>
 
 #include <fmt/format.h>
@@ -47,11 +48,22 @@ int print(const Names& names) {
   return 0;
 }
 
+// Before anything else is opened: a number that is free now would soon be a file of our own. It is not for the room.
+base::Diagnostics claim_status_fd(int fd) {
+  if (fd < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) return {};
+  return {{.message = fmt::format("--status-fd {} is not an open descriptor", fd)}};
+}
+
 struct Dispatch {
   const Terminal& terminal;
   int operator()(const ShowText& show) const { return print(show); }
   int operator()(const Names& names) const { return print(names); }
-  int operator()(const RunOptions& options) const { return run(options, terminal); }
+  int operator()(const RunOptions& options) const {
+    if (auto errors = claim_status_fd(options.status_fd); !errors.empty()) {
+      return refuse(errors, terminal, base::ExitCode::agentbox_failed);
+    }
+    return run(options, terminal);
+  }
   int operator()(const CheckOptions& options) const { return check(options, terminal); }
   int operator()(const ExplainOptions& options) const { return explain(options, terminal); }
   int operator()(const ProfilesOptions& options) const { return profiles(options, terminal); }

@@ -78,7 +78,7 @@ std::vector<Furnishing> furnishings(const policy::Policy& policy) {
   for (const Mount& mount : policy.mounts) {
     if (!is_laid_by_bwrap(mount)) all.push_back(furnishing_of(mount));
   }
-  std::ranges::stable_sort(all, {}, target_of);
+  std::ranges::sort(all, {}, target_of);
   all.push_back(Seal{AbsPath() / "dev"});
   all.push_back(Seal{AbsPath()});
   return all;

@@ -20,8 +20,10 @@ std::string_view up(std::string_view path) {
 
 void AccessTree::settle() {
   // At equal path the private folder goes last: a grant of exactly that place stands above it.
-  auto rank = [](const Grant& grant) { return grant.access == Access::hidden ? 3 : static_cast<int>(grant.access); };
-  std::ranges::stable_sort(grants_, [&](const Grant& left, const Grant& right) {
+  auto rank = [](const Grant& grant) {
+    return std::pair(grant.access == Access::hidden ? 3 : static_cast<int>(grant.access), grant.number);
+  };
+  std::ranges::sort(grants_, [&](const Grant& left, const Grant& right) {
     auto order = left.path <=> right.path;
     return order != 0 ? order < 0 : rank(left) < rank(right);
   });

@@ -24,6 +24,7 @@ struct Grant {
   Mount::Why why = Mount::Why::grant;
   profile::Origin origin;
   bool through_links = false;  // the profile names it by another path, which is made in the room
+  std::size_t number = 0;      // of equal ones the first stands
 };
 
 class AccessTree {
@@ -33,7 +34,10 @@ class AccessTree {
   AccessTree& operator=(const AccessTree&) = delete;
 
   // Every grant first, in any order; then `settle`.
-  void add(Grant grant) { grants_.push_back(std::move(grant)); }
+  void add(Grant grant) {
+    grant.number = grants_.size();
+    grants_.push_back(std::move(grant));
+  }
   // Sorts and folds: what lies in a wider grant of the same access, and what a stricter one of the same path
   // covers, is dropped.
   void settle();

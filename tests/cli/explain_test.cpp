@@ -16,7 +16,9 @@ std::string text(const World& world, base::Colour colour = base::Colour::off) {
   base::Diagnostics unbuilt = policy::unbuilt(world.profile, world.flags);
   return cli::explain_text({policy, unbuilt}, colour);
 }
-bool has(const std::string& where, std::string_view what) { return where.find(what) != std::string::npos; }
+bool has(const std::string& where, std::string_view what) {
+  return where.find(what) != std::string::npos;
+}
 
 }  // namespace
 

@@ -169,6 +169,7 @@ policy::HostFacts facts_from_json(std::string_view text) {
   for (const json& item : object.value("git_config", json::array())) {
     facts.git_config.emplace_back(item.at(0).get<std::string>(), item.at(1).get<std::string>());
   }
+  facts.git_ignore = object.value("git_ignore", "");
   read_machine(object, facts);
   return facts;
 }
@@ -191,6 +192,7 @@ std::string facts_to_json(const policy::HostFacts& facts) {
                  {"walk_entries", facts.walk_entries},
                  {"walk_stopped", facts.walk_stopped},
                  {"walk_hint", facts.walk_hint},
+                 {"git_ignore", facts.git_ignore},
                  {"git_config", json::array()},
                  {"files", json::object()},
                  {"roots", json::array()},

@@ -117,12 +117,12 @@ std::optional<Forbidden::Reason> Forbidden::workspace(const AbsPath& path) const
   auto reason = [&](std::string text) { return Reason{std::move(text), std::string(hint)}; };
   if (path.is_root()) return reason("is the whole file system");
   if (std::ranges::find(homes_, path) != homes_.end()) return reason("is your home directory");
-  if (const Whole* whole = covered_by(path)) return reason((path == whole->path ? "is " : "holds ") + whole->what);
-  if (is_within_any(path, state_folders_)) return reason("lies in agentbox's own state folder");
-  if (is_within_any(path, config_folders_)) return reason("lies in the folder of agentbox's own profiles");
   for (std::string_view system : never_a_workspace) {
     if (path.is_within(path_of(system))) return reason("is a system folder");
   }
+  if (const Whole* whole = covered_by(path)) return reason((path == whole->path ? "is " : "holds ") + whole->what);
+  if (is_within_any(path, state_folders_)) return reason("lies in agentbox's own state folder");
+  if (is_within_any(path, config_folders_)) return reason("lies in the folder of agentbox's own profiles");
   for (std::string_view system : system_folders) {
     if (path == path_of(system)) return reason("is a system folder");
   }

@@ -256,7 +256,8 @@ bool needs_walk(Draft& draft, const PatternList& list) {
 
 // What the search did not see was not compared. There is no room with half of its protections.
 void refuse_incomplete_walk(Draft& draft) {
-  if (draft.facts.walk_complete) return;
+  bool is_refused = draft.tree.at(draft.workspace.real).access == Access::hidden;  // that says enough
+  if (draft.facts.walk_complete || is_refused) return;
   const auto& workspace = draft.profile.workspace;
   if (!needs_walk(draft, workspace.hide) && !needs_walk(draft, workspace.protect) &&
       !needs_walk(draft, draft.profile.files_section.hide)) {

@@ -146,7 +146,8 @@ class AccessTree::Emission {
   // `mv parent elsewhere; cp -r elsewhere parent` would put a writable copy in the place of what is
   // read-only: every folder between it and the writable root becomes a mount point, which can't be renamed or
   // removed.
-  void keep_ancestors(const AbsPath& path, profile::Origin origin) {
+  void keep_ancestors(const AbsPath& path, const profile::Origin& given) {
+    const profile::Origin origin = given;  // it may stand in mounts_, which grows
     std::string_view folder = up(path.str());
     Place root = tree_.at(folder);
     if (root.access != Access::write) return;

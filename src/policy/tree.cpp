@@ -1,6 +1,7 @@
 #include "tree.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
 
 namespace agentbox::policy {
@@ -106,6 +107,7 @@ class AccessTree::Emission {
     for (const Grant& grant : tree_.grants_) emit(grant);
     for (const auto& [path, mark] : tree_.protected_.all) emit(path, mark);
     for (const auto& [path, mark] : tree_.hidden_.all) mask(path, mark);
+    std::ranges::move(ancestors_, std::back_inserter(mounts_));
     std::ranges::sort(mounts_, {}, &Mount::target);
     return std::move(mounts_);
   }
@@ -146,20 +148,25 @@ class AccessTree::Emission {
   // `mv parent elsewhere; cp -r elsewhere parent` would put a writable copy in the place of what is
   // read-only: every folder between it and the writable root becomes a mount point, which can't be renamed or
   // removed.
-  void keep_ancestors(const AbsPath& path, const profile::Origin& given) {
-    const profile::Origin origin = given;  // it may stand in mounts_, which grows
+  void keep_ancestors(const AbsPath& path, const profile::Origin& origin) {
     std::string_view folder = up(path.str());
     Place root = tree_.at(folder);
     if (root.access != Access::write) return;
     for (; folder != root.grant->path.str(); folder = up(folder)) {
-      if (!ancestors_.insert(std::string(folder)).second) return;
-      place(*AbsPath::parse(folder), FileKind::directory, Access::write, Mount::Why::ancestor, origin);
+      if (!ancestor_paths_.insert(std::string(folder)).second) return;
+      AbsPath at = *AbsPath::parse(folder);
+      ancestors_.push_back({.target = at,
+                            .source = at,
+                            .kind = FileKind::directory,
+                            .access = Access::write,
+                            .why = Mount::Why::ancestor,
+                            .origin = origin});
     }
   }
 
   const AccessTree& tree_;
-  std::vector<Mount> mounts_;
-  std::unordered_set<std::string> ancestors_;
+  std::vector<Mount> mounts_, ancestors_;
+  std::unordered_set<std::string> ancestor_paths_;
 };
 
 std::vector<Mount> AccessTree::mounts() const {

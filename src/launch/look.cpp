@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -63,12 +64,13 @@ base::Result<std::vector<std::pair<std::string, std::string>>> finish_git_config
 // ---- the workspace
 // ----------------------------------------------------------------------------------------------
 
-// The first components of literal "${roots}" patterns: where a root has none of these, nothing need be looked
+// The first components of "${roots}" patterns, where they are plain: where a root has none of these, nothing need be looked
 // for.
 std::vector<std::string> kinds_of(const PatternSet& patterns) {
   std::set<std::string> kinds;
   for (const PatternSet::Pattern& pattern : patterns.patterns()) {
-    if (pattern.base == PatternSet::Base::roots && pattern.literal) kinds.insert(pattern.components.front());
+    const std::string& first = pattern.components.front();
+    if (pattern.base == PatternSet::Base::roots && first.find('*') == std::string::npos) kinds.insert(first);
   }
   return {kinds.begin(), kinds.end()};
 }
@@ -106,6 +108,9 @@ class WorkspaceLook {
   void look_at_repositories(const std::vector<AbsPath>& bare);
   void look_at_kinds();
   void expand(const PatternSet::Pattern& pattern, std::size_t at, const AbsPath& folder, unsigned depth);
+  void expand_entry(const PatternSet::Pattern& pattern, std::size_t at, const AbsPath& path, FileKind kind,
+                    unsigned depth);
+  const std::vector<ListedEntry>& list(const AbsPath& folder);
   void stop(std::string why, std::string hint) {
     if (!facts_.walk_complete || why.empty()) return;  // the first reason stands
     facts_.walk_complete = false;
@@ -119,7 +124,9 @@ class WorkspaceLook {
   HostDisk& disk_;
   const PatternSet patterns_;
   AbsPath top_;
-  std::size_t entries_left_ = 100'000;  // for wildcards below roots and git directories
+  // For wildcards below roots and git directories: a folder is listed once, however many patterns ask for it.
+  std::unordered_map<AbsPath, std::vector<ListedEntry>> listed_;
+  std::size_t entries_left_ = 100'000;
 };
 
 std::vector<AbsPath> WorkspaceLook::walk_it() {
@@ -162,7 +169,9 @@ void WorkspaceLook::look_at_repositories(const std::vector<AbsPath>& bare) {
 }
 
 void WorkspaceLook::look_at_kinds() {
-  for (const AbsPath& path : policy::kind_places(profile_, facts_)) (void)policy::resolve(path, disk_);
+  for (const AbsPath& path : policy::kind_places(profile_, facts_)) {
+    if (!disk_.is_known_missing(path)) (void)policy::resolve(path, disk_);
+  }
   std::set<AbsPath> git_dirs;
   for (const policy::GitFact& repository : facts_.repositories) {
     git_dirs.insert({repository.git_dir, repository.common_dir});
@@ -179,37 +188,54 @@ void WorkspaceLook::look_at_kinds() {
   if (entries_left_ == 0) stop("patterns below its roots have more than 100000 entries to be compared with", "");
 }
 
-// All that `pattern` names in `folder`, a real directory, from its component `at` on. No link is gone
-// through.
+const std::vector<ListedEntry>& WorkspaceLook::list(const AbsPath& folder) {
+  auto [found, is_new] = listed_.try_emplace(folder);
+  if (is_new) found->second = list_directory(folder, entries_left_).value_or(std::vector<ListedEntry>());
+  return found->second;
+}
+
+// All that `pattern` names in `folder`, a real directory, from its component `at` on. No link is gone through.
 void WorkspaceLook::expand(const PatternSet::Pattern& pattern, std::size_t at, const AbsPath& folder, unsigned depth) {
   const std::string& component = pattern.components[at];
-  bool is_any = component == "**", is_last = at + 1 == pattern.components.size();
-  if (is_any && !is_last) expand(pattern, at + 1, folder, depth);  // "**" may be no component at all
-  std::optional<std::vector<ListedEntry>> entries = list_directory(folder, entries_left_);
-  if (!entries) return;
-  for (const ListedEntry& entry : *entries) {
+  bool is_any = component == "**";
+  if (is_any && at + 1 < pattern.components.size()) expand(pattern, at + 1, folder, depth);  // it may be none at all
+  if (depth > 64) {
+    stop("its folders are too deep", "");
+    return;
+  }
+  if (component.find('*') == std::string::npos) {
+    std::optional<AbsPath> path = child_of(folder, component);
+    if (path) expand_entry(pattern, at, *path, disk_.look(*path).kind, depth);
+    return;
+  }
+  for (const ListedEntry& entry : list(folder)) {
     if (!is_any && !policy::matches_component(component, entry.name)) continue;
     std::optional<AbsPath> path = child_of(folder, entry.name);
-    if (!path || depth > 64) {
-      stop("its folders are too deep", "");
-      return;
-    }
-    if (is_last) facts_.matches.push_back({pattern.text, *path, entry.kind});
-    // What lies below a match of a final "**" is named by it already.
-    if (entry.kind != FileKind::directory || is_last) continue;
-    expand(pattern, is_any ? at : at + 1, *path, depth + 1);
+    if (path) expand_entry(pattern, at, *path, entry.kind, depth);
   }
 }
 
-// The file that core.excludesFile names, else git's default place for it (gitignore(5)).
-std::string read_git_ignore(const HostFacts& facts) {
+// `path` is what the component `at` names. What lies below a match of a final "**" is named by it already.
+void WorkspaceLook::expand_entry(const PatternSet::Pattern& pattern, std::size_t at, const AbsPath& path, FileKind kind,
+                                 unsigned depth) {
+  if (kind == FileKind::missing) return;
+  if (at + 1 == pattern.components.size()) {
+    facts_.matches.push_back({pattern.text, path, kind});
+  } else if (kind == FileKind::directory) {
+    expand(pattern, pattern.components[at] == "**" ? at : at + 1, path, depth + 1);
+  }
+}
+
+// The file that core.excludesFile names, else git's default place for it (gitignore(5)). It may be a link, as
+// home-manager makes them: the owner's own, so it is followed.
+std::string read_git_ignore(const HostFacts& facts, HostDisk& disk) {
   constexpr std::size_t limit = 64 * 1024;
   std::optional<AbsPath> path = facts.config_home / "git/ignore";
   for (const auto& [key, value] : facts.git_config) {
     if (key != "core.excludesfile") continue;
     path = AbsPath::parse(value.starts_with("~/") ? facts.user.home.str() + value.substr(1) : value);
   }
-  return path ? read_regular(*path, limit).value_or("") : "";
+  return path ? read_regular(policy::resolve(*path, disk).path, limit).value_or("") : "";
 }
 
 }  // namespace
@@ -231,7 +257,7 @@ base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, c
   auto settings = finish_git_config(std::move(git_config));
   if (!settings) return std::unexpected(std::move(settings.error()));
   facts.git_config = *std::move(settings);
-  if (looks->git_config) facts.git_ignore = read_git_ignore(facts);
+  if (looks->git_config) facts.git_ignore = read_git_ignore(facts, disk);
   return facts;
 }
 

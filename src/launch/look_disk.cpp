@@ -55,4 +55,12 @@ FileFact HostDisk::look(const base::AbsPath& path) {
   return entry->second;
 }
 
+policy::Snapshot HostDisk::snapshot() const {
+  policy::Snapshot snapshot;
+  for (const auto& [path, fact] : seen_) {
+    if (fact.kind != FileKind::missing) snapshot.emplace(path, fact);
+  }
+  return snapshot;
+}
+
 }  // namespace agentbox::launch

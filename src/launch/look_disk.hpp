@@ -16,8 +16,12 @@ class HostDisk final : public policy::Disk {
   [[nodiscard]] policy::FileFact look(const base::AbsPath& path) override;
   // A directory was read, and this is not in it.
   void set_missing(const base::AbsPath& path) { seen_.try_emplace(path); }
-  // Everything that was asked for so far, the missing entries included.
-  [[nodiscard]] policy::Snapshot snapshot() const { return {seen_.begin(), seen_.end()}; }
+  [[nodiscard]] bool is_known_missing(const base::AbsPath& path) const {
+    auto found = seen_.find(path);
+    return found != seen_.end() && found->second.kind == policy::FileKind::missing;
+  }
+  // Everything that was seen so far. What is missing is left out: in a snapshot that means the same.
+  [[nodiscard]] policy::Snapshot snapshot() const;
 
  private:
   std::unordered_map<base::AbsPath, policy::FileFact> seen_;

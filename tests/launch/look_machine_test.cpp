@@ -344,7 +344,7 @@ TEST_CASE("each entry is looked at once, and links are never followed") {
   CHECK(disk.look(folder.path("file/below")).kind == FileKind::missing);
   folder.make_file("gone");
   CHECK(disk.look(folder.path("gone")).kind == FileKind::missing);
-  CHECK(disk.snapshot().size() == 5);
+  CHECK(disk.snapshot().size() == 3);  // what is missing need not be said
   if (::geteuid() != 0) {
     folder.make_file("closed/x");
     folder.close("closed");

@@ -155,6 +155,9 @@ TEST_CASE("the owner's git configuration is read only when it is asked for") {
   std::vector<std::pair<std::string, std::string>> settings = look_at(who, profile).git_config;
   CHECK(std::ranges::count(settings, std::pair<std::string, std::string>("user.name", "A B")) == 1);
   CHECK(std::ranges::count(settings, std::pair<std::string, std::string>("alias.st", "status\n-s")) == 1);
+  folder.make_file("store/ignore", "*.swp\n");
+  folder.make_link("home/.config/git/ignore", "../../../store/ignore");
+  CHECK(look_at(who, profile).git_ignore == "*.swp\n");
   std::filesystem::remove(folder.str() + "/home/.gitconfig");
   CHECK(look_at(who, profile).git_config.empty());
 }

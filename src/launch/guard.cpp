@@ -110,6 +110,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   bool awaiting_ = false;          // the room is frozen until it is known whether they come back
   bool failed_ = false;            // unverified: the room stays frozen
   int taken_ = 0;
+  std::vector<Taken> unsealed_;
   std::function<void(const GuardEvent&)> listener_;
   std::vector<GuardEvent> events_;
   std::jthread syncing_;  // last: it uses the folder
@@ -350,7 +351,8 @@ void Guard::Impl::take(const GuardedName& name) {
   if (++taken_ > taking_limit) throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
   Taking taking{
       .state_folder = state_folder_, .path = {}, .session = record_.session, .profile = record_.profile, .why = {}};
-  Settling settling{.tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}};
+  Settling settling{
+      .tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}, .unsealed = &unsealed_};
   std::optional<GuardEvent> event =
       take_away(settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
   if (event) tell(event->kind, event->path, std::move(event->detail), std::move(event->id));
@@ -531,6 +533,8 @@ std::vector<GuardEvent> Guard::Impl::finish() {
 // Under the lock: another room's guard, or a sweep, may have the same held files and ghosts.
 void Guard::Impl::settle() {
   RunsLock runs(state_folder_);
+  for (const Taken& taken : unsealed_) seal(state_folder_, taken);
+  unsealed_.clear();
   bool settled = true;
   for (GuardEvent& event : settle_content(record_, *folder_, *tree_, state_folder_, std::nullopt)) {
     settled = settled && event.kind != GuardEvent::Kind::unverified;

@@ -240,8 +240,8 @@ class Settler {
         if (is_later(std::max(found.last_ns, entry->changed_ns))) return keep_later();
         bool directory = held_.nodes.front().kind == FileKind::directory && entry->kind == FileKind::directory;
         difference = directory ? join(found.words) : "was changed";
-        taken = take(taking(held_.path, "it is held, and the run changed it: " + difference), parent.get(), name)
-                    .value_or("");
+        Taking why = taking(held_.path, "it is held, and the run changed it: " + difference);
+        if (std::optional<Taken> one = take(why, parent.get(), name, Writers::none)) taken = one->id;
       }
       if (!put_back(parent.get(), name)) continue;
       std::string detail = fmt::format("{} during the run; what was there before is back", difference);
@@ -285,12 +285,13 @@ class Settler {
     std::string name(parent.name());
     std::optional<Entry> entry = look_at(above.get(), name);
     if (entry && entry->kind != FileKind::directory) {
-      std::optional<std::string> id = take(taking(parent, "it stood in the way of a held file"), above.get(), name);
-      if (id) {
+      std::optional<Taken> taken =
+          take(taking(parent, "it stood in the way of a held file"), above.get(), name, Writers::none);
+      if (taken) {
         events_.push_back({.kind = GuardEvent::Kind::quarantined,
                            .path = parent,
                            .detail = fmt::format("a {} stood in the way of a held file", kind_name(entry->kind)),
-                           .id = *id});
+                           .id = taken->id});
       }
     }
     int error = make_directory(above.get(), name, 0755);
@@ -379,9 +380,12 @@ std::optional<GuardEvent> take_away(Settling& settling, const AbsPath& path, con
   Taking taking = settling.taking;
   taking.path = victim;
   taking.why = reason;
-  std::optional<std::string> id = take(taking, parent->get(), std::string(victim.name()));
-  if (!id) return std::nullopt;
-  return GuardEvent{.kind = GuardEvent::Kind::quarantined, .path = victim, .detail = reason, .id = *id};
+  Writers writers = settling.unsealed != nullptr ? Writers::maybe : Writers::none;
+  std::optional<Taken> taken = take(taking, parent->get(), std::string(victim.name()), writers);
+  if (!taken) return std::nullopt;
+  GuardEvent event{.kind = GuardEvent::Kind::quarantined, .path = victim, .detail = reason, .id = taken->id};
+  if (taken->file) settling.unsealed->push_back(*std::move(taken));
+  return event;
 }
 
 }  // namespace agentbox::launch

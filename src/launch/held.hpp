@@ -37,6 +37,8 @@ struct Settling {
   std::string note;  // what to add to a `restored`: that the branch was switched
   // Only in a sweep: what changed after this moment (ctime, nanoseconds) was not the room's doing.
   std::optional<std::int64_t> until_ns;
+  // Only while the room runs: where what was taken goes until it can be sealed.
+  std::vector<Taken>* unsealed = nullptr;
 };
 
 // Compares, restores, quarantines; at most a few events. Throws base::SystemError when it can't be brought

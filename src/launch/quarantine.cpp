@@ -23,6 +23,7 @@ namespace agentbox::launch {
 
 namespace {
 
+using base::AbsPath;
 using base::SystemError;
 using base::UniqueFd;
 using nlohmann::json;
@@ -48,8 +49,9 @@ std::string fresh_id(std::int64_t when) {
   return id;
 }
 
-std::string describe(const Quarantined& item) {
+std::string describe(const Quarantined& item, bool sealed) {
   json text = {{"version", 1},
+               {"sealed", sealed},
                {"when", item.when},
                {"session", item.session},
                {"profile", encode_bytes(item.profile)},
@@ -106,7 +108,7 @@ void sync(int descriptor) {
   if (::fsync(descriptor) != 0) throw SystemError(errno, "cannot write the quarantine to disk");
 }
 
-NewItem make_item(const Taking& taking, Quarantined description) {
+NewItem make_item(const Taking& taking, Quarantined description, bool sealed) {
   UniqueFd state = open_state_folder(taking.state_folder, "quarantine");
   NewItem made;
   for (int attempt = 0;; ++attempt) {
@@ -120,7 +122,7 @@ NewItem make_item(const Taking& taking, Quarantined description) {
   made.item = std::move(*item);
   made.folder = std::move(state);
   description.id = made.id;
-  write_file(made.item.get(), description_name, describe(description), Durable::yes);
+  write_file(made.item.get(), description_name, describe(description, sealed), Durable::yes);
   return made;
 }
 
@@ -199,26 +201,72 @@ void move_or_copy(const Taking& taking, NewItem& made, int directory, const std:
 
 }  // namespace
 
-std::optional<std::string> take(const Taking& taking, int directory, const std::string& name) {
+std::optional<Taken> take(const Taking& taking, int directory, const std::string& name, Writers writers) {
   std::optional<Entry> entry = look_at(directory, name);
   if (!entry) return std::nullopt;
-  NewItem made = make_item(taking, description_of(taking, *entry));
+  bool sealed = writers == Writers::none || entry->kind != FileKind::regular;
+  NewItem made = make_item(taking, description_of(taking, *entry), sealed);
+  Taken taken{.id = made.id, .file = {}};
   try {
-    bool copied = false;
-    if (entry->kind == FileKind::regular) copied = copy_file(taking, made, directory, name, *entry);
-    if (entry->kind == FileKind::symlink) copied = copy_link(taking, made, directory, name, *entry);
-    if (!copied) move_or_copy(taking, made, directory, name, *entry);
+    if (!sealed) taken.file = open_regular(directory, name).value_or(UniqueFd());
+    bool done = !sealed && rename_entry(directory, name, made.item.get(), content_name) == 0;
+    if (!done && entry->kind == FileKind::regular) done = copy_file(taking, made, directory, name, *entry);
+    if (!done && entry->kind == FileKind::symlink) done = copy_link(taking, made, directory, name, *entry);
+    if (!done) move_or_copy(taking, made, directory, name, *entry);
   } catch (...) {
     // What is still in its place need not be here as well; what has been moved is no longer there, and stays.
     if (!made.complete && look_at(directory, name)) drop_item(made);
     throw;
   }
-  return made.id;
+  return taken;
+}
+
+namespace {
+
+void seal_item(int item, Quarantined description, int from) {
+  Entry entry = look_at(from);
+  if (entry.kind != FileKind::regular || entry.size > quarantine_copy_limit) return;
+  NewFile copy{from, 0, entry.size, 0600, entry.modified_ns};
+  constexpr const char* sealed_name = "content.sealed";
+  ::unlinkat(item, sealed_name, 0);
+  if (int error = place_file(item, sealed_name, copy, temporary_name); error != 0) {
+    throw SystemError(error, "cannot copy what is in the quarantine");
+  }
+  if (::renameat(item, sealed_name, item, content_name) != 0) {
+    throw SystemError(errno, "cannot copy what is in the quarantine");
+  }
+  description.size = entry.size;
+  description.modified_ns = entry.modified_ns;
+  write_file(item, description_name, describe(description, true), Durable::no);
+}
+
+}  // namespace
+
+void seal(const AbsPath& state_folder, const Taken& taken) {
+  UniqueFd folder = open_state_folder(state_folder, "quarantine");
+  std::expected<UniqueFd, int> item = open_directory(folder.get(), taken.id);
+  if (!item || !taken.file) return;  // its owner has deleted or restored it already; or it is no file
+  Quarantined description = read_item(folder.get(), taken.id);
+  if (description.kind == FileKind::regular) seal_item(item->get(), std::move(description), taken.file.get());
+}
+
+void seal_all(const AbsPath& state_folder, std::string_view session) {
+  UniqueFd folder(::open((state_folder / "quarantine").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return;
+  for (Quarantined& found : Quarantine(state_folder).list()) {
+    if (found.session != session || found.kind != FileKind::regular) continue;
+    std::expected<UniqueFd, int> item = open_directory(folder.get(), found.id);
+    if (!item) continue;
+    std::expected<std::string, int> text = read_regular(item->get(), description_name, 64 * 1024);
+    std::expected<UniqueFd, int> file = open_regular(item->get(), content_name);
+    if (!text || !file || json::parse(*text, nullptr, false).value("sealed", true)) continue;
+    seal_item(item->get(), std::move(found), file->get());
+  }
 }
 
 std::string keep(const Taking& taking, const NewFile& file) {
   Entry entry{.kind = FileKind::regular, .modified_ns = file.modified_ns, .size = file.size, .mode = file.mode};
-  NewItem made = make_item(taking, description_of(taking, entry));
+  NewItem made = make_item(taking, description_of(taking, entry), true);
   NewFile copy = file;
   copy.mode = 0600;
   if (int error = place_file(made.item.get(), content_name, copy, temporary_name); error != 0)

@@ -23,11 +23,25 @@ struct Taking {
   std::string why;
 };
 
-// Takes the entry `name` of `directory`, whatever it is, and gives the new item's id; nothing when there is
-// no such entry. The item is on disk before the entry goes. A regular file is copied and removed; what is too
-// big for that and everything else is renamed; across file systems a directory is copied, up to a bound.
-// Throws base::SystemError when it can't be taken: it is then still in its place.
-[[nodiscard]] std::optional<std::string> take(const Taking& taking, int directory, const std::string& name);
+// May somebody go on writing what he has open? A program that has just made a file has written nothing to it yet: what
+// it writes after the file was taken belongs to the item.
+enum class Writers { none, maybe };
+
+struct Taken {
+  std::string id;
+  base::UniqueFd file;  // with Writers::maybe: the file itself, for `seal`
+};
+
+// Takes the entry `name` of `directory`, whatever it is; nothing when there is no such entry. The item's description is
+// on disk before the entry goes. A regular file is copied and removed, or (Writers::maybe) renamed, to be sealed later;
+// what is too big to be copied and everything else is renamed; across file systems all is copied, up to a bound. Throws
+// base::SystemError when it can't be taken: it is then still in its place.
+[[nodiscard]] std::optional<Taken> take(const Taking& taking, int directory, const std::string& name, Writers writers);
+
+// When nobody writes any more: gives the item a copy of its own of all that was written.
+void seal(const base::AbsPath& state_folder, const Taken& taken);
+// The same for all items of a run that was killed.
+void seal_all(const base::AbsPath& state_folder, std::string_view session);
 
 // Keeps `file` as an item without taking anything.
 [[nodiscard]] std::string keep(const Taking& taking, const NewFile& file);

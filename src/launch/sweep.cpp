@@ -15,6 +15,7 @@
 
 #include "guard_settle.hpp"
 #include "guard_tree.hpp"
+#include "quarantine.hpp"
 #include "record.hpp"
 
 namespace agentbox::launch {
@@ -67,7 +68,14 @@ class Sweep {
     if (sessions->empty()) return {};
     // For all of it: two sweeps would settle the same file twice.
     RunsLock lock(state_folder_);
-    for (const std::string& session : *sessions) one(lock, session);
+    for (const std::string& session : *sessions) {
+      try {
+        one(lock, session);
+      } catch (const std::exception& error) {  // one record that can't be settled must not keep every run from starting
+        say(state_folder_ / "runs",
+            fmt::format("run {} could not be settled: {}", base::escape(session), error.what()));
+      }
+    }
     return std::move(swept_);
   }
 
@@ -102,6 +110,7 @@ class Sweep {
     if (root.inode != record.workspace_inode) return true;
 
     bool settled = true;
+    seal_all(state_folder_, record.session);
     std::int64_t last = std::max(folder.last_alive(), record.started) + heartbeat_slack;
     for (const GuardEvent& event : settle_content(record, folder, *tree, state_folder_, last * 1'000'000'000)) {
       settled = settled && event.kind != GuardEvent::Kind::unverified;

@@ -18,8 +18,9 @@ struct Shelf {
     Tree tree(abs(world.workspace));
     AbsPath path = abs(world.in(relative));
     return take({.state_folder = abs(world.state), .path = path, .session = "s1", .profile = "pi", .why = why},
-                tree.directory(path.parent())->get(), std::string(path.name()))
-        .value();
+                tree.directory(path.parent())->get(), std::string(path.name()), Writers::none)
+        .value()
+        .id;
   }
   std::string restore(const std::string& id) {
     base::Result<Quarantined> item = quarantine.find(id);
@@ -177,4 +178,23 @@ TEST_CASE("an item with a damaged description is listed and can be deleted, not 
   CHECK(shelf.restore(id) == "it is not known where this item stood");
   shelf.quarantine.erase(shelf.quarantine.list()[0]);
   CHECK(shelf.quarantine.list().empty());
+}
+
+TEST_CASE("what a program writes after its file was taken is in the item, and nothing that comes after the room") {
+  bool across = GENERATE(false, true);
+  World world;
+  TempDir elsewhere("/dev/shm");
+  if (across) world.state = elsewhere / "state";
+  world.watch_for(".npmrc");
+  Watching run(world);
+  int fd = ::open(world.in(".npmrc").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  REQUIRE(run.until([&] { return !run.events.empty(); }));
+  REQUIRE(::write(fd, "registry=x", 10) == 10);
+  (void)run.guard.finish();
+  REQUIRE(::write(fd, "later", 5) == 5);
+  ::close(fd);
+  std::vector<Quarantined> items = world.quarantine();
+  REQUIRE(items.size() == 1);
+  CHECK(items[0].size == 10);
+  CHECK(Quarantine(abs(world.state)).content(items[0], 100).bytes == "registry=x");
 }

@@ -150,7 +150,6 @@ Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, co
   try {
     hold_all(policy.held, others);
     write_record();
-    folder_->beat();
   } catch (...) {
     folder_->remove(runs, state_folder_);  // nothing was made yet
     throw;

@@ -264,7 +264,9 @@ class Search {
     Walked walked = walk(request);
     for (const FoundRoot& found : walked.roots) look_into(found.root.path);
     for (const AbsPath& bare : walked.bare) {
-      if (!known_.contains(bare.str())) tell(bare, git_directory(bare, 0));
+      std::expected<UniqueFd, int> directory = tree_.directory(bare);
+      if (!directory || known_.contains(bare.str()) || !is_touched(directory->get())) continue;
+      tell(bare, git_directory(bare, 0));
     }
     if (walked.stopped.empty()) return;
     events_.push_back({.kind = GuardEvent::Kind::would_execute,
@@ -289,10 +291,16 @@ class Search {
     }
   }
 
+  // Nothing can be made in a directory without changing its ctime, which no program can set.
+  [[nodiscard]] bool is_touched(int directory) const {
+    constexpr std::int64_t coarse_clock_ns = 100'000'000;
+    return look_at(directory).changed_ns >= since_ns_ - coarse_clock_ns;
+  }
+
   // What may be the root of a new repository or package.
   void look_into(const AbsPath& path) {
     std::expected<UniqueFd, int> directory = tree_.directory(path);
-    if (!directory) return;
+    if (!directory || !is_touched(directory->get())) return;
     bool fresh = false;
     std::string texts;
     std::optional<Entry> git = look_at(directory->get(), ".git");

@@ -37,6 +37,8 @@ using Role = GuardedName::Role;
 // A program that replaces a file by deleting it and writing it anew (git does) needs this long at most. Until
 // then the room stays frozen, so that what appears is the host's and not the agent's.
 constexpr std::chrono::milliseconds replacement_time{100};
+// See Guard::watch.
+constexpr std::chrono::milliseconds soon{25};
 constexpr std::chrono::seconds heartbeat{30};
 // Bringing the record to the disk costs more than the start of a room: a run that is over by then never pays
 // for it. A killed supervisor doesn't need it, only a machine that loses its power does.
@@ -67,7 +69,8 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder, std::string session);
 
   void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
-  void watch(boost::asio::io_context& loop, Room& room);
+  void watch(boost::asio::io_context& loop, Room& room, From from);
+  void begin();
   void stop();
   std::vector<GuardEvent> finish();
 
@@ -105,7 +108,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   Room* room_ = nullptr;
   std::optional<Watcher> watcher_;
   std::optional<boost::asio::posix::stream_descriptor> readable_;
-  std::optional<boost::asio::steady_timer> beat_timer_, replacement_timer_;
+  std::optional<boost::asio::steady_timer> begin_timer_, beat_timer_, replacement_timer_;
   std::set<std::size_t> awaited_;  // mounts whose file the host took away a moment ago
   bool awaiting_ = false;          // the room is frozen until it is known whether they come back
   bool failed_ = false;            // unverified: the room stays frozen
@@ -196,21 +199,41 @@ void Guard::Impl::write_record() {
 // ---- while the room runs
 // -------------------------------------------------------------------------------------
 
-void Guard::Impl::watch(boost::asio::io_context& loop, Room& room) {
+void Guard::Impl::watch(boost::asio::io_context& loop, Room& room, From from) {
   if (!folder_) return;
   room_ = &room;
-  if (!names_.empty()) {
-    std::vector<AbsPath> paths;
-    for (const GuardedName& name : names_) paths.push_back(name.host);
-    watcher_.emplace(*tree_, paths);
-    watcher_->start();
-    readable_.emplace(loop, watcher_->descriptor());
-    replacement_timer_.emplace(loop);
-    first_look();
-    arm();
-  }
   beat_timer_.emplace(loop);
   beat_in(sync_after);
+  if (names_.empty()) return;
+  replacement_timer_.emplace(loop);
+  first_look();
+  readable_.emplace(loop);
+  if (from == From::now) return begin();
+  begin_timer_.emplace(loop, soon);
+  begin_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    std::shared_ptr<Impl> self = weak.lock();
+    if (error || !self || !self->begin_timer_ || self->failed_) return;
+    try {
+      self->begin();
+    } catch (const SystemError& failure) {
+      self->fail(failure);
+    }
+  });
+}
+
+void Guard::Impl::begin() {
+  std::vector<AbsPath> paths;
+  for (const GuardedName& name : names_) paths.push_back(name.host);
+  watcher_.emplace(*tree_, paths);
+  watcher_->start();
+  readable_->assign(watcher_->descriptor());
+  // What happened before has no event.
+  std::vector<std::size_t> names;
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (needs_action(i, false)) names.push_back(i);
+  }
+  if (!names.empty()) act(names);
+  arm();
 }
 
 // Between the look at the machine and now a program outside may have made what was missing. The agent hasn't
@@ -440,7 +463,7 @@ void Guard::Impl::await_replacement(std::size_t index) {
 
 void Guard::Impl::end_replacement() {
   try {
-    handle();  // what is queued; may place some of them again
+    if (watcher_) handle();  // what is queued; may place some of them again
     if (failed_) return;
     for (std::size_t index : std::exchange(awaited_, {})) {
       GuardedName& name = names_[index];
@@ -485,13 +508,14 @@ void Guard::Impl::fail(const SystemError& error) {
 }
 
 void Guard::Impl::stop() {
+  if (begin_timer_) begin_timer_->cancel();
   if (beat_timer_) beat_timer_->cancel();
   if (replacement_timer_) replacement_timer_->cancel();
   if (readable_) {
-    readable_->cancel();
-    (void)readable_->release();  // the watcher closes it
+    if (readable_->is_open()) (void)readable_->release();  // cancels; the watcher closes it
   }
   readable_.reset();
+  begin_timer_.reset();
   beat_timer_.reset();
   replacement_timer_.reset();
   syncing_.request_stop();
@@ -555,8 +579,8 @@ void Guard::on_event(std::function<void(const GuardEvent&)> listener) {
   impl_->on_event(std::move(listener));
 }
 
-void Guard::watch(boost::asio::io_context& loop, Room& room) {
-  impl_->watch(loop, room);
+void Guard::watch(boost::asio::io_context& loop, Room& room, From from) {
+  impl_->watch(loop, room, from);
 }
 
 std::vector<GuardEvent> Guard::finish() {

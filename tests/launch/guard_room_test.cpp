@@ -96,7 +96,7 @@ class RealRoom {
           events.push_back(event);
           if (static_cast<int>(events.size()) == awaited) let_go();
         });
-        guard->watch(loop, supervisor);
+        guard->watch(loop, supervisor);  // as `run` does
       }
       boost::asio::posix::stream_descriptor ready(loop, ready_.release());
       ready.async_wait(boost::asio::posix::stream_descriptor::wait_read, [&](const boost::system::error_code&) {

@@ -162,10 +162,10 @@ struct World {
 
 // A guard that watches, with its loop. The loop is only turned when a test says so.
 struct Watching {
-  explicit Watching(World& world, std::string session = "s1")
+  explicit Watching(World& world, Guard::From from = Guard::From::now, std::string session = "s1")
       : guard(world.policy, world.plan, abs(world.state), std::move(session)) {
     guard.on_event([this](const GuardEvent& event) { events.push_back(event); });
-    guard.watch(loop, room);
+    guard.watch(loop, room, from);
   }
   // Turns the loop until it is so. False after a minute: then the test has failed.
   bool until(const std::function<bool()>& condition) {

@@ -389,6 +389,38 @@ TEST_CASE("a locked parent doesn't save what was put into it") {
   CHECK_FALSE(exists(world.in("pkg/.envrc")));
 }
 
+TEST_CASE("what happens before the watch begins is seen when it begins") {
+  World world;
+  world.watch_for(".envrc");
+  world.watch_for(".env", policy::Watched::Why::hide);
+  write(world.in("Makefile"), "all:");
+  world.protect("Makefile");
+  make_dir(world.in(".vscode"));
+  world.protect(".vscode", policy::FileKind::directory);
+  Watching run(world, Guard::From::soon);
+  write(world.in(".envrc"), "evil");
+  write(world.in(".env"), "secret");
+  write(world.in("new"), "all: ok");
+  ::rename(world.in("new").c_str(), world.in("Makefile").c_str());
+  ::rmdir(world.in(".vscode").c_str());
+  SECTION("by the watch") {
+    REQUIRE(run.until([&] { return run.events.size() == 4 && run.room.frozen == 0; }));
+    CHECK(run.count(Kind::quarantined) == 1);
+    CHECK(run.count(Kind::hidden) == 1);
+    CHECK(run.count(Kind::placed_again) == 2);
+    CHECK(run.room.furnished.size() == 3);
+    run.events.clear();
+    write(world.in(".envrc"), "again");
+    REQUIRE(run.until([&] { return !run.events.empty(); }));
+  }
+  SECTION("by the last scan, when the room is dead before") {
+    std::vector<GuardEvent> events = run.guard.finish();
+    CHECK(count(events, Kind::quarantined) == 1);
+    CHECK(run.room.furnished.empty());
+  }
+  CHECK_FALSE(exists(world.in(".envrc")));
+}
+
 TEST_CASE("nothing to guard costs nothing and writes nothing") {
   World world;
   Watching run(world);

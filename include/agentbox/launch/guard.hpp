@@ -55,9 +55,12 @@ class Guard {
   // listener must see to it that the run ends. Without a listener the loop throws.
   void on_event(std::function<void(const GuardEvent&)> listener);
 
-  // After the room is furnished and before the agent starts: from here on it watches. The loop has work for
-  // as long as the guard watches: stop the loop when the room is dead.
-  void watch(boost::asio::io_context& loop, Room& room);
+  // After the room is furnished and before the agent starts: notes what stands where, and from `soon` (25 ms later) or
+  // `now` on it watches. What happens before is seen then. For the kernel takes up to 20 ms to take a watch down, many
+  // times what a short command needs: a room that is dead by then never had one, and is looked through all the same.
+  // The loop has work for as long as the guard watches: stop the loop when the room is dead.
+  enum class From { soon, now };
+  void watch(boost::asio::io_context& loop, Room& room, From from = From::soon);
 
   // After the room is dead, or when the launch failed after the guard was made: the last scan, the held files
   // (until somebody can be asked they are restored, and the agent's version goes to quarantine), removal of

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <set>
 #include <thread>
+#include <unordered_set>
 
 #include <unistd.h>
 
@@ -56,7 +57,7 @@ std::int64_t now_ns() {
 void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPath& state_folder) {
   folder->sync();
   try {
-    empty_trash(state_folder, stop);
+    Trash(state_folder).empty(stop);
   } catch (const SystemError&) {
     // It is empty directories: the next run tries again.
   }
@@ -83,8 +84,9 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void beat_in(std::chrono::seconds time);
   void handle();
   void act(const std::vector<std::size_t>& names);
+  [[nodiscard]] std::optional<Entry> look(LastDirectory& parents, const GuardedName& name, bool& linked) const;
   [[nodiscard]] std::optional<Entry> look(const GuardedName& name, bool& linked) const;
-  [[nodiscard]] bool needs_action(std::size_t index, bool replaced);
+  [[nodiscard]] bool needs_action(LastDirectory& parents, std::size_t index, bool replaced);
   void act_on(std::size_t index);
   void take(const GuardedName& name);
   void mask(GuardedName& name, const Entry& entry);
@@ -97,13 +99,14 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void fail(const SystemError& error);
 
   AbsPath state_folder_;
+  Trash trash_{state_folder_};
   Record record_;
   std::vector<std::string> kinds_;
   std::int64_t started_ns_ = now_ns();
   std::vector<GuardedName> names_;
   std::optional<Tree> tree_;
   std::optional<RunFolder> folder_;  // nothing: there is nothing to guard
-  std::vector<KnownGhost> known_ghosts_;
+  KnownGhosts known_ghosts_;
 
   Room* room_ = nullptr;
   std::optional<Watcher> watcher_;
@@ -135,9 +138,9 @@ Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, co
   record_.git = record_git(*tree_, policy.repositories);
   kinds_ = kinds_of(policy);
   for (const policy::Watched& watched : policy.watched) {
-    if (std::optional<AbsPath> path = below(watched.directory, watched.name)) {
-      record_.watched.push_back({*path, watched.why});
-    }
+    // What is hidden is the owner's, or the agent's own: it is not taken at the end.
+    if (watched.why == policy::Watched::Why::hide) continue;
+    if (std::optional<AbsPath> path = below(watched.directory, watched.name)) record_.watched.push_back(*path);
   }
 
   RunsLock runs(state_folder_);
@@ -154,7 +157,7 @@ Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, co
     hold_all(policy.held, others);
     write_record();
   } catch (...) {
-    folder_->remove(runs, state_folder_);  // nothing was made yet
+    folder_->remove(runs, trash_);  // nothing was made yet
     throw;
   }
 }
@@ -171,8 +174,9 @@ void Guard::Impl::hold_all(const std::vector<policy::Held>& held, const std::vec
     std::optional<Entry> entry = tree_->look(name.host);
     if (entry && entry->kind == FileKind::regular && entry->links > 1) paths.push_back(name.host);
   }
-  if (paths.empty()) return;
-  UniqueFd copies = folder_->create_copies();
+  bool any = std::ranges::any_of(paths, [&](const AbsPath& path) { return tree_->look(path).has_value(); });
+  for (const Record& other : others) any = any || !other.held.empty();
+  UniqueFd copies = any ? folder_->create_copies() : UniqueFd();
   std::uint64_t offset = 0;
   for (const AbsPath& path : paths) {
     // What another room's agent has made of it by now is not the original.
@@ -229,8 +233,9 @@ void Guard::Impl::begin() {
   readable_->assign(watcher_->descriptor());
   // What happened before has no event.
   std::vector<std::size_t> names;
+  LastDirectory parents(*tree_);
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (needs_action(i, false)) names.push_back(i);
+    if (needs_action(parents, i, false)) names.push_back(i);
   }
   if (!names.empty()) act(names);
   arm();
@@ -240,15 +245,17 @@ void Guard::Impl::begin() {
 // run yet: so it is the owner's, and is protected or hidden as if it had been there.
 void Guard::Impl::first_look() {
   bool rewrite = false;
+  std::unordered_set<AbsPath> ghosts(record_.ghosts.begin(), record_.ghosts.end());
+  LastDirectory parents(*tree_);
   for (std::size_t i = 0; i < names_.size(); ++i) {
     GuardedName& name = names_[i];
-    std::optional<Entry> entry = tree_->look(name.host);
+    bool linked = false;
+    std::optional<Entry> entry = look(parents, name, linked);
+    if (linked) throw SystemError(ELOOP, "cannot look at " + base::escape(name.host.str()));
     name.seen = entry;
     if (name.role == Role::mount) {
       if (!entry) await_replacement(i);
-      if (entry && std::ranges::find(record_.ghosts, name.host) != record_.ghosts.end()) {
-        known_ghosts_.push_back({name.host, *entry});
-      }
+      if (entry && ghosts.contains(name.host)) known_ghosts_[name.host] = *entry;
     } else if (entry && name.role == Role::hidden) {
       mask(name, *entry);
     } else if (entry) {
@@ -260,7 +267,7 @@ void Guard::Impl::first_look() {
                                    .mode = plan::Bind::Mode::read,
                                    .why = policy::Mount::Why::protect};
       furnish_again(name, *entry);
-      std::erase_if(record_.watched, [&](const WatchedName& watched) { return watched.path == name.host; });
+      std::erase(record_.watched, name.host);
       rewrite = true;
     }
   }
@@ -292,8 +299,9 @@ void Guard::Impl::handle() {
   try {
     Watcher::Report report = watcher_->read();
     std::vector<std::size_t> names;
+    LastDirectory parents(*tree_);
     for (const Watcher::Touched& touched : report.touched) {
-      if (needs_action(touched.name, touched.replaced)) names.push_back(touched.name);
+      if (needs_action(parents, touched.name, touched.replaced)) names.push_back(touched.name);
     }
     if (!names.empty()) act(names);
   } catch (const SystemError& error) {
@@ -302,7 +310,12 @@ void Guard::Impl::handle() {
 }
 
 std::optional<Entry> Guard::Impl::look(const GuardedName& name, bool& linked) const {
-  std::expected<UniqueFd, int> parent = tree_->directory(name.host.parent());
+  LastDirectory parents(*tree_);
+  return look(parents, name, linked);
+}
+
+std::optional<Entry> Guard::Impl::look(LastDirectory& parents, const GuardedName& name, bool& linked) const {
+  const std::expected<UniqueFd, int>& parent = parents.open(name.host.parent());
   if (parent) return look_at(parent->get(), std::string(name.host.name()));
   linked = parent.error() == ELOOP;
   if (linked || parent.error() == ENOENT || parent.error() == ENOTDIR) return std::nullopt;
@@ -311,10 +324,10 @@ std::optional<Entry> Guard::Impl::look(const GuardedName& name, bool& linked) co
 
 // Looked at without freezing, for most of what happens in a directory is nobody's business. What is missing
 // here and appears later is another event.
-bool Guard::Impl::needs_action(std::size_t index, bool replaced) {
+bool Guard::Impl::needs_action(LastDirectory& parents, std::size_t index, bool replaced) {
   GuardedName& name = names_[index];
   bool linked = false;
-  std::optional<Entry> entry = look(name, linked);
+  std::optional<Entry> entry = look(parents, name, linked);
   if (linked) return name.role != Role::hidden;
   bool same = entry && name.seen && same_object(*entry, *name.seen);
   switch (name.role) {
@@ -445,8 +458,7 @@ void Guard::Impl::make_ghost(GuardedName& name) {
   name.own = true;
   name.gone = false;
   if (!name.seen) throw SystemError(0, "cannot keep " + base::escape(name.host.str()) + " from being made");
-  std::erase_if(known_ghosts_, [&](const KnownGhost& known) { return known.path == name.host; });
-  known_ghosts_.push_back({name.host, *name.seen});
+  known_ghosts_[name.host] = *name.seen;
 }
 
 void Guard::Impl::await_replacement(std::size_t index) {
@@ -527,7 +539,7 @@ std::vector<GuardEvent> Guard::Impl::finish() {
   stop();
   for (const GuardedName& name : names_) {
     if (name.gone && !name.ancestor && !std::holds_alternative<plan::Mask>(*name.furnishing)) {
-      record_.watched.push_back({name.host, policy::Watched::Why::protect});
+      record_.watched.push_back(name.host);
     }
   }
   try {
@@ -563,8 +575,8 @@ void Guard::Impl::settle() {
     settled = settled && event.kind != GuardEvent::Kind::unverified;
     events_.push_back(std::move(event));
   }
-  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_);
-  if (settled) folder_->remove(runs, state_folder_);
+  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_, trash_);
+  if (settled) folder_->remove(runs, trash_);
 }
 
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,

@@ -21,11 +21,12 @@ class Settlement {
   Settlement(const Record& record, Settling settling) : record_(record), settling_(std::move(settling)) {}
 
   std::vector<GuardEvent> run() {
-    for (const WatchedName& name : record_.watched) {
-      if (name.why == policy::Watched::Why::hide) continue;  // the owner's, or the agent's own: not to be taken
-      attempt(name.path, [&]() -> std::vector<GuardEvent> {
+    LastDirectory parents(settling_.tree);
+    for (const AbsPath& path : record_.watched) {
+      if (is_missing(parents, path)) continue;
+      attempt(path, [&]() -> std::vector<GuardEvent> {
         std::optional<GuardEvent> event =
-            take_away(settling_, name.path, "it appeared during the run, and programs outside would execute it");
+            take_away(settling_, path, "it appeared during the run, and programs outside would execute it");
         if (!event) return {};
         return {*std::move(event)};
       });
@@ -36,6 +37,17 @@ class Settlement {
   }
 
  private:
+  // The answer for nearly every name. An error is no answer.
+  static bool is_missing(LastDirectory& parents, const AbsPath& path) {
+    const std::expected<UniqueFd, int>& parent = parents.open(path.parent());
+    if (!parent) return parent.error() == ENOENT;
+    try {
+      return !look_at(parent->get(), std::string(path.name()));
+    } catch (const SystemError&) {
+      return false;
+    }
+  }
+
   template <class Step>
   void attempt(const AbsPath& path, Step step) {
     try {
@@ -55,7 +67,8 @@ class Settlement {
 std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& folder, const Tree& tree,
                                        const AbsPath& state_folder, std::optional<std::int64_t> until_ns) {
   std::expected<UniqueFd, int> copies = std::unexpected(0);
-  if (!record.held.empty()) {
+  bool copied = std::ranges::any_of(record.held, [](const HeldPath& held) { return !held.nodes.empty(); });
+  if (copied) {
     copies = folder.open_copies();
     if (!copies) {
       return {{.kind = GuardEvent::Kind::unverified,
@@ -75,7 +88,7 @@ std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& fo
 }
 
 void remove_ghosts(const RunsLock&, const Record& record, const Tree& tree, const AbsPath& state_folder,
-                   const std::vector<KnownGhost>& known) {
+                   const KnownGhosts& known, Trash& trash) {
   if (record.ghosts.empty()) return;
   std::set<AbsPath> others;
   for (const Record& living : living_records(state_folder, record.session)) {
@@ -83,18 +96,19 @@ void remove_ghosts(const RunsLock&, const Record& record, const Tree& tree, cons
   }
   std::vector<AbsPath> ghosts = record.ghosts;
   std::ranges::sort(ghosts, std::greater<>());  // children first
+  LastDirectory parents(tree);
   for (const AbsPath& ghost : ghosts) {
     // Whoever lists it too removes it when he goes; under his room's mask it must not be taken away.
     if (others.contains(ghost)) continue;
-    std::expected<UniqueFd, int> parent = tree.directory(ghost.parent());
+    const std::expected<UniqueFd, int>& parent = parents.open(ghost.parent());
     if (!parent) continue;
     std::string name(ghost.name());
     std::optional<Entry> entry = look_at(parent->get(), name);
     if (!entry || entry->kind != policy::FileKind::directory) continue;
-    auto seen = std::ranges::find(known, ghost, &KnownGhost::path);
-    if (seen != known.end() && !same_object(seen->entry, *entry)) continue;
+    auto seen = known.find(ghost);
+    if (seen != known.end() && !same_object(seen->second, *entry)) continue;
     // Never more than an empty directory: one in which the owner has put something by now stays.
-    (void)discard_directory(state_folder, parent->get(), name);
+    (void)trash.discard(parent->get(), name);
   }
 }
 

@@ -3,6 +3,7 @@
 // What is done for a run whose room is dead: by its own supervisor at the end, or by the next one's sweep.
 
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "agentbox/base/path.hpp"
@@ -21,11 +22,8 @@ namespace agentbox::launch {
 
 // Removes the ghost directories that are empty and that no living run relies on. `known` are what was seen of
 // them in the room's time, where that is known: what isn't the same any more stays.
-struct KnownGhost {
-  base::AbsPath path;
-  Entry entry;
-};
+using KnownGhosts = std::unordered_map<base::AbsPath, Entry>;
 void remove_ghosts(const RunsLock& runs, const Record& record, const Tree& tree, const base::AbsPath& state_folder,
-                   const std::vector<KnownGhost>& known);
+                   const KnownGhosts& known, Trash& trash);
 
 }  // namespace agentbox::launch

@@ -357,6 +357,22 @@ int make_directory(int directory, const std::string& name, std::uint32_t mode) {
   return with_unlocked(directory, [&] { return ::mkdirat(directory, name.c_str(), mode); });
 }
 
+bool is_empty(int listing) {
+  if (::lseek(listing, 0, SEEK_SET) != 0) throw SystemError(errno, "cannot list a directory");
+  alignas(dirent64) char buffer[1024];
+  while (true) {
+    long got = ::syscall(SYS_getdents64, listing, buffer, sizeof buffer);
+    if (got < 0) throw SystemError(errno, "cannot list a directory");
+    if (got == 0) return true;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+      at += entry->d_reclen;
+      std::string_view name = entry->d_name;
+      if (name != "." && name != "..") return false;
+    }
+  }
+}
+
 std::optional<std::vector<std::string>> names_in(int directory, std::size_t limit) {
   UniqueFd readable;
   int error = with_unlocked(directory, [&] {

@@ -70,6 +70,24 @@ class Tree {
   base::UniqueFd root_, slash_;
 };
 
+// Opens each directory of a row of neighbours once. For one pass only: what it has open may have been replaced since.
+class LastDirectory {
+ public:
+  explicit LastDirectory(const Tree& tree) : tree_(tree) {}
+  [[nodiscard]] const std::expected<base::UniqueFd, int>& open(const base::AbsPath& path) {
+    if (path_ != path) {
+      directory_ = tree_.directory(path);
+      path_ = path;
+    }
+    return directory_;
+  }
+
+ private:
+  const Tree& tree_;
+  std::optional<base::AbsPath> path_;
+  std::expected<base::UniqueFd, int> directory_ = std::unexpected(0);
+};
+
 // Gives the owner of a directory its rwx back. False when there was nothing to give, or it isn't ours.
 bool unlock(int directory);
 
@@ -104,6 +122,8 @@ struct NewFile {
 [[nodiscard]] int rename_entry(int from, const std::string& name, int to, const std::string& new_name);
 [[nodiscard]] int make_directory(int directory, const std::string& name, std::uint32_t mode);
 
+// Has a directory any entry? Takes a descriptor that can be read.
+[[nodiscard]] bool is_empty(int listing);
 // The names in a directory, sorted; at most `limit`, and nothing at all beyond that.
 [[nodiscard]] std::optional<std::vector<std::string>> names_in(int directory, std::size_t limit);
 // Opens an entry as a directory, O_PATH, its last component not followed.

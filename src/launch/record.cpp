@@ -154,10 +154,7 @@ std::optional<Record> read_record(int folder) {
 std::string to_json(const Record& record) {
   json ghosts = json::array(), watched = json::array(), held = json::array(), git = json::array();
   for (const AbsPath& path : record.ghosts) ghosts.push_back(encode_bytes(path.str()));
-  for (const WatchedName& name : record.watched) {
-    watched.push_back({{"path", encode_bytes(name.path.str())},
-                       {"why", name.why == policy::Watched::Why::hide ? "hide" : "protect"}});
-  }
+  for (const AbsPath& path : record.watched) watched.push_back(encode_bytes(path.str()));
   for (const HeldPath& path : record.held) held.push_back(json_of(path));
   for (const GitRecord& directory : record.git) git.push_back(json_of(directory));
   json text = {{"version", 1},
@@ -189,11 +186,7 @@ std::optional<Record> record_of_json(std::string_view text) {
     record.started = from.at("started").get<std::int64_t>();
     record.pid = from.at("pid").get<std::int64_t>();
     for (const json& ghost : from.at("ghosts")) record.ghosts.push_back(path_of(ghost.get_ref<const std::string&>()));
-    for (const json& name : from.at("watched")) {
-      bool hide = name.at("why").get_ref<const std::string&>() == "hide";
-      record.watched.push_back(
-          {path_at(name, "path"), hide ? policy::Watched::Why::hide : policy::Watched::Why::protect});
-    }
+    for (const json& path : from.at("watched")) record.watched.push_back(path_of(path.get_ref<const std::string&>()));
     for (const json& path : from.at("held")) record.held.push_back(held_of(path));
     for (const json& directory : from.at("git")) record.git.push_back(git_of(directory));
     return record;
@@ -205,8 +198,8 @@ std::optional<Record> record_of_json(std::string_view text) {
 }
 
 bool guards(const Record& record, const AbsPath& path) {
-  for (const WatchedName& name : record.watched) {
-    if (name.why == policy::Watched::Why::protect && path.is_within(name.path)) return true;
+  for (const AbsPath& watched : record.watched) {
+    if (path.is_within(watched)) return true;
   }
   for (const HeldPath& held : record.held) {
     if (path.is_within(held.path)) return true;
@@ -243,26 +236,23 @@ UniqueFd open_state_folder(const AbsPath& state_folder, std::string_view name) {
   return here;
 }
 
-int discard_directory(const AbsPath& state_folder, int parent, const std::string& name) {
-  std::expected<UniqueFd, int> directory = open_directory(parent, name);
-  if (!directory) return directory.error();
-  if (!names_in(directory->get(), 0)) return ENOTEMPTY;
-  // A name that says nothing and that nobody else has: its time of birth would do, its inode number does.
-  std::string place = fmt::format("{:x}-{:x}", now_seconds(), look_at(directory->get()).inode);
-  UniqueFd trash(::open((state_folder / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!trash && errno == ENOENT) trash = open_state_folder(state_folder, "trash");
-  if (!trash || rename_entry(parent, name, trash.get(), place) != 0) {
+int Trash::discard(int parent, const std::string& name) {
+  UniqueFd listing(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!listing) return errno == EACCES ? remove_entry(parent, name, policy::FileKind::directory) : errno;
+  if (!is_empty(listing.get())) return ENOTEMPTY;
+  if (!folder_) folder_ = open_state_folder(state_folder_, "trash");
+  // A name that says nothing and that nobody else has.
+  std::string place = fmt::format("{:x}-{:x}", now_seconds(), look_at(listing.get()).inode);
+  if (rename_entry(parent, name, folder_.get(), place) != 0) {
     return remove_entry(parent, name, policy::FileKind::directory);
   }
   // Somebody wrote into it in this very moment: it is his, and goes back.
-  if (!names_in(directory->get(), 0)) {
-    if (rename_entry(trash.get(), place, parent, name) == 0) return ENOTEMPTY;
-  }
+  if (!is_empty(listing.get()) && rename_entry(folder_.get(), place, parent, name) == 0) return ENOTEMPTY;
   return 0;
 }
 
-void empty_trash(const AbsPath& state_folder, const std::stop_token& stop) {
-  UniqueFd trash(::open((state_folder / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+void Trash::empty(const std::stop_token& stop) const {
+  UniqueFd trash(::open((state_folder_ / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!trash) return;
   for (const std::string& name : names_in(trash.get(), 1'000'000).value_or(std::vector<std::string>{})) {
     if (stop.stop_requested()) return;
@@ -349,13 +339,11 @@ void RunFolder::sync() const {
   ::fsync(folder_.get());
 }
 
-void RunFolder::remove(const RunsLock& runs, const AbsPath& state_folder) const {
+void RunFolder::remove(const RunsLock& runs, Trash& trash) const {
   // The record first: a folder without one means that nothing is left to do.
   ::unlinkat(folder_.get(), record_name, 0);
-  for (const std::string& name : names_in(folder_.get(), 1000).value_or(std::vector<std::string>{})) {
-    ::unlinkat(folder_.get(), name.c_str(), 0);
-  }
-  (void)discard_directory(state_folder, runs.folder(), session_);
+  for (const char* name : {copies_name, alive_name, ".new-record.json"}) ::unlinkat(folder_.get(), name, 0);
+  (void)trash.discard(runs.folder(), session_);
 }
 
 std::int64_t RunFolder::made() const {

@@ -36,12 +36,6 @@ struct HeldPath {
   friend bool operator==(const HeldPath&, const HeldPath&) = default;
 };
 
-struct WatchedName {
-  base::AbsPath path;
-  policy::Watched::Why why = policy::Watched::Why::protect;
-  friend bool operator==(const WatchedName&, const WatchedName&) = default;
-};
-
 // A git directory of the workspace, for the scan at the end.
 struct GitRecord {
   base::AbsPath entry;                                     // root/.git
@@ -59,7 +53,7 @@ struct Record {
   std::int64_t started = 0;  // seconds since 1970
   std::int64_t pid = 0;      // for people; the lock says whether it lives
   std::vector<base::AbsPath> ghosts;
-  std::vector<WatchedName> watched;
+  std::vector<base::AbsPath> watched;  // what may not be there at the end
   std::vector<HeldPath> held;
   std::vector<GitRecord> git;
   friend bool operator==(const Record&, const Record&) = default;
@@ -79,11 +73,20 @@ void write_file(int directory, const std::string& name, std::string_view text, D
 // A folder of the state folder, made (0700) with all above it where missing. O_PATH.
 [[nodiscard]] base::UniqueFd open_state_folder(const base::AbsPath& state_folder, std::string_view name);
 
-// Gets rid of an empty directory; 0 or the errno (ENOTEMPTY). On ext4 the removal of a directory waits for the disk: so
-// it is moved to the state folder's trash where it can be, and `empty_trash` removes it when nobody waits.
-[[nodiscard]] int discard_directory(const base::AbsPath& state_folder, int parent, const std::string& name);
-// Slow. Ends early when it is asked to.
-void empty_trash(const base::AbsPath& state_folder, const std::stop_token& stop);
+// Gets rid of empty directories. On some file systems the removal of one waits for the disk: so they are moved to the
+// state folder's trash where they can be, and removed when nobody waits.
+class Trash {
+ public:
+  explicit Trash(const base::AbsPath& state_folder) : state_folder_(state_folder) {}
+  // 0 or the errno: ENOTEMPTY.
+  [[nodiscard]] int discard(int parent, const std::string& name);
+  // Slow. Ends early when it is asked to.
+  void empty(const std::stop_token& stop) const;
+
+ private:
+  const base::AbsPath& state_folder_;
+  base::UniqueFd folder_;
+};
 
 // Held while records are made, compared and removed: without it two rooms could each leave a ghost directory
 // to the other. Not held while a room runs.
@@ -117,7 +120,7 @@ class RunFolder {
   // Brings all of it to the disk. Slow: not on the way to the agent's start.
   void sync() const;
   // Removes it, with all that is in it.
-  void remove(const RunsLock& runs, const base::AbsPath& state_folder) const;
+  void remove(const RunsLock& runs, Trash& trash) const;
   // When it was made.
   [[nodiscard]] std::int64_t made() const;
 

@@ -84,7 +84,7 @@ class Sweep {
     std::optional<RunFolder> folder = RunFolder::seize(runs, session);
     if (!folder) return;
     if (!folder->has_record()) {
-      folder->remove(runs, state_folder_);  // it died before it had made anything, or after all was settled
+      folder->remove(runs, trash_);  // it died before it had made anything, or after all was settled
       return;
     }
     std::optional<Record> record = folder->read();
@@ -93,7 +93,7 @@ class Sweep {
           fmt::format("the record of run {} cannot be read; look at it, then remove it", base::escape(session)));
       return;
     }
-    if (settle(runs, *record, *folder)) folder->remove(runs, state_folder_);
+    if (settle(runs, *record, *folder)) folder->remove(runs, trash_);
   }
 
   // True when nothing is left to do.
@@ -116,7 +116,7 @@ class Sweep {
       settled = settled && event.kind != GuardEvent::Kind::unverified;
       say(event.path, tell(event, record));
     }
-    remove_ghosts(runs, record, *tree, state_folder_, {});
+    remove_ghosts(runs, record, *tree, state_folder_, {}, trash_);
     return settled;
   }
 
@@ -130,6 +130,7 @@ class Sweep {
   void say(const AbsPath& path, std::string what) { swept_.push_back({.path = path, .what = std::move(what)}); }
 
   const AbsPath& state_folder_;
+  Trash trash_{state_folder_};
   std::vector<Swept> swept_;
 };
 

@@ -20,7 +20,7 @@ Record sample() {
   record.started = 1;
   record.pid = 42;
   record.ghosts = {abs("/w/.vscode")};
-  record.watched = {{abs("/w/.envrc"), policy::Watched::Why::protect}, {abs("/w/.env"), policy::Watched::Why::hide}};
+  record.watched = {abs("/w/.envrc"), abs("/w/.npmrc")};
   record.held = {{abs("/w/A"),
                   {{.relative = "", .kind = policy::FileKind::directory, .mode = 0755},
                    {.relative = "x/y", .kind = policy::FileKind::symlink, .target = "\xfe/.."}}},
@@ -95,10 +95,11 @@ TEST_CASE("an empty directory is discarded to the trash, a filled one stays") {
   make_dir(folder / "filled");
   write(folder / "filled/x", "");
   base::UniqueFd here(::open(folder.str().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  CHECK(discard_directory(state, here.get(), "empty") == 0);
+  Trash trash(state);
+  CHECK(trash.discard(here.get(), "empty") == 0);
   CHECK_FALSE(exists(folder / "empty"));
-  CHECK(discard_directory(state, here.get(), "filled") == ENOTEMPTY);
+  CHECK(trash.discard(here.get(), "filled") == ENOTEMPTY);
   CHECK(exists(folder / "filled/x"));
-  empty_trash(state, {});
+  trash.empty({});
   CHECK(::rmdir((folder / "state/trash").c_str()) == 0);
 }

@@ -6,8 +6,6 @@
 #include <thread>
 #include <unordered_set>
 
-#include <unistd.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -19,6 +17,7 @@
 #include "guard_git.hpp"
 #include "guard_names.hpp"
 #include "guard_settle.hpp"
+#include "guard_start.hpp"
 #include "guard_text.hpp"
 #include "guard_tree.hpp"
 #include "held.hpp"
@@ -67,7 +66,8 @@ void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPa
 
 class Guard::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder, std::string session);
+  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
+       const std::string& session);
 
   void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
   void watch(boost::asio::io_context& loop, Room& room, From from);
@@ -77,8 +77,6 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   void settle();
-  void write_record();
-  void hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others);
   void first_look();
   void arm();
   void beat_in(std::chrono::seconds time);
@@ -123,85 +121,17 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-                  std::string session)
+                  const std::string& session)
     : state_folder_(state_folder), names_(guarded_names(policy, plan)) {
   if (names_.empty() && policy.held.empty() && policy.repositories.empty()) return;
   tree_.emplace(policy.workspace);
-  Entry root = tree_->root();
-  record_.session = std::move(session);
-  record_.profile = policy.profile;
-  record_.workspace = policy.workspace;
-  record_.workspace_device = root.device;
-  record_.workspace_inode = root.inode;
-  record_.started = started_ns_ / 1'000'000'000;
-  record_.pid = ::getpid();
-  record_.git = record_git(*tree_, policy.repositories);
   kinds_ = kinds_of(policy);
-  for (const policy::Watched& watched : policy.watched) {
-    // What is hidden is the owner's, or the agent's own: it is not taken at the end.
-    if (watched.why == policy::Watched::Why::hide) continue;
-    if (std::optional<AbsPath> path = below(watched.directory, watched.name)) record_.watched.push_back(*path);
-  }
-
-  RunsLock runs(state_folder_);
-  folder_ = RunFolder::create(runs, record_.session);
-  std::vector<Record> others = living_records(state_folder_, record_.session);
-  std::set<AbsPath> ghosts_of_others;
-  for (const Record& other : others) ghosts_of_others.insert(other.ghosts.begin(), other.ghosts.end());
-  for (const GuardedName& name : names_) {
-    bool ghost = name.furnishing && std::holds_alternative<plan::Ghost>(*name.furnishing);
-    // An empty directory that another room made: it is there for as long as one of both lives.
-    if (ghost || ghosts_of_others.contains(name.host)) record_.ghosts.push_back(name.host);
-  }
-  try {
-    hold_all(policy.held, others);
-    write_record();
-  } catch (...) {
-    folder_->remove(runs, trash_);  // nothing was made yet
-    throw;
-  }
+  WrittenDown written = write_down(policy, names_, *tree_, state_folder_, session, started_ns_ / 1'000'000'000);
+  record_ = std::move(written.record);
+  folder_ = std::move(written.folder);
 }
 
-void Guard::Impl::hold_all(const std::vector<policy::Held>& held, const std::vector<Record>& others) {
-  // A protected file with a second name can be written through that name: a mount doesn't hold it, a copy
-  // does.
-  std::vector<AbsPath> paths;
-  for (const policy::Held& one : held) paths.push_back(one.path);
-  for (const GuardedName& name : names_) {
-    if (name.role != Role::mount || name.directory || name.ancestor) continue;
-    const auto* bind = std::get_if<plan::Bind>(&*name.furnishing);
-    if (bind == nullptr || bind->why != policy::Mount::Why::protect) continue;
-    std::optional<Entry> entry = tree_->look(name.host);
-    if (entry && entry->kind == FileKind::regular && entry->links > 1) paths.push_back(name.host);
-  }
-  bool any = std::ranges::any_of(paths, [&](const AbsPath& path) { return tree_->look(path).has_value(); });
-  for (const Record& other : others) any = any || !other.held.empty();
-  UniqueFd copies = any ? folder_->create_copies() : UniqueFd();
-  std::uint64_t offset = 0;
-  for (const AbsPath& path : paths) {
-    // What another room's agent has made of it by now is not the original.
-    const HeldPath* original = nullptr;
-    const Record* holder = nullptr;
-    for (const Record& other : others) {
-      auto found = std::ranges::find(other.held, path, &HeldPath::path);
-      if (original == nullptr && found != other.held.end()) original = &*found, holder = &other;
-    }
-    if (original == nullptr) {
-      record_.held.push_back(hold(*tree_, path, copies.get(), offset));
-    } else {
-      std::expected<UniqueFd, int> theirs = copies_of(state_folder_, holder->session);
-      if (!theirs) throw SystemError(theirs.error(), "cannot copy what session " + holder->session + " holds");
-      record_.held.push_back(hold_as(*original, theirs->get(), copies.get(), offset));
-    }
-  }
-}
-
-void Guard::Impl::write_record() {
-  folder_->write(record_);
-}
-
-// ---- while the room runs
-// -------------------------------------------------------------------------------------
+// ---- while the room runs -------------------------------------------------------------------------------------
 
 void Guard::Impl::watch(boost::asio::io_context& loop, Room& room, From from) {
   if (!folder_) return;
@@ -271,7 +201,7 @@ void Guard::Impl::first_look() {
       rewrite = true;
     }
   }
-  if (rewrite) write_record();
+  if (rewrite) folder_->write(record_);
 }
 
 void Guard::Impl::arm() {
@@ -399,8 +329,7 @@ void Guard::Impl::mask(GuardedName& name, const Entry& entry) {
   name.seen = entry;
 }
 
-// ---- mounts that fell off
-// ------------------------------------------------------------------------------------
+// ---- mounts that fell off -----------------------------------------------------------------------------------
 
 void Guard::Impl::furnish_again(GuardedName& name, const Entry& entry) {
   bool directory = entry.kind == FileKind::directory;
@@ -447,7 +376,7 @@ void Guard::Impl::furnish_below(const GuardedName& ancestor) {
 void Guard::Impl::make_ghost(GuardedName& name) {
   if (std::ranges::find(record_.ghosts, name.host) == record_.ghosts.end()) {
     record_.ghosts.push_back(name.host);
-    write_record();  // before it is made
+    folder_->write(record_);  // before it is made
   }
   std::expected<UniqueFd, int> parent = tree_->directory(name.host.parent());
   int error = parent ? make_directory(parent->get(), std::string(name.host.name()), 0755) : parent.error();
@@ -500,8 +429,7 @@ void Guard::Impl::end_replacement() {
   }
 }
 
-// ---- the end
-// -------------------------------------------------------------------------------------------------
+// ---- the end ------------------------------------------------------------------------------------------------
 
 void Guard::Impl::tell(GuardEvent::Kind kind, const AbsPath& path, std::string detail, std::string id) {
   events_.push_back({.kind = kind, .path = path, .detail = std::move(detail), .id = std::move(id)});
@@ -580,8 +508,8 @@ void Guard::Impl::settle() {
 }
 
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-             std::string session)
-    : impl_(std::make_shared<Impl>(policy, plan, state_folder, std::move(session))) {}
+             const std::string& session)
+    : impl_(std::make_shared<Impl>(policy, plan, state_folder, session)) {}
 
 Guard::~Guard() {
   impl_->stop();

@@ -108,8 +108,7 @@ std::string read_head(const Tree& tree, const AbsPath& git_directory) {
   return std::string(first_line(read_regular(directory->get(), "HEAD", 4096).value_or("")));
 }
 
-// ---- links
-// ---------------------------------------------------------------------------------------------------
+// ---- links --------------------------------------------------------------------------------------------------
 
 // Folders that hold what git or its helpers address by hash, by the hundred thousand: their own entries are
 // looked at, not what is in those.

@@ -247,6 +247,17 @@ TEST_CASE("a second room holds what was there before the first one's agent wrote
   CHECK(read(world.in("AGENTS.md")) == "original");
 }
 
+TEST_CASE("two rooms may hold what neither has found") {
+  World world;
+  world.hold("CLAUDE.md", policy::FileKind::missing);
+  Guard first(world.policy, world.plan, abs(world.state), "s1");
+  write(world.in("CLAUDE.md"), "the first agent's");
+  Guard second(world.policy, world.plan, abs(world.state), "s2");
+  CHECK(count(second.finish(), Kind::quarantined) == 1);
+  CHECK(first.finish().empty());
+  CHECK_FALSE(exists(world.in("CLAUDE.md")));
+}
+
 TEST_CASE("a protected file with a second name is compared at the end: a mount doesn't hold it") {
   World world;
   write(world.in(".envrc"), "use nix");

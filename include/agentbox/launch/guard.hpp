@@ -45,7 +45,7 @@ class Guard {
   // that is forked from now on and lives longer must close all descriptors that it doesn't know, or the run
   // would look alive for as long as the helper does. Throws base::SystemError: the launch must stop.
   Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const base::AbsPath& state_folder,
-        std::string session);
+        const std::string& session);
   // Without `finish`, the record stays for the next sweep.
   ~Guard();
   Guard(const Guard&) = delete;

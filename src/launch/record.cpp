@@ -251,10 +251,12 @@ int Trash::discard(int parent, const std::string& name) {
   return 0;
 }
 
-void Trash::empty(const std::stop_token& stop) const {
+void Trash::empty(const std::stop_token& stop, std::size_t most) const {
   UniqueFd trash(::open((state_folder_ / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!trash) return;
-  for (const std::string& name : names_in(trash.get(), 1'000'000).value_or(std::vector<std::string>{})) {
+  std::vector<std::string> names = names_in(trash.get(), 1'000'000).value_or(std::vector<std::string>{});
+  if (names.size() <= most) return;
+  for (const std::string& name : names) {
     if (stop.stop_requested()) return;
     ::unlinkat(trash.get(), name.c_str(), AT_REMOVEDIR);  // never what has something in it
   }

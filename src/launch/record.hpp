@@ -80,8 +80,8 @@ class Trash {
   explicit Trash(const base::AbsPath& state_folder) : state_folder_(state_folder) {}
   // 0 or the errno: ENOTEMPTY.
   [[nodiscard]] int discard(int parent, const std::string& name);
-  // Slow. Ends early when it is asked to.
-  void empty(const std::stop_token& stop) const;
+  // Slow. Ends early when it is asked to. Leaves up to `most` where they are.
+  void empty(const std::stop_token& stop, std::size_t most = 0) const;
 
  private:
   const base::AbsPath& state_folder_;

@@ -28,6 +28,8 @@ using base::UniqueFd;
 
 // The heartbeat comes every half minute, and may need as long again to reach the disk before the power fails.
 constexpr std::int64_t heartbeat_slack = 120;
+// A run leaves about a dozen empty directories in the trash: more than this many are not left for a quiet moment.
+constexpr std::size_t trash_kept = 200;
 constexpr std::int64_t day = 24 * 60 * 60;
 constexpr std::int64_t forget_after = 30 * day;
 
@@ -60,7 +62,8 @@ class Sweep {
  public:
   explicit Sweep(const AbsPath& state_folder) : state_folder_(state_folder) {}
 
-  std::vector<Swept> run() {
+  std::vector<Swept> run(Sweeping sweeping) {
+    trash_.empty({}, sweeping == Sweeping::all ? 0 : trash_kept);
     UniqueFd runs(::open((state_folder_ / "runs").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!runs) return {};
     std::optional<std::vector<std::string>> sessions = names_in(runs.get(), 10'000);
@@ -136,8 +139,8 @@ class Sweep {
 
 }  // namespace
 
-std::vector<Swept> sweep(const AbsPath& state_folder) {
-  return Sweep(state_folder).run();
+std::vector<Swept> sweep(const AbsPath& state_folder, Sweeping sweeping) {
+  return Sweep(state_folder).run(sweeping);
 }
 
 }  // namespace agentbox::launch

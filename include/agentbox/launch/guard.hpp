@@ -75,14 +75,14 @@ class Guard {
 
 // Clears what killed runs left: ghost directories that are still empty, held files that were never settled,
 // watched names that appeared, stale records. Says what it did. Runs of living supervisors are left alone.
-// When there is nothing to do it costs two looks into a folder.
+// When there is nothing to do it costs one look into a folder.
 struct Swept {
   base::AbsPath path;
   std::string what;  // one sentence, escaped
 };
 enum class Sweeping {
   needed,  // before each run
-  all      // also the empty directories that wait for a quiet moment
+  all      // also the empty directories that are kept for the next run
 };
 [[nodiscard]] std::vector<Swept> sweep(const base::AbsPath& state_folder, Sweeping sweeping = Sweeping::needed);
 

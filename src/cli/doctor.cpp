@@ -123,7 +123,7 @@ nlohmann::json json_of(const Diagnosis& diagnosis) {
 int sweep(const DoctorOptions& options) {
   policy::HostFacts facts = launch::look_at_user();
   (void)launch::list_sessions();  // which removes what killed supervisors left in the runtime folder
-  std::vector<launch::Swept> swept = launch::sweep(facts.state_home / "agentbox");
+  std::vector<launch::Swept> swept = launch::sweep(facts.state_home / "agentbox", launch::Sweeping::all);
   if (options.json) {
     nlohmann::json list = nlohmann::json::array();
     for (const launch::Swept& one : swept) list.push_back({{"path", one.path.str()}, {"what", one.what}});

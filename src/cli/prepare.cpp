@@ -39,8 +39,8 @@ void parse_flags(const char* flag, const std::vector<std::string>& texts, Parse 
 std::vector<std::string> made_absolute(const std::vector<std::string>& texts) {
   std::vector<std::string> out;
   for (const std::string& text : texts) {
-    bool rooted = text.empty() || text[0] == '/' || text[0] == '~' || text[0] == '$';
-    out.push_back(rooted ? text : launch::current_directory().str() + "/" + text);
+    bool is_pattern = text.empty() || text[0] == '~' || text[0] == '$';
+    out.push_back(is_pattern ? text : launch::path_as_typed(text));
   }
   return out;
 }
@@ -59,14 +59,14 @@ base::Result<policy::Flags> parse_all_flags(const RoomOptions& options) {
 
 base::Result<base::AbsPath> find_workspace(const std::string& given) {
   if (given.empty()) return launch::current_directory();
-  std::string text = given[0] == '/' ? given : launch::current_directory().str() + "/" + given;
-  auto path = base::AbsPath::parse(text);
+  std::string text = launch::path_as_typed(given);
   struct stat info{};
+  if (::stat(text.c_str(), &info) != 0) {
+    return base::fail("cannot use " + base::escape(given) + " as the workspace: " + base::errno_text(errno));
+  }
+  auto path = base::AbsPath::parse(text);
   if (!path) {
     return base::fail("the workspace " + base::escape(given) + " is not a plain path", "write it without '..'");
-  }
-  if (::stat(path->c_str(), &info) != 0) {
-    return base::fail("cannot use " + base::escape(given) + " as the workspace: " + base::errno_text(errno));
   }
   if (!S_ISDIR(info.st_mode)) return base::fail("the workspace " + base::escape(given) + " is not a directory");
   return *std::move(path);

@@ -135,6 +135,7 @@ std::span<const plan::Furnishing> first_batch(std::span<const plan::Furnishing> 
 void Furnisher::prepare_room() {
   ::umask(0);
   own_.insert(mount_id(open_exactly(AbsPath())));
+  if (UniqueFd devices = open_exactly(AbsPath() / "dev")) own_.insert(mount_id(devices));  // bwrap's own tmpfs
   UniqueFd own = open_exactly(AbsPath() / "run/agentbox");
   if (!own || !is_own(own) || ::mkdirat(own.get(), "mask-directory", 0555) != 0) {
     throw SystemError(errno, "cannot prepare the room");

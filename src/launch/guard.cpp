@@ -56,9 +56,9 @@ std::int64_t now_ns() {
 void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPath& state_folder) {
   folder->sync();
   try {
-    Trash(state_folder).empty(stop);
+    Spares(state_folder).trim(stop, Spares::kept);
   } catch (const SystemError&) {
-    // It is empty directories: the next run tries again.
+    // They are empty directories: the next run tries again.
   }
 }
 
@@ -97,7 +97,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void fail(const SystemError& error);
 
   AbsPath state_folder_;
-  Trash trash_{state_folder_};
+  Spares spares_{state_folder_};
   Record record_;
   std::vector<std::string> kinds_;
   std::int64_t started_ns_ = now_ns();
@@ -503,8 +503,8 @@ void Guard::Impl::settle() {
     settled = settled && event.kind != GuardEvent::Kind::unverified;
     events_.push_back(std::move(event));
   }
-  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_, trash_);
-  if (settled) folder_->remove(runs, trash_);
+  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_, spares_);
+  if (settled) folder_->remove(runs, spares_);
 }
 
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,

@@ -88,7 +88,7 @@ std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& fo
 }
 
 void remove_ghosts(const RunsLock&, const Record& record, const Tree& tree, const AbsPath& state_folder,
-                   const KnownGhosts& known, Trash& trash) {
+                   const KnownGhosts& known, Spares& spares) {
   if (record.ghosts.empty()) return;
   std::set<AbsPath> others;
   for (const Record& living : living_records(state_folder, record.session)) {
@@ -108,7 +108,7 @@ void remove_ghosts(const RunsLock&, const Record& record, const Tree& tree, cons
     auto seen = known.find(ghost);
     if (seen != known.end() && !same_object(seen->second, *entry)) continue;
     // Never more than an empty directory: one in which the owner has put something by now stays.
-    (void)trash.discard(parent->get(), name);
+    (void)spares.give_back(parent->get(), name);
   }
 }
 

@@ -24,6 +24,6 @@ namespace agentbox::launch {
 // them in the room's time, where that is known: what isn't the same any more stays.
 using KnownGhosts = std::unordered_map<base::AbsPath, Entry>;
 void remove_ghosts(const RunsLock& runs, const Record& record, const Tree& tree, const base::AbsPath& state_folder,
-                   const KnownGhosts& known, Trash& trash);
+                   const KnownGhosts& known, Spares& spares);
 
 }  // namespace agentbox::launch

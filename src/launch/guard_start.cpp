@@ -98,13 +98,24 @@ Record describe(const policy::Policy& policy, const Tree& tree, const std::strin
   return record;
 }
 
+// What can't be made here the furnisher tries again, and then says why it can't.
+void make_ghosts(const std::vector<GuardedName>& names, const Tree& tree, Spares& spares) {
+  LastDirectory parents(tree);
+  for (const GuardedName& name : names) {
+    if (!name.furnishing || !std::holds_alternative<plan::Ghost>(*name.furnishing)) continue;
+    const std::expected<UniqueFd, int>& parent = parents.open(name.host.parent());
+    if (parent) (void)spares.take(parent->get(), std::string(name.host.name()), Spares::Mode::open);
+  }
+}
+
 }  // namespace
 
 WrittenDown write_down(const policy::Policy& policy, const std::vector<GuardedName>& names, const Tree& tree,
                        const AbsPath& state_folder, const std::string& session, std::int64_t started) {
   Record record = describe(policy, tree, session, started);
   RunsLock runs(state_folder);
-  WrittenDown written{std::move(record), RunFolder::create(runs, session)};
+  Spares spares(state_folder);
+  WrittenDown written{std::move(record), RunFolder::create(runs, session, spares)};
   try {
     std::vector<Record> others = living_records(state_folder, session);
     std::set<AbsPath> ghosts_of_others;
@@ -122,10 +133,10 @@ WrittenDown write_down(const policy::Policy& policy, const std::vector<GuardedNa
     }
     written.folder.write(written.record);
   } catch (...) {
-    Trash trash(state_folder);
-    written.folder.remove(runs, trash);  // nothing was made yet
+    written.folder.remove(runs, spares);  // nothing was made yet
     throw;
   }
+  make_ghosts(names, tree, spares);
   return written;
 }
 

@@ -19,7 +19,7 @@ struct WrittenDown {
   RunFolder folder;
 };
 
-// Throws base::SystemError, and has then left nothing. `started` is in seconds since 1970.
+// Then makes the ghosts that the record names. Throws base::SystemError, and has then left nothing. `started` is in seconds since 1970.
 [[nodiscard]] WrittenDown write_down(const policy::Policy& policy, const std::vector<GuardedName>& names,
                                      const Tree& tree, const base::AbsPath& state_folder, const std::string& session,
                                      std::int64_t started);

@@ -325,9 +325,13 @@ Helper::Helper(const HelperWork& work, const Spawned& spawned) {
   if (!pidfd_) throw SystemError(errno, "cannot watch the helper");
 }
 
+void Helper::dismiss() noexcept {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
 Helper::~Helper() {
   if (pid_ <= 0) return;
-  ::kill(pid_, SIGKILL);
+  dismiss();
   ::waitpid(pid_, nullptr, 0);
 }
 

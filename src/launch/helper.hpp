@@ -44,8 +44,11 @@ class Helper {
  public:
   // Forks; the process must have one thread. bwrap has named its child.
   Helper(const HelperWork& work, const Spawned& spawned);
+  // Ends it, and waits until it has ended.
   ~Helper();
   Helper(Helper&&) = delete;
+  // Ends it without waiting: the room is dead.
+  void dismiss() noexcept;
 
   // Waits until every furnishing is in place and init lies ready. Throws base::SystemError with the first
   // thing that could not be done, or when bwrap ended. `interrupt` is also waited for: if it becomes

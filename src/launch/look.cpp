@@ -248,6 +248,13 @@ base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, c
 
   HostDisk disk;
   for (const AbsPath& path : looks->paths) (void)policy::resolve(path, disk);
+  // Before the walk, which could be of all that the owner has.
+  facts.files = disk.snapshot();
+  base::Diagnostics problems = policy::check_workspace(policy::resolve(facts.workspace, disk).path, facts);
+  if (!problems.empty()) {
+    if (git_config) (void)finish_git_config(std::move(git_config));
+    return std::unexpected(std::move(problems));
+  }
   WorkspaceLook(profile, *looks, facts, disk).run();
   facts.bwrap = look_at_bwrap(disk);
   facts.cgroup = look_at_cgroup(facts.runtime_dir, facts.user.uid);

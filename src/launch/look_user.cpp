@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <memory>
 #include <string_view>
 
 #include <grp.h>
@@ -201,6 +203,15 @@ AbsPath current_directory() {
   auto path = AbsPath::parse(text);
   if (!path) throw SystemError(ENOENT, "the current directory cannot be reached from '/'", "cd to one that can");
   return *path;
+}
+
+std::string path_as_typed(const std::string& text) {
+  std::string path = text.starts_with('/') ? text : current_directory().str() + "/" + text;
+  // Only the file system can tell what a ".." means, and only where its components are there.
+  if (("/" + path + "/").find("/../") == std::string::npos) return path;
+  std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  if (!real) return path;
+  return std::string(real.get()) + (path.ends_with('/') ? "/" : "");
 }
 
 }  // namespace agentbox::launch

@@ -236,27 +236,52 @@ UniqueFd open_state_folder(const AbsPath& state_folder, std::string_view name) {
   return here;
 }
 
-int Trash::discard(int parent, const std::string& name) {
+int Spares::folder() {
+  if (!folder_) {
+    UniqueFd path = open_state_folder(state_folder_, "spares");
+    folder_.reset(::openat(path.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder_) throw SystemError(errno, "cannot open " + base::escape((state_folder_ / "spares").str()));
+  }
+  return folder_.get();
+}
+
+int Spares::take(int parent, const std::string& name, Mode mode) {
+  if (!names_) names_ = names_in(folder(), 100'000).value_or(std::vector<std::string>{});
+  while (!names_->empty()) {
+    std::string spare = std::move(names_->back());
+    names_->pop_back();
+    UniqueFd listing(::openat(folder(), spare.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!listing || !is_empty(listing.get()) || ::fchmod(listing.get(), static_cast<mode_t>(mode)) != 0) continue;
+    int error = rename_entry(folder(), spare, parent, name);
+    if (error == EEXIST) names_->push_back(std::move(spare));
+    if (error == 0 || error == EEXIST) return error;
+    if (error != ENOENT) break;  // another run was faster, else it can't be moved there
+  }
+  if (int error = make_directory(parent, name, static_cast<std::uint32_t>(mode)); error != 0) return error;
+  UniqueFd made(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return made && ::fchmod(made.get(), static_cast<mode_t>(mode)) == 0 ? 0 : errno;
+}
+
+int Spares::give_back(int parent, const std::string& name) {
   UniqueFd listing(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!listing) return errno == EACCES ? remove_entry(parent, name, policy::FileKind::directory) : errno;
   if (!is_empty(listing.get())) return ENOTEMPTY;
-  if (!folder_) folder_ = open_state_folder(state_folder_, "trash");
   // A name that says nothing and that nobody else has.
   std::string place = fmt::format("{:x}-{:x}", now_seconds(), look_at(listing.get()).inode);
-  if (rename_entry(parent, name, folder_.get(), place) != 0) {
+  if (rename_entry(parent, name, folder(), place) != 0) {
     return remove_entry(parent, name, policy::FileKind::directory);
   }
   // Somebody wrote into it in this very moment: it is his, and goes back.
-  if (!is_empty(listing.get()) && rename_entry(folder_.get(), place, parent, name) == 0) return ENOTEMPTY;
+  if (!is_empty(listing.get()) && rename_entry(folder(), place, parent, name) == 0) return ENOTEMPTY;
   return 0;
 }
 
-void Trash::empty(const std::stop_token& stop) const {
-  UniqueFd trash(::open((state_folder_ / "trash").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!trash) return;
-  for (const std::string& name : names_in(trash.get(), 1'000'000).value_or(std::vector<std::string>{})) {
-    if (stop.stop_requested()) return;
-    ::unlinkat(trash.get(), name.c_str(), AT_REMOVEDIR);  // never what has something in it
+void Spares::trim(const std::stop_token& stop, std::size_t most) const {
+  UniqueFd spares(::open((state_folder_ / "spares").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!spares) return;
+  std::vector<std::string> names = names_in(spares.get(), 1'000'000).value_or(std::vector<std::string>{});
+  for (; names.size() > most && !stop.stop_requested(); names.pop_back()) {
+    ::unlinkat(spares.get(), names.back().c_str(), AT_REMOVEDIR);  // never what has something in it
   }
 }
 
@@ -275,10 +300,10 @@ RunsLock::RunsLock(const AbsPath& state_folder) {
   }
 }
 
-RunFolder RunFolder::create(const RunsLock& runs, const std::string& session) {
+RunFolder RunFolder::create(const RunsLock& runs, const std::string& session, Spares& spares) {
   if (!is_session_name(session)) throw SystemError(EINVAL, "a session's name must be a plain word");
-  if (::mkdirat(runs.folder(), session.c_str(), 0700) != 0) {
-    throw SystemError(errno, "cannot make the record of session " + session);
+  if (int error = spares.take(runs.folder(), session, Spares::Mode::secret); error != 0) {
+    throw SystemError(error, "cannot make the record of session " + session);
   }
   UniqueFd folder = open_run(runs.folder(), session);
   if (!folder) throw SystemError(errno, "cannot open the record of session " + session);
@@ -339,11 +364,11 @@ void RunFolder::sync() const {
   ::fsync(folder_.get());
 }
 
-void RunFolder::remove(const RunsLock& runs, Trash& trash) const {
+void RunFolder::remove(const RunsLock& runs, Spares& spares) const {
   // The record first: a folder without one means that nothing is left to do.
   ::unlinkat(folder_.get(), record_name, 0);
   for (const char* name : {copies_name, alive_name, ".new-record.json"}) ::unlinkat(folder_.get(), name, 0);
-  (void)trash.discard(runs.folder(), session_);
+  (void)spares.give_back(runs.folder(), session_);
 }
 
 std::int64_t RunFolder::made() const {

@@ -73,19 +73,29 @@ void write_file(int directory, const std::string& name, std::string_view text, D
 // A folder of the state folder, made (0700) with all above it where missing. O_PATH.
 [[nodiscard]] base::UniqueFd open_state_folder(const base::AbsPath& state_folder, std::string_view name);
 
-// Gets rid of empty directories. On some file systems the removal of one waits for the disk: so they are moved to the
-// state folder's trash where they can be, and removed when nobody waits.
-class Trash {
+// Empty directories, kept in the state folder and used again: a file system may take a millisecond to make or remove
+// one, and a room needs a dozen. To move one takes microseconds. Where the state folder is on another file system they
+// are made and removed.
+class Spares {
  public:
-  explicit Trash(const base::AbsPath& state_folder) : state_folder_(state_folder) {}
-  // 0 or the errno: ENOTEMPTY.
-  [[nodiscard]] int discard(int parent, const std::string& name);
-  // Slow. Ends early when it is asked to.
-  void empty(const std::stop_token& stop) const;
+  // As many as a few rooms at once need.
+  static constexpr std::size_t kept = 64;
+
+  explicit Spares(const base::AbsPath& state_folder) : state_folder_(state_folder) {}
+  // Puts one there, mode 0755 whatever the umask, 0700 if it is `secret`. 0 or the errno: EEXIST.
+  enum class Mode : std::uint16_t { open = 0755, secret = 0700 };
+  [[nodiscard]] int take(int parent, const std::string& name, Mode mode);
+  // Takes one away if it is empty. 0 or the errno: ENOTEMPTY.
+  [[nodiscard]] int give_back(int parent, const std::string& name);
+  // Removes all but the `most`. Slow. Ends early when it is asked to.
+  void trim(const std::stop_token& stop, std::size_t most) const;
 
  private:
+  [[nodiscard]] int folder();
+
   const base::AbsPath& state_folder_;
   base::UniqueFd folder_;
+  std::optional<std::vector<std::string>> names_;  // those that were there, the next one last
 };
 
 // Held while records are made, compared and removed: without it two rooms could each leave a ghost directory
@@ -104,7 +114,7 @@ class RunsLock {
 class RunFolder {
  public:
   // A new one. Throws when the name is taken.
-  static RunFolder create(const RunsLock& runs, const std::string& session);
+  static RunFolder create(const RunsLock& runs, const std::string& session, Spares& spares);
   // One whose supervisor is dead; nothing if it lives, or isn't there.
   static std::optional<RunFolder> seize(const RunsLock& runs, const std::string& session);
 
@@ -120,7 +130,7 @@ class RunFolder {
   // Brings all of it to the disk. Slow: not on the way to the agent's start.
   void sync() const;
   // Removes it, with all that is in it.
-  void remove(const RunsLock& runs, Trash& trash) const;
+  void remove(const RunsLock& runs, Spares& spares) const;
   // When it was made.
   [[nodiscard]] std::int64_t made() const;
 

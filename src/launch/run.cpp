@@ -1,7 +1,7 @@
 // The way of one launch, from a plan to an exit code. The order is what makes it safe:
 //
-//  1. the guard writes down what will be made, before it is made
-//  2. bwrap is spawned; it lays a floor that holds nothing to execute, and waits
+//  1. bwrap is spawned; it lays a floor that holds nothing to execute, and waits
+//  2. meanwhile the guard writes down what will be made of the host's, then makes it
 //  3. the helper furnishes the room; its last step puts init where bwrap will look for it
 //  4. bwrap is let go, init starts the agent
 //
@@ -12,6 +12,7 @@
 #include "agentbox/launch/run.hpp"
 
 #include <chrono>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -71,18 +72,21 @@ class Run {
   Run(const RunRequest& request, boost::asio::io_context& loop, SignalGate& signals)
       : request_(request), loop_(loop), signals_(signals) {}
 
-  void build(const Session& session) {
+  // The floor alone: nothing of the host's is changed.
+  void lay_floor(const Session& session) {
     AbsPath bwrap = trusted_bwrap(request_.facts);
-    AbsPath init = init_program();
     base::UniqueFd filter = compile(request_.plan.seccomp);
     spawn(spawned_, bwrap, request_.plan, streams_, filter, marker_for(session));
     read_child(spawned_);
+  }
+
+  void furnish(const Session& session) {
     if (request_.policy.limits.memory > 0 || request_.policy.limits.cpu > 0) {
       cgroup_.emplace(
           RoomCgroup::create(request_.facts, "agentbox-" + session.id(), request_.policy.limits, spawned_.child));
     }
     HelperWork work{.furnishings = request_.plan.furnishings,
-                    .init = init,
+                    .init = init_program(),
                     .marker = marker_for(session),
                     .terminal = streams_.any_terminal(),
                     .loopback = {},
@@ -122,6 +126,12 @@ class Run {
 
   [[nodiscard]] std::string sandbox_errors() const { return read_errors(spawned_); }
 
+  // Nothing of the room runs when it returns. The helper is reaped when this object goes.
+  void end() noexcept {
+    end_room(spawned_);
+    if (helper_) helper_->dismiss();
+  }
+
  private:
   // Made when the first door needs it.
   gates::network::Splicer& splicer() {
@@ -152,16 +162,16 @@ class Run {
   std::vector<std::unique_ptr<gates::network::PublishGate>> publish_;
 };
 
-// From the spawn to the death of the room. Nothing of the room is left when it returns or throws.
-Outcome live(const RunRequest& request, boost::asio::io_context& loop, const Session& session, Guard& guard,
-             SignalGate& signals, std::string& sandbox_errors) {
-  Run run(request, loop, signals);
-  run.build(session);
-  run.open_doors(guard);
+// From the spawn to the death of the room.
+Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop, const Session& session,
+             std::optional<Guard>& guard) {
+  auto laying = std::async(std::launch::async, [&] { run.lay_floor(session); });
+  guard.emplace(request.policy, request.plan, state_folder(request.facts), session.id());
+  laying.get();
+  run.furnish(session);
+  run.open_doors(*guard);
   StatusLine(request.status_fd).started(session.id(), ::getpid());
-  Outcome outcome = run.live();
-  if (outcome.kind == Outcome::Kind::lost) sandbox_errors = run.sandbox_errors();
-  return outcome;
+  return run.live();
 }
 
 }  // namespace
@@ -169,24 +179,25 @@ Outcome live(const RunRequest& request, boost::asio::io_context& loop, const Ses
 int run(const RunRequest& request) {
   SignalGate signals;
   make_granted_folders(request.policy.to_make);
-  AbsPath state = state_folder(request.facts);
   Session session(request.policy);
   boost::asio::io_context loop(1);  // before the guard, which watches on it until it has finished
-  Guard guard(request.policy, request.plan, state, session.id());
+  std::optional<Guard> guard;
+  Run run(request, loop, signals);
   Outcome outcome;
-  std::string sandbox_errors;
   try {
-    outcome = live(request, loop, session, guard, signals, sandbox_errors);
+    outcome = live(run, request, loop, session, guard);
   } catch (const SystemError&) {
+    run.end();
     // What was made for the room goes, also when the room never came to be.
-    (void)guard.finish();
+    if (guard) (void)guard->finish();
     if (int number = signals.take(); number != 0) return 128 + number;
     throw;
   }
+  run.end();
   StatusLine status(request.status_fd);
-  std::vector<GuardEvent> events = guard.finish();
+  std::vector<GuardEvent> events = guard->finish();
   for (const GuardEvent& event : events) status.guarded(event);
-  tell_outcome(request, outcome, sandbox_errors);
+  tell_outcome(request, outcome, outcome.kind == Outcome::Kind::lost ? run.sandbox_errors() : std::string());
   int code = tell_guard(request, events) ? exit_code(outcome) : static_cast<int>(base::ExitCode::agentbox_failed);
   status.ended(code, outcome);
   return code;

@@ -60,7 +60,8 @@ class Sweep {
  public:
   explicit Sweep(const AbsPath& state_folder) : state_folder_(state_folder) {}
 
-  std::vector<Swept> run() {
+  std::vector<Swept> run(Sweeping sweeping) {
+    if (sweeping == Sweeping::all) spares_.trim({}, 0);
     UniqueFd runs(::open((state_folder_ / "runs").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!runs) return {};
     std::optional<std::vector<std::string>> sessions = names_in(runs.get(), 10'000);
@@ -84,7 +85,7 @@ class Sweep {
     std::optional<RunFolder> folder = RunFolder::seize(runs, session);
     if (!folder) return;
     if (!folder->has_record()) {
-      folder->remove(runs, trash_);  // it died before it had made anything, or after all was settled
+      folder->remove(runs, spares_);  // it died before it had made anything, or after all was settled
       return;
     }
     std::optional<Record> record = folder->read();
@@ -93,7 +94,7 @@ class Sweep {
           fmt::format("the record of run {} cannot be read; look at it, then remove it", base::escape(session)));
       return;
     }
-    if (settle(runs, *record, *folder)) folder->remove(runs, trash_);
+    if (settle(runs, *record, *folder)) folder->remove(runs, spares_);
   }
 
   // True when nothing is left to do.
@@ -116,7 +117,7 @@ class Sweep {
       settled = settled && event.kind != GuardEvent::Kind::unverified;
       say(event.path, tell(event, record));
     }
-    remove_ghosts(runs, record, *tree, state_folder_, {}, trash_);
+    remove_ghosts(runs, record, *tree, state_folder_, {}, spares_);
     return settled;
   }
 
@@ -130,14 +131,14 @@ class Sweep {
   void say(const AbsPath& path, std::string what) { swept_.push_back({.path = path, .what = std::move(what)}); }
 
   const AbsPath& state_folder_;
-  Trash trash_{state_folder_};
+  Spares spares_{state_folder_};
   std::vector<Swept> swept_;
 };
 
 }  // namespace
 
-std::vector<Swept> sweep(const AbsPath& state_folder) {
-  return Sweep(state_folder).run();
+std::vector<Swept> sweep(const AbsPath& state_folder, Sweeping sweeping) {
+  return Sweep(state_folder).run(sweeping);
 }
 
 }  // namespace agentbox::launch

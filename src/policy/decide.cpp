@@ -30,6 +30,15 @@ bool wants_git_config(const Draft& draft) {
 void place_mounts(Draft& draft) {
   Policy& policy = draft.policy;
   policy.mounts = draft.tree.mounts();
+  for (std::string_view file : masked_files) {
+    AbsPath path = *AbsPath::parse(file);
+    if (draft.resolve(path).kind != FileKind::regular) continue;  // a kernel without keyrings
+    policy.mounts.push_back({.target = path,
+                             .source = path,
+                             .kind = FileKind::regular,
+                             .access = Access::hidden,
+                             .why = Mount::Why::floor});
+  }
   std::map<AbsPath, std::string> links;
   for (const Resolution::Link& link : draft.links) {
     // Elsewhere the link is there already, as a part of what is granted.

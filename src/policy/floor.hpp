@@ -24,6 +24,9 @@ namespace agentbox::policy {
 // What a GPU's user-space driver reads besides its device nodes.
 [[nodiscard]] std::span<const std::string_view> gpu_folders();
 // Private and empty in every room, each a tmpfs of its own; $HOME is one more.
+// Of /proc, what tells the names of the owner's keys (proc(5)): the room's user has the same id on the host.
+inline constexpr std::string_view masked_files[] = {"/proc/keys", "/proc/key-users"};
+
 inline constexpr std::string_view private_folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 
 // The generated part of /etc.

@@ -33,7 +33,7 @@ constexpr std::array foreign_table = {
 constexpr std::array marker_table = {
     "package.json"sv,   "deno.json"sv,   "Cargo.toml"sv, "pyproject.toml"sv, "setup.py"sv, "go.mod"sv,
     "composer.json"sv,  "Gemfile"sv,     "pom.xml"sv,    "build.gradle"sv,   "mix.exs"sv,  "stack.yaml"sv,
-    "CMakeLists.txt"sv, "meson.build"sv, "flake.nix"sv,  "Makefile"sv,
+    "flake.nix"sv,
 };
 
 class Collector {
@@ -95,6 +95,7 @@ void add_system(Collector& collector, const Places& places) {
   for (std::string_view entry : etc_entries()) collector.add("/etc/" + std::string(entry));
   for (std::string_view folder : gpu_folders()) collector.add(folder);
   for (std::string_view folder : private_folders) collector.add(folder);
+  for (std::string_view file : masked_files) collector.add(file);
   for (std::string_view folder : {"/run"sv, "/var/run"sv, "/proc"sv, "/sys"sv, "/dev"sv, "/etc"sv})
     collector.add(folder);
   for (const AbsPath& link : store_links(places.home, places.state_home)) collector.add(link);

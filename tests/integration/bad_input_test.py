@@ -179,9 +179,21 @@ refuses("the workspace is an ancestor of the home",
         "agentbox: error: '{base}' can't be a workspace: it holds your home directory\n"
         "hint: start it in the folder of one project, or name one with --workspace\n",
         ["run", "--workspace", "{base}", "default", "--", "true"])
-refuses("the workspace holds a '..'",
-        "agentbox: error: the workspace {ws}/../project is not a plain path\nhint: write it without '..'\n",
-        ["run", "--workspace", "{ws}/../project", "default", "--", "true"])
+refuses("the workspace holds a '..' that leads nowhere",
+        "agentbox: error: cannot use {ws}/gone/../.. as the workspace: No such file or directory\n",
+        ["run", "--workspace", "{ws}/gone/../..", "default", "--", "true"])
+
+
+@test("a '..' of the command line means what the file system says")
+def dots(world):
+    (world.home / "other").mkdir()
+    (world.home / "other" / "note").write_text("read me")
+    (world.home / "elsewhere").symlink_to(world.home / "other")
+    for flags in (["--read", "../other"], ["--read", "../other/"], ["--read", f"{world.workspace}/../elsewhere/../other"]):
+        done = world.agentbox("run", *flags, "default", "--", "cat", str(world.home / "other" / "note"))
+        expect_equal((done.code, done.text), (0, "read me"), f"{flags}\n{done}")
+    done = world.agentbox("run", "--workspace", "../project/../project", "default", "--", "pwd")
+    expect_equal((done.code, done.text), (0, f"{world.workspace}\n"), f"{done}")
 
 
 @test("an agent cannot change the profiles of the next run, whatever the workspace and the grants are")

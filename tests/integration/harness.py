@@ -336,6 +336,14 @@ def run_one(function):
     return problem
 
 
+def hear_signals():
+    """nohup(1) and a shell's `&` make what they start deaf to some signals, and that is inherited."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def run_tests(as_root=False):
     """`as_root`: the tests change the host around each command, and start agentbox itself as the ordinary user."""
     if "-l" in sys.argv:
@@ -346,6 +354,7 @@ def run_tests(as_root=False):
     elif os.getuid() != 0:
         no_tests("only root can change the host for a test")
     os.environ["AGENTBOX_BIN"] = agentbox_binary()
+    hear_signals()
     if not os.access(agentbox_binary(), os.X_OK):
         no_tests(f"no agentbox to test at {agentbox_binary()}")
     adopt_orphans()

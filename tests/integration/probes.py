@@ -9,6 +9,7 @@ same user, `outside` (no room at all) or in a `bare` bubblewrap that gives every
 """
 
 import contextlib
+import ctypes
 import os
 import pwd
 import shutil
@@ -123,6 +124,16 @@ class Scene(dict):
     def make_neighbour(self):
         """Another account of this machine."""
         return next(entry.pw_name for entry in pwd.getpwall() if entry.pw_uid not in (0, os.getuid(), 65534))
+
+    def make_key(self):
+        """The name of a key in the user's own keyring: add_key(2), keyctl(2)."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        add_key, keyctl, unlink, user_keyring = {"x86_64": (248, 250), "aarch64": (217, 219)}[os.uname().machine] + (9, -4)
+        name = f"agentbox-test-{os.getpid()}"
+        key = libc.syscall(add_key, b"user", name.encode(), b"x", ctypes.c_size_t(1), ctypes.c_int(user_keyring))
+        expect(key != -1, "a key for the test", os.strerror(ctypes.get_errno()))
+        self.cleanup.append(lambda: libc.syscall(keyctl, unlink, ctypes.c_int(key), ctypes.c_int(user_keyring)))
+        return name
 
     def make_host(self):
         return os.uname().nodename
@@ -366,6 +377,7 @@ Probe("files: the runtime folder", "read {runtime_file}", "ENOENT")
 Probe("files: /etc beyond what programs need", "read {system_file}", "ENOENT")
 Probe("files: the machine's id", "file-tells /etc/machine-id {machine_id}", "absent ENOENT")
 Probe("files: the other users' names", "file-tells /etc/passwd {neighbour}:", "absent")
+Probe("kernel: the names of the owner's keys", "file-tells /proc/keys {key}", "absent ENOENT EACCES", lacking=("ENOENT",))
 Probe("files: the machine's name", "uname-tells {host}", "absent")
 Probe("files: /sys", "read /sys/kernel/uevent_seqnum", "ENOENT")
 Probe("files: a device of the host", "stat {device}", "ENOENT")

@@ -2,7 +2,13 @@
 
 #include "guard_support.hpp"
 #include "guard_text.hpp"
+#include "guard_tree.hpp"
 #include "record.hpp"
+
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -70,13 +76,14 @@ TEST_CASE("a session's folder is locked while it is held, and private") {
   TempDir folder;
   AbsPath state = abs(folder / "deep/state");
   RunsLock runs(state);
+  Spares spares(state);
   {
-    RunFolder run = RunFolder::create(runs, "s1");
+    RunFolder run = RunFolder::create(runs, "s1", spares);
     run.write(sample());
     CHECK_FALSE(RunFolder::seize(runs, "s1"));
     CHECK(living_records(state).size() == 1);
     CHECK(living_records(state, "s1").empty());
-    CHECK_THROWS_WITH(RunFolder::create(runs, "s1"), "cannot make the record of session s1: File exists");
+    CHECK_THROWS_WITH(RunFolder::create(runs, "s1", spares), "cannot make the record of session s1: File exists");
     struct stat found = {};
     ::stat((folder / "deep/state/runs/s1").c_str(), &found);
     CHECK((found.st_mode & 0777) == 0700);
@@ -85,21 +92,57 @@ TEST_CASE("a session's folder is locked while it is held, and private") {
   }
   CHECK(living_records(state).empty());
   CHECK(RunFolder::seize(runs, "s1"));
-  CHECK_THROWS_WITH(RunFolder::create(runs, "../s1"), "a session's name must be a plain word: Invalid argument");
+  CHECK_THROWS_WITH(RunFolder::create(runs, "../s1", spares), "a session's name must be a plain word: Invalid argument");
 }
 
-TEST_CASE("an empty directory is discarded to the trash, a filled one stays") {
+TEST_CASE("an empty directory becomes a spare and is used again, a filled one stays") {
   TempDir folder;
   AbsPath state = abs(folder / "state");
   make_dir(folder / "empty");
   make_dir(folder / "filled");
   write(folder / "filled/x", "");
   base::UniqueFd here(::open(folder.str().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  Trash trash(state);
-  CHECK(trash.discard(here.get(), "empty") == 0);
-  CHECK_FALSE(exists(folder / "empty"));
-  CHECK(trash.discard(here.get(), "filled") == ENOTEMPTY);
+  auto inode = [&](const std::string& name) { return look_at(here.get(), name)->inode; };
+  std::uint64_t number = inode("empty");
+  {
+    Spares spares(state);
+    CHECK(spares.give_back(here.get(), "empty") == 0);
+    CHECK_FALSE(exists(folder / "empty"));
+    CHECK(spares.give_back(here.get(), "filled") == ENOTEMPTY);
+    CHECK(exists(folder / "filled/x"));
+  }
+  Spares spares(state);
+  CHECK(spares.take(here.get(), "filled", Spares::Mode::open) == EEXIST);
   CHECK(exists(folder / "filled/x"));
-  trash.empty({});
-  CHECK(::rmdir((folder / "state/trash").c_str()) == 0);
+  mode_t before = ::umask(077);
+  CHECK(spares.take(here.get(), "again", Spares::Mode::open) == 0);
+  CHECK(spares.take(here.get(), "fresh", Spares::Mode::open) == 0);  // there is no spare left
+  CHECK(spares.take(here.get(), "secret", Spares::Mode::secret) == 0);
+  ::umask(before);
+  CHECK(inode("again") == number);
+  CHECK((look_at(here.get(), "again")->mode & 07777) == 0755);
+  CHECK((look_at(here.get(), "fresh")->mode & 07777) == 0755);
+  CHECK((look_at(here.get(), "secret")->mode & 07777) == 0700);
+}
+
+TEST_CASE("a spare that is not empty is not used, and spares are trimmed") {
+  TempDir folder;
+  AbsPath state = abs(folder / "state");
+  base::UniqueFd here(::open(folder.str().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  make_dir(folder / "a");
+  Spares spares(state);
+  REQUIRE(spares.give_back(here.get(), "a") == 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "state/spares")) {
+    write(entry.path().string() + "/x", "somebody's");
+  }
+  CHECK(spares.take(here.get(), "b", Spares::Mode::open) == 0);
+  CHECK_FALSE(exists(folder / "b/x"));
+  REQUIRE(spares.give_back(here.get(), "b") == 0);
+  Spares(state).trim({}, 0);
+  std::size_t left = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "state/spares")) {
+    ++left;
+    CHECK(exists(entry.path().string() + "/x"));
+  }
+  CHECK(left == 1);
 }

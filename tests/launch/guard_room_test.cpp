@@ -78,6 +78,7 @@ class RealRoom {
                  .environment = {{"PATH", "/usr/bin:/bin"}},
                  .directory = work};
 
+    boost::asio::io_context loop;  // the guard watches on it until it has finished
     std::optional<Guard> guard;
     if (guarded == Guarded::yes) guard.emplace(world_.policy, world_.plan, abs(world_.state), "s1");
     {
@@ -88,7 +89,6 @@ class RealRoom {
       read_child(spawned);
       Helper helper(HelperWork{plan.furnishings, abs(AGENTBOX_TEST_INIT), marker, false, {}}, spawned);
       (void)helper.wait(spawned, -1);
-      boost::asio::io_context loop;
       Supervisor supervisor(loop, spawned, helper, -1);
       auto let_go = [this] { (void)!::write(go_.get(), "\n", 1); };
       if (guard) {

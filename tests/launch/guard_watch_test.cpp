@@ -305,7 +305,7 @@ TEST_CASE("ghost directories are removed when they are empty, children first") {
   world.ghost(".claude/commands");
   world.ghost(".vscode");
   Guard guard(world.policy, world.plan, abs(world.state), "s1");
-  for (const char* name : {".claude", ".claude/commands", ".vscode"}) make_dir(world.in(name));
+  for (const char* name : {".claude", ".claude/commands", ".vscode"}) REQUIRE(exists(world.in(name)));
   CHECK(world.runs().size() == 1);
   SECTION("all empty") {
     CHECK(guard.finish().empty());
@@ -334,7 +334,7 @@ TEST_CASE("a ghost that a second room relies on goes with the last of both") {
   World world;
   world.ghost(".vscode");
   Guard first(world.policy, world.plan, abs(world.state), "s1");
-  make_dir(world.in(".vscode"));
+  REQUIRE(exists(world.in(".vscode")));
   // The second finds it there: for it, it is a directory to protect.
   World other;
   other.policy = world.policy;

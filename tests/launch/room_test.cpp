@@ -250,6 +250,19 @@ TEST_CASE("the host's tree is not in the room, and init can't be looked into") {
   CHECK(folder.read("work/mine").find("PATH=") != std::string::npos);  // the control
 }
 
+TEST_CASE("a device is placed in the room's /dev, in a folder that bwrap didn't make") {
+  TemporaryFolder folder;
+  plan::LaunchPlan plan = plan_for(folder,
+                                   "echo x >/dev/dri/renderD128 && echo placed >device; "
+                                   "mkdir /dev/more 2>why; :");
+  plan.furnishings.emplace_back(
+      Bind{path("/dev/null"), path("/dev/dri/renderD128"), FileKind::character_device, Bind::Mode::device});
+  plan.furnishings.emplace_back(plan::Seal{path("/dev")});
+  run(plan);
+  CHECK(folder.read("work/device") == "placed\n");
+  CHECK(folder.read("work/why").find("Read-only file system") != std::string::npos);
+}
+
 TEST_CASE("a killed supervisor leaves neither an agent that starts nor a process") {
   Cut cut = GENERATE(Cut::never, Cut::after_spawn, Cut::after_child_pid, Cut::after_helper,
                      Cut::after_furnishing, Cut::after_start);

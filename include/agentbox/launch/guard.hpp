@@ -80,6 +80,10 @@ struct Swept {
   base::AbsPath path;
   std::string what;  // one sentence, escaped
 };
-[[nodiscard]] std::vector<Swept> sweep(const base::AbsPath& state_folder);
+enum class Sweeping {
+  needed,  // before each run
+  all      // also the empty directories that are kept for the next run
+};
+[[nodiscard]] std::vector<Swept> sweep(const base::AbsPath& state_folder, Sweeping sweeping = Sweeping::needed);
 
 }  // namespace agentbox::launch

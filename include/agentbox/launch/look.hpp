@@ -18,6 +18,9 @@ namespace agentbox::launch {
 // The same without a workspace, for what only asks where agentbox keeps its things.
 [[nodiscard]] policy::HostFacts look_at_user();
 
+// A path of the command line, made absolute; one with ".." is resolved, with its links, if all of it is there.
+[[nodiscard]] std::string path_as_typed(const std::string& text);
+
 // Everything that the profile names: paths, patterns, repositories, bwrap, cgroup, devices. Walks the workspace if a
 // pattern asks for it, with a bound.
 [[nodiscard]] base::Result<policy::HostFacts> look(policy::HostFacts user, const profile::Profile& profile,

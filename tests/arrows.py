@@ -36,6 +36,8 @@ HEAVY = {
     r"nlohmann/": ({"cli", "launch"}, 10),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
+    r"sqlite3\.h": ({"store"}, 2),
+    r"nettle/": ({"base"}, 1),
 }
 # What makes a pure room impure: headers of I/O, of the clock's now() and of the environment.
 IMPURE = re.compile(

@@ -33,9 +33,11 @@ HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 1),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
     r"boost/": ({"launch", "gates", "prompt"}, 14),
-    r"nlohmann/": ({"cli", "launch"}, 10),
+    r"nlohmann/": ({"cli", "launch"}, 11),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
+    r"sqlite3\.h": ({"store"}, 2),
+    r"nettle/": ({"base"}, 1),
 }
 # What makes a pure room impure: headers of I/O, of the clock's now() and of the environment.
 IMPURE = re.compile(

@@ -26,18 +26,24 @@ struct Filled {
   PsOptions ps;
   StopOptions stop;
   QuarantineOptions quarantine;
+  LogOptions log;
+  RulesOptions rules;
   DemoOptions demo;
-  std::string status_fd;               // checked by hand: the parser would take "0x3" and " 3"
+  std::string status_fd, lines;        // checked by hand: the parser would take "0x3" and " 3"
   std::vector<std::string> misplaced;  // a command that stands before `--`
   std::string generate, help;
 };
 
 constexpr const char* rooms_group = "Rooms";
+constexpr const char* record_group = "Record";
 constexpr const char* profiles_group = "Profiles";
 constexpr const char* machine_group = "This machine";
 constexpr const char* hidden_group = "";
 constexpr const char* on_ask_choices = "terminal|queue|deny";
 constexpr const char* action_choices = "list|show|restore|delete";
+constexpr const char* rules_choices = "list|revoke";
+constexpr const char* kind_choices = "connect|open|change|command|message|payment|tool";
+constexpr const char* verdict_choices = "allow|deny|expired|unavailable|duplicate|cancelled";
 constexpr const char* generate_choices = "man|bash|zsh|fish|profile-names|session-names";
 
 bool every_app(const CLI::App* /*app*/) {
@@ -139,6 +145,43 @@ void add_session_commands(CLI::App& program, Filled& filled) {
       "where it was made.");
 }
 
+void add_log(CLI::App& program, Filled& filled) {
+  CLI::App& app = *program.add_subcommand("log", "Show what was asked, who decided, and what was done");
+  app.group(record_group);
+  LogOptions& options = filled.log;
+  app.add_option("--session", options.session, "Only this session")->type_name("SESSION");
+  app.add_option("--kind", options.kind,
+                 "Only this kind of action: connect, open, change, command, message, payment or tool")
+      ->type_name(kind_choices);
+  app.add_option("--verdict", options.verdict,
+                 "Only this verdict: allow, deny, expired, unavailable, duplicate or cancelled")
+      ->type_name(verdict_choices);
+  app.add_option("--since", options.since, "Only from this time on: 2h (ago), today, 2026-11-22, or RFC 3339")
+      ->type_name("TIME");
+  app.add_option("--until", options.until, "Only before this time")->type_name("TIME");
+  app.add_option("-n,--lines", filled.lines, "Only the newest N")->type_name("N");
+  CLI::Option* follow = flag(app, "-f,--follow", options.follow, "Go on with what comes, until interrupted");
+  flag(app, "--json", options.json, "Print JSON, one object a line");
+  CLI::Option* verify = flag(app, "--verify", options.verify, "Check that no row was changed, moved, added or removed");
+  verify->excludes(follow);
+  app.footer(
+      "Each row holds the hash of the one before it, so --verify finds damage and edits, and names the first row that "
+      "is not as it was written; then it exits with 1. It prints the last hash: whoever may write the file could "
+      "compute the whole chain anew, but not to the same end.");
+}
+
+void add_record_commands(CLI::App& program, Filled& filled) {
+  add_log(program, filled);
+
+  CLI::App& rules = *program.add_subcommand("rules", "List the answers that are remembered, and take them back");
+  rules.group(record_group);
+  rules.add_option("ACTION", filled.rules.action, "What to do; without it, list")->type_name(rules_choices);
+  rules.add_option("ID", filled.rules.ids, "As the list names it")->type_name("ID");
+  flag(rules, "--all", filled.rules.all, "Also those that were revoked or have expired");
+  flag(rules, "--json", filled.rules.json, "Print JSON");
+  rules.footer("A rule that is revoked answers nothing from that moment on, also in rooms that are open.");
+}
+
 void add_machine_commands(CLI::App& program, Filled& filled) {
   CLI::App& doctor = *program.add_subcommand("doctor", "Test what this machine can enforce, and say how to mend it");
   doctor.group(machine_group);
@@ -173,6 +216,7 @@ void build(CLI::App& program, Filled& filled) {
   program.require_subcommand(0, 1);
   add_run(program, filled);
   add_session_commands(program, filled);
+  add_record_commands(program, filled);
   add_profile_commands(program, filled);
   add_machine_commands(program, filled);
   add_hidden_commands(program, filled);
@@ -222,7 +266,7 @@ CommandDoc document(const CLI::App& app) {
 
 ProgramDoc document_program(const CLI::App& program) {
   ProgramDoc doc{.version = AGENTBOX_VERSION, .options = options_of(program)};
-  for (const char* group : {rooms_group, profiles_group, machine_group}) {
+  for (const char* group : {rooms_group, record_group, profiles_group, machine_group}) {
     for (const CLI::App* command : program.get_subcommands(every_app)) {
       if (command->get_group() == group) doc.commands.push_back(document(*command));
     }
@@ -286,6 +330,7 @@ class CommandLine {
   [[nodiscard]] std::optional<base::Diagnostic> surplus(const std::vector<std::string>& arguments) const;
   [[nodiscard]] base::Diagnostics check();
   void check_status_fd(base::Diagnostics& errors);
+  void check_record(base::Diagnostics& errors);
   [[nodiscard]] Request request(std::vector<std::string> tail);
 
   Filled filled_;
@@ -316,6 +361,7 @@ base::Diagnostics CommandLine::check() {
   require_choice(errors, "the action", filled_.quarantine.action, action_choices, name());
   require_choice(errors, "WHAT", filled_.generate, generate_choices, name());
   check_status_fd(errors);
+  check_record(errors);
   if (name() == "stop" && filled_.stop.sessions.empty() && !filled_.stop.all) {
     errors.push_back(complain("missing SESSION", "`agentbox ps` lists them; --all ends all"));
   }
@@ -343,6 +389,25 @@ void CommandLine::check_status_fd(base::Diagnostics& errors) {
   filled_.run.status_fd = number;
 }
 
+void CommandLine::check_record(base::Diagnostics& errors) {
+  require_choice(errors, "--kind", filled_.log.kind, kind_choices, name());
+  require_choice(errors, "--verdict", filled_.log.verdict, verdict_choices, name());
+  require_choice(errors, "the action", filled_.rules.action, rules_choices, name());
+  const std::string& text = filled_.lines;
+  auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), filled_.log.lines);
+  if (!text.empty() && (problem != std::errc{} || end != text.data() + text.size() || filled_.log.lines < 1)) {
+    errors.push_back(complain(fmt::format("--lines takes a number of rows, not '{}'", base::escape(text)),
+                              "for example `agentbox log -n 20`"));
+  }
+  if (filled_.rules.action == "revoke" && filled_.rules.ids.empty()) {
+    errors.push_back(complain("missing ID", "`agentbox rules` lists them"));
+  }
+  if (filled_.rules.action == "list" && !filled_.rules.ids.empty()) {
+    errors.push_back(complain(fmt::format("unexpected argument '{}'", base::escape(filled_.rules.ids.front())),
+                              "to take it back: `agentbox rules revoke ID`"));
+  }
+}
+
 Request CommandLine::request(std::vector<std::string> tail) {
   if (name() == "run") {
     filled_.run.command = std::move(tail);
@@ -357,6 +422,11 @@ Request CommandLine::request(std::vector<std::string> tail) {
   if (name() == "doctor") return filled_.doctor;
   if (name() == "ps") return filled_.ps;
   if (name() == "stop") return filled_.stop;
+  if (name() == "log") return filled_.log;
+  if (name() == "rules") {
+    if (filled_.rules.action.empty()) filled_.rules.action = "list";
+    return filled_.rules;
+  }
   if (name() == "demo") return filled_.demo;
   if (name() == "quarantine") {
     if (filled_.quarantine.action.empty()) filled_.quarantine.action = "list";

@@ -25,7 +25,7 @@ struct Names {
 };
 
 using Request = std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions, DoctorOptions,
-                             PsOptions, StopOptions, QuarantineOptions, DemoOptions>;
+                             PsOptions, StopOptions, QuarantineOptions, LogOptions, RulesOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;

@@ -44,6 +44,15 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t colum
   return out;
 }
 
+// What stands for a choice, whose words the text names: "--kind KIND".
+std::string placeholder(std::string_view name) {
+  name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
+  if (name.find('-') != std::string_view::npos) return "WHERE";
+  std::string word(name);
+  for (char& c : word) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return word;
+}
+
 struct Row {
   std::string left;
   std::string_view right;
@@ -71,7 +80,7 @@ std::vector<Row> rows_of(const std::vector<OptionDoc>& options) {
     }
     bool many = choices(option.value).size() > 1;
     if (many) {
-      names += " WHERE";
+      names += " " + placeholder(option.names.back());
     } else if (!option.value.empty()) {
       names += " " + option.value;
     }

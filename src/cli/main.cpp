@@ -71,6 +71,8 @@ struct Dispatch {
   int operator()(const PsOptions& options) const { return ps(options, terminal); }
   int operator()(const StopOptions& options) const { return stop(options, terminal); }
   int operator()(const QuarantineOptions& options) const { return quarantine(options, terminal); }
+  int operator()(const LogOptions& options) const { return log(options, terminal); }
+  int operator()(const RulesOptions& options) const { return rules(options, terminal); }
   int operator()(const DemoOptions& options) const { return demo(options, terminal); }
 };
 

@@ -66,6 +66,12 @@ the shipped ones.
 In the workspace: may make the room smaller, never larger, because the agent can write there.
 .It Pa ~/.local/state/agentbox/
 Records of running rooms, and the quarantine.
+.It Pa ~/.local/state/agentbox/agentbox.db
+The record that
+.Nm Cm log
+and
+.Nm Cm rules
+show: an SQLite database, for its owner alone.
 .El
 .Sh EXIT STATUS
 .Nm Cm run
@@ -102,6 +108,15 @@ The pi agent with a model server that listens on this machine:
 What would that room hold, and why:
 .Pp
 .Dl agentbox explain pi --allow localhost:8080
+.Pp
+What was denied today, and by whom:
+.Pp
+.Dl agentbox log --since today --verdict deny
+.Pp
+Take a remembered answer back:
+.Pp
+.Dl agentbox rules
+.Dl agentbox rules revoke 3
 .Sh SEE ALSO
 .Xr bwrap 1 ,
 .Xr seccomp 2 ,

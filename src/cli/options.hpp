@@ -4,11 +4,12 @@
 // subcommand, and one function per subcommand, each in the file of its name. Each returns the process's exit
 // code.
 
-#include "agentbox/base/diagnostic.hpp"
-
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
 
 namespace agentbox::cli {
 
@@ -53,7 +54,20 @@ struct QuarantineOptions {
   std::vector<std::string> ids;
   bool json = false, all = false;
 };
-struct DemoOptions { std::string agent; };   // hidden: play the agent, and against what
+struct LogOptions {
+  std::string session, kind, verdict;  // empty: any
+  std::string since, until;            // as typed; empty: any
+  std::int64_t lines = 0;              // the newest so many; 0: all
+  bool follow = false, json = false, verify = false;
+};
+struct RulesOptions {
+  std::string action;  // "list", "revoke"
+  std::vector<std::string> ids;
+  bool json = false, all = false;
+};
+struct DemoOptions {
+  std::string agent;
+};  // hidden: play the agent, and against what
 
 int run(const RunOptions& options, const Terminal& terminal);
 int check(const CheckOptions& options, const Terminal& terminal);
@@ -63,6 +77,8 @@ int doctor(const DoctorOptions& options, const Terminal& terminal);
 int ps(const PsOptions& options, const Terminal& terminal);
 int stop(const StopOptions& options, const Terminal& terminal);
 int quarantine(const QuarantineOptions& options, const Terminal& terminal);
+int log(const LogOptions& options, const Terminal& terminal);
+int rules(const RulesOptions& options, const Terminal& terminal);
 int demo(const DemoOptions& options, const Terminal& terminal);
 
 }  // namespace agentbox::cli

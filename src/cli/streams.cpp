@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
@@ -36,6 +37,11 @@ Terminal judge_terminal() {
   const bool wanted = variable("NO_COLOR").empty() && !variable("TERM").empty() && variable("TERM") != "dumb";
   auto judge = [&](int fd) { return wanted && ::isatty(fd) == 1 ? base::Colour::on : base::Colour::off; };
   return {.out = judge(STDOUT_FILENO), .err = judge(STDERR_FILENO)};
+}
+
+std::size_t terminal_width() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void finish_output() {

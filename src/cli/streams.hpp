@@ -2,6 +2,8 @@
 
 // The process's own standard streams, as they are when it starts.
 
+#include <cstddef>
+
 #include "options.hpp"
 
 namespace agentbox::cli {
@@ -12,6 +14,9 @@ void open_missing_streams();
 
 // Colours only on a terminal that can show them, and never with NO_COLOR (https://no-color.org).
 [[nodiscard]] Terminal judge_terminal();
+
+// Columns of the terminal that is stdout; 0 when it is none, or doesn't know.
+[[nodiscard]] std::size_t terminal_width();
 
 // Flushes stdout. Throws base::SystemError if not everything could be written (a full disk must not look like
 // success); a reader that went away is no error of ours.

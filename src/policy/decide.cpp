@@ -119,6 +119,7 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
 
   decide_network(draft);
   decide_environment(draft);
+  draft.policy.rules = rules_of(merged);
   for (const auto& item : merged.seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
   for (const auto& item : merged.seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
   draft.policy.nested_userns =

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/profile/parse.hpp"
 
 #include "values.hpp"
 
@@ -151,10 +152,6 @@ bool is_currency(std::string_view code) {
   return code.size() == 3 && code.find(' ') == std::string_view::npos &&
          currencies.find(code) != std::string_view::npos;
 }
-std::size_t decimals_of(std::string_view code) {
-  if (without_decimals.find(code) != std::string_view::npos) return 0;
-  return three_decimals.find(code) != std::string_view::npos ? 3 : 2;
-}
 
 Parsed<Budget> amount_of_money(std::string_view text, std::string_view part) {
   std::string_view rest = part;
@@ -190,6 +187,12 @@ Parsed<Budget> amount_of_money(std::string_view text, std::string_view part) {
 }
 
 }  // namespace
+
+std::size_t decimals_of(std::string_view currency) noexcept {
+  if (!is_currency(currency)) return 2;
+  if (without_decimals.find(currency) != std::string_view::npos) return 0;
+  return three_decimals.find(currency) != std::string_view::npos ? 3 : 2;
+}
 
 Parsed<std::uint64_t> size(std::string_view text) {
   std::string_view rest = text;

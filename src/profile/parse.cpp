@@ -20,11 +20,17 @@ base::Result<T> placed(Parsed<T> value, const Origin& origin) {
 base::Result<HostRule> parse_host_rule(std::string_view text, const Origin& origin) {
   return placed(host_rule(text), origin);
 }
+base::Result<CommandPattern> parse_command_pattern(std::string_view text, const Origin& origin) {
+  return placed(command_pattern(text), origin);
+}
 base::Result<PathText> parse_path(std::string_view text, const Origin& origin) {
   return placed(path_with(text, Star::literal), origin);
 }
 base::Result<PatternText> parse_pattern(std::string_view text, const Origin& origin) {
   return placed(pattern(text), origin);
+}
+base::Result<Budget> parse_money(std::string_view text, const Origin& origin) {
+  return placed(money(text), origin);
 }
 
 }  // namespace agentbox::profile

@@ -81,6 +81,15 @@ TEST_CASE("each other command fills in its own options") {
   CHECK(parsed<QuarantineOptions>({"quarantine"}).action == "list");
   CHECK(parsed<QuarantineOptions>({"quarantine", "delete", "--all"}).all);
   CHECK(parsed<QuarantineOptions>({"quarantine", "restore", "1", "2"}).ids == Words{"1", "2"});
+  CHECK(parsed<LogOptions>({"log"}).lines == 0);
+  auto log = parsed<LogOptions>({"log", "--session", "s", "--kind", "connect", "--verdict=deny", "--since", "2h",
+                                 "--until", "today", "-n", "20", "-f", "--json"});
+  CHECK((log.session == "s" && log.kind == "connect" && log.verdict == "deny"));
+  CHECK((log.since == "2h" && log.until == "today" && log.lines == 20 && log.follow && log.json));
+  CHECK(parsed<LogOptions>({"log", "--verify"}).verify);
+  CHECK(parsed<RulesOptions>({"rules"}).action == "list");
+  CHECK(parsed<RulesOptions>({"rules", "--all", "--json"}).all);
+  CHECK(parsed<RulesOptions>({"rules", "revoke", "3", "7"}).ids == Words{"3", "7"});
   (void)parsed<DemoOptions>({"demo"});
 }
 
@@ -134,6 +143,26 @@ TEST_CASE("a descriptor is a plain number") {
   }
 }
 
+TEST_CASE("the record's options are checked before it is opened") {
+  CHECK(complaint({"log", "--kind", "conect"}) ==
+        "agentbox: error: --kind is one of connect, open, change, command, message, payment, tool, not 'conect'\n"
+        "hint: did you mean 'connect'?\n");
+  CHECK(complaint({"log", "--verdict", "no"}) ==
+        "agentbox: error: --verdict is one of allow, deny, expired, unavailable, duplicate, cancelled, not 'no'\n"
+        "hint: see `agentbox log --help`\n");
+  for (const char* bad : {"0", "-3", "x", "1x", "99999999999999999999"}) {
+    CHECK(complaint({"log", "-n", bad}) == std::string("agentbox: error: --lines takes a number of rows, not '") + bad +
+                                               "'\nhint: for example `agentbox log -n 20`\n");
+  }
+  CHECK(complaint({"log", "--verify", "--follow"}) ==
+        "agentbox: error: --follow and --verify can't be used together\nhint: see `agentbox log --help`\n");
+  CHECK(complaint({"rules", "revoke"}) == "agentbox: error: missing ID\nhint: `agentbox rules` lists them\n");
+  CHECK(complaint({"rules", "list", "3"}) ==
+        "agentbox: error: unexpected argument '3'\nhint: to take it back: `agentbox rules revoke ID`\n");
+  CHECK(complaint({"rules", "3"}) ==
+        "agentbox: error: the action is one of list, revoke, not '3'\nhint: see `agentbox rules --help`\n");
+}
+
 TEST_CASE("run's own errors have a code that no command uses") {
   CHECK(refused_with({"run"}) == base::ExitCode::agentbox_failed);
   CHECK(refused_with({"run", "--nonsense", "pi"}) == base::ExitCode::agentbox_failed);
@@ -154,7 +183,7 @@ TEST_CASE("help names every command, and each command's help every option") {
     CHECK(own == parsed<ShowText>({"help", command.name}).text);
     for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
   }
-  CHECK(documentation().commands.size() == 9);
+  CHECK(documentation().commands.size() == 11);
   CHECK_THAT(text, !Catch::Contains("generate"));
 }
 

@@ -42,8 +42,8 @@ struct Open {
 // New content for a protected or held file.
 struct Change {
   base::AbsPath path;
-  std::string before;  // SHA-256 of the content that is replaced; empty: there is no file
-  std::string after;   // SHA-256 of the new content; empty: the file is removed
+  std::string before;      // SHA-256 of the content that is replaced; empty: there is no file
+  std::string after;       // SHA-256 of the new content; empty: the file is removed
   std::uint64_t size = 0;  // bytes of the new content
   friend bool operator==(const Change&, const Change&) = default;
 };
@@ -93,11 +93,12 @@ using Action = std::variant<Connect, Open, Change, Command, Message, Payment, To
 [[nodiscard]] std::string_view kind_of(const Action& action) noexcept;
 
 // Every field, unambiguous: two actions have the same bytes exactly when they are equal. Not for people. What a digest
-// is computed over, and what identical questions are recognised by.
+// is computed over, and what identical questions are recognised by. Printable ASCII: each field with its length before
+// it, bytes other than plain letters, digits and marks as %XX, so that it can stand in a database, in JSON and in a log.
 [[nodiscard]] std::string canonical(const Action& action);
 
 // One line for people and for the record: `git push origin main`, `api.example.org:443`, `12.50 USD to alice`.
-// Escaped, at most 200 bytes, cut with "…" in the middle of nothing but text.
+// Escaped; at most 200 bytes, cut at its end with "…", never within a character or an escape.
 [[nodiscard]] std::string summary(const Action& action);
 
 // Is the action done once (command, change, message, payment, tool), so that one yes is one deed? connect and open are

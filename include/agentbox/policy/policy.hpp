@@ -12,6 +12,7 @@
 
 #include "agentbox/base/diagnostic.hpp"
 #include "agentbox/policy/facts.hpp"
+#include "agentbox/policy/ruling.hpp"
 #include "agentbox/profile/profile.hpp"
 
 namespace agentbox::policy {
@@ -148,6 +149,7 @@ struct Policy {
     bool gpu = false, audio = false, display = false;
   } devices;
   Limits limits;
+  Rules rules;  // for what leaves the room while it runs
   std::vector<Note> notes;
 };
 

@@ -84,10 +84,15 @@ struct SectionDoc {
 // Checks a profile name: [a-z0-9_-]+, at most 64 bytes.
 [[nodiscard]] bool is_profile_name(std::string_view name);
 
+// How many decimals an ISO 4217 currency has: 0, 2 or 3; 2 for any other word.
+[[nodiscard]] std::size_t decimals_of(std::string_view currency) noexcept;
+
 // Parsers of single values, shared with the command line (--allow HOST and the like). `origin` names the
 // flag.
 [[nodiscard]] base::Result<HostRule> parse_host_rule(std::string_view text, const Origin& origin);
+[[nodiscard]] base::Result<CommandPattern> parse_command_pattern(std::string_view text, const Origin& origin);
 [[nodiscard]] base::Result<PathText> parse_path(std::string_view text, const Origin& origin);
 [[nodiscard]] base::Result<PatternText> parse_pattern(std::string_view text, const Origin& origin);
+[[nodiscard]] base::Result<Budget> parse_money(std::string_view text, const Origin& origin);  // "12.50 USD"
 
 }  // namespace agentbox::profile

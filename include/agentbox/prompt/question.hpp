@@ -2,74 +2,97 @@
 
 // The question as a human sees it, and his answer. All text here is raw: the page escapes it. Pure values and a pure
 // page: what keys do and which bytes are drawn depends on nothing but the calls.
+//
+// What allows, and what does not:
+// - The byte `o` allows, and no other. On the question itself it allows once; after `s` or `a`, which show what would be
+//   remembered, it allows that. So a held key, Enter, `y`, a digit or a space never allows.
+// - An answer (`o`, `d`, `D`, Ctrl-C) counts only when it is one byte, alone in its read, and no other byte came within
+//   100 ms before it. Typed-ahead lines, pasted text and keys that send several bytes never answer.
+// - `o`, `s` and `a` work only when the end of everything that is asked has been on the screen, for `o` after `s` or `a`
+//   the end of what would be remembered, and not within 300 ms after that was first shown.
+// - Within the quiet period, after the deadline, and before the first drawing nothing counts.
+// - Where agentbox can't show the question (a tiny window) only `d`, `D` and Ctrl-C work.
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace agentbox::prompt {
+#include "agentbox/prompt/page.hpp"
 
-using Clock = std::chrono::steady_clock;
+namespace agentbox::prompt {
 
 // One line of what agentbox measured itself.
 struct Fact {
-  std::string label;  // "program": ours, a word or two
-  std::string value;  // raw: from the agent, the file system, ...
+  std::string label;  // "program": ours, a word or two, at most 11 columns
+  std::string
+      value;  // raw: from the agent, the file system, ... 64 hexadecimal digits are shortened, but in the details
   enum class Weight { normal, warning } weight = Weight::normal;
+  enum class Shown { always, details } shown = Shown::always;
 };
 
 struct Question {
   std::string id;       // "7"; unique in its session
   std::string session;  // "pi-3fa2"
   std::string profile;
-  std::string digest;   // the answer carries it back
-  std::string title;    // ours: "run a command on your machine"
-  std::string subject;  // raw, may be long: what exactly; with a command one word an element, already quoted by base::quote
+  std::string digest;  // the answer carries it back
+  std::string title;   // ours: "run a command on your machine"
+  std::string
+      subject;  // raw, may be long: what exactly; with a command one word an element, already quoted by base::quote
   std::vector<Fact> facts;
-  std::string said;     // raw: what the agent gives as its reason; empty: nothing
+  std::string said;  // raw: what the agent gives as its reason; empty: nothing
   // Raw, in lines: a message's body, a diff. Allow works only when its end has been on the screen.
   std::string content;
   // What a yes can be remembered for, shown in full; empty: not offered. The narrowest first.
   std::vector<std::string> session_scopes, lasting_scopes;
-  Clock::time_point asked{}, deadline{};
-  std::size_t waiting = 0;  // other questions behind this one
+  Clock::time_point asked{}, deadline{};  // a deadline of zero: none
+  std::size_t waiting = 0;                // other questions behind this one
+
+  // `quoted`: the subject and the scopes were made by base::quote, whose backslashes are not doubled again. A subject
+  // that says so without having been quoted can look like another one.
+  enum class Form { raw, quoted } form = Form::raw;
+  // The heading over the content: ours, "what will be sent".
+  std::string content_title = "content";
+  // A diff has its added and removed lines coloured, and letters from right to left escaped.
+  enum class Content { text, diff } content_form = Content::text;
+  // Raw: why nothing is offered where the scopes are empty; shown on the key and in the details.
+  std::string why_not_session, why_not_lasting;
 };
 
 struct Answer {
   enum class Kind : std::uint8_t { once, session, always, deny, deny_session };
   Kind kind = Kind::deny;
   std::size_t scope = 0;  // which of session_scopes or lasting_scopes
-  std::string comment;    // raw, for the agent; at most 500 bytes
+  std::string comment;    // raw, for the agent; at most 500 bytes of UTF-8
   std::string digest;
 };
 
 // One question on a screen of `rows` × `columns`. Draws the whole screen, or only what changed since.
-class QuestionPage {
+class QuestionPage final : public Page {
  public:
+  using Colours = prompt::Colours;
+  using Draw = prompt::Draw;
+
   // `quiet`: keys are ignored for so long after the first drawing, and all that was typed before it.
   explicit QuestionPage(Question question, std::chrono::milliseconds quiet = std::chrono::milliseconds(700));
-  ~QuestionPage();
+  ~QuestionPage() override;
   QuestionPage(QuestionPage&&) noexcept;
   QuestionPage& operator=(QuestionPage&&) noexcept;
 
-  // From now on. Below 10 × 30 a page that asks for a larger window, on which only deny works.
-  void resize(std::uint16_t rows, std::uint16_t columns);
-  enum class Colours : std::uint8_t { none, sixteen };
-  void set_colours(Colours colours) noexcept;
-  // The bytes that show it as of `now` (deadline, countdown of the quiet period), beginning with what clears the screen
-  // when `from` is nothing. Only printable text and sequences of our own.
-  enum class Draw : std::uint8_t { whole, changes };
-  [[nodiscard]] std::string draw(Draw what, Clock::time_point now);
-  // When something changes by itself: the next second of the countdown.
-  [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
-  // What was typed, as the terminal sent it: keys, arrow sequences, pasted text (which never answers), in any pieces.
-  // An answer ends the page.
+  // Below 10 × 30 a page that asks for a larger window, on which only denials work.
+  void resize(std::uint16_t rows, std::uint16_t columns) override;
+  void set_colours(prompt::Colours colours) noexcept override;
+  [[nodiscard]] std::string draw(prompt::Draw what, Clock::time_point now) override;
+  [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const override;
+  // What was typed, as the terminal sent it: one read, whatever is in it. An answer ends the page.
   [[nodiscard]] std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
+  // The quiet period begins anew: the terminal took longer to show the page, or showed something else meanwhile.
+  void be_quiet(Clock::time_point now);
   void set_waiting(std::size_t questions);
+  [[nodiscard]] const Question& question() const noexcept;
 
  private:
   class Impl;

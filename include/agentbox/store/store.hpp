@@ -1,50 +1,66 @@
 #pragma once
 
 // One SQLite file for all sessions of a user: the audit trail, and the answers that are remembered (DESIGN §7). WAL,
-// STRICT tables, foreign keys, synchronous=FULL, mode 0600.
+// STRICT tables, foreign keys, synchronous=FULL, mode 0600 in a folder of mode 0700.
 //
 // Whoever can't record an action must not let it happen: every function throws StoreError, and the caller denies.
+//
+// The chain tells of damage, of edits by hand and of a row that went missing. It can't tell of somebody who may write
+// the file and computes the whole chain anew: for that, note the last hash (`Store::head`) somewhere else.
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <stdexcept>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agentbox/base/error.hpp"
 #include "agentbox/base/path.hpp"
 
 namespace agentbox::store {
 
+// In agentbox's own state folder ($XDG_STATE_HOME/agentbox).
+inline constexpr std::string_view file_name = "agentbox.db";
+
 using Time = std::chrono::sys_time<std::chrono::milliseconds>;
 
-class StoreError : public std::runtime_error {
+// A base::SystemError, so that whoever catches those fails closed for these too.
+class StoreError : public base::SystemError {
  public:
   enum class Kind {
     locked,     // another process holds it for longer than the patience
     read_only,  // the file or its folder
     full,       // no space, or a quota
     newer,      // written by a later version of agentbox
-    corrupt,    // not a database, or its chain or its tables are broken
+    corrupt,    // not a database of agentbox, or its tables or the end of its chain are broken
+    missing,    // to be read, but there is none yet
+    unsafe,     // the file or its folder is not this user's alone, or is a symbolic link
     failed      // anything else the system refused
   };
-  // `what`: "what on which object: why", as base::SystemError has it.
+  // `what`: "what on which object: why", escaped.
   StoreError(Kind kind, const std::string& what, std::string hint = {});
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
-  [[nodiscard]] const std::string& hint() const noexcept { return hint_; }
 
  private:
   Kind kind_;
-  std::string hint_;
 };
 
-// One row of the audit trail. Request, each verdict and the outcome are rows of their own, tied by `question`.
+// One row of the audit trail. Request, each verdict and the outcome are rows of their own, tied by `question`. All
+// texts may hold any bytes; they come back as they were.
 struct Event {
-  enum class What { session_began, session_ended, request, verdict, outcome, rule_added, rule_revoked } what =
-      What::request;
+  enum class What {
+    session_began,
+    session_ended,
+    request,
+    verdict,
+    outcome,
+    rule_added,
+    rule_revoked
+  } what = What::request;
   Time at{};
   std::string session;   // "default-0c1f"
   std::string profile;   // "pi"
@@ -57,28 +73,45 @@ struct Event {
   std::string detail;    // JSON: all fields of the action, the rule and its place, the exit code, ...
   friend bool operator==(const Event&, const Event&) = default;
 };
+// "session_began", ... as the file has them.
+[[nodiscard]] std::string_view name_of(Event::What what) noexcept;
+
 struct Row {
   std::int64_t number = 0;  // from 1, without gaps
   Event event;
-  std::string previous, hash;  // hexadecimal; the first row's `previous` is 64 zeros
+  std::string answer;  // rule_added, rule_revoked: the hash of the remembered answer that it is about; else empty
+  // Hexadecimal; the first row's `previous` is 64 zeros. `hash` is the SHA-256 over these texts, each with its length in
+  // bytes before it (64 bits, big-endian): "agentbox audit 1", previous, what, at (milliseconds of the epoch, decimal),
+  // session, profile, question, kind, summary, digest, verdict, by, detail, answer, number (decimal).
+  std::string previous, hash;
 };
 // Which rows. What is absent doesn't filter.
 struct Filter {
   std::optional<std::string> session, kind, verdict;
-  std::optional<Time> since, until;
-  std::int64_t after = 0;    // only rows with a greater number
-  std::int64_t latest = 0;   // only so many, the newest; 0: all
+  std::optional<Time> since, until;  // since <= at < until
+  std::int64_t after = 0;            // only rows with a greater number
+  std::int64_t latest = 0;           // only so many, the newest; 0: all
 };
 
 // The first row that isn't as it was written, if there is one.
 struct Damage {
   std::int64_t number = 0;
-  std::string what;  // "row 17 was changed", "row 17 is missing", "row 17 stands where row 18 was", "the end is missing"
+  // "row 17 was changed", "row 17 is missing", "row 17 stands where row 18 was", "row 18 was added",
+  // "rows 17 to 20 at the end are missing", "the end of the record was changed",
+  // "the answer 3 is not as row 17 recorded it"
+  std::string what;
+};
+
+// How long the record is, and where its chain ends.
+struct Head {
+  std::int64_t rows = 0;
+  std::string hash;  // 64 zeros when there is no row
+  friend bool operator==(const Head&, const Head&) = default;
 };
 
 // An answer that holds for later actions.
 struct Remembered {
-  std::int64_t id = 0;
+  std::int64_t id = 0;  // never used again for another one
   std::string profile;
   std::string session;  // empty: always, else this session only
   std::string kind;     // "command"
@@ -93,7 +126,12 @@ struct Remembered {
   std::optional<Time> last_used;
   friend bool operator==(const Remembered&, const Remembered&) = default;
 };
+// Is it neither revoked nor expired? One that expires holds from `created` on: a clock that was set back to before it
+// doesn't bring it back to life.
+[[nodiscard]] bool holds_at(const Remembered& answer, Time now) noexcept;
 
+// For one thread at a time, and for one process: a child after fork must leave its copy alone. While one is open no code
+// of the same process may open and close the file by other means: that would drop the locks (fcntl(2), F_SETLK).
 class Store {
  public:
   enum class Access { read, write };
@@ -108,11 +146,19 @@ class Store {
 
   // On disk when it returns. Returns the row's number.
   std::int64_t append(const Event& event);
-  // In order; stops when `each` returns false. Reading does not block writers.
-  void read(const Filter& filter, const std::function<bool(const Row&)>& each) const;
-  [[nodiscard]] std::optional<Damage> verify() const;
+  // All of them or none, with one wait for the disk. `used` is an answer that gave the verdict: it is counted with
+  // them; false, and nothing is recorded, when it doesn't hold any more at `now`.
+  void append(std::span<const Event> events);
+  [[nodiscard]] bool append_and_count(std::span<const Event> events, std::int64_t used, Time now);
 
-  // The record of it (`rule_added`, `rule_revoked`) is written in the same transaction. Returns the id.
+  // In order; stops when `each` returns false. Reading does not block writers. `each` must not write to this Store.
+  void read(const Filter& filter, const std::function<bool(const Row&)>& each) const;
+  // Reads the whole file, and throws StoreError (corrupt) when that is not possible.
+  [[nodiscard]] std::optional<Damage> verify() const;
+  [[nodiscard]] Head head() const;
+
+  // The record of it (`rule_added`, `rule_revoked`) is written in the same transaction. Returns the id. What the answer
+  // says of its id, its use and its end is ignored.
   std::int64_t remember(const Remembered& answer, const Event& event);
   // False when there is no such answer, or it was revoked already.
   [[nodiscard]] bool revoke(std::int64_t id, const Event& event);
@@ -121,10 +167,11 @@ class Store {
   [[nodiscard]] std::vector<Remembered> remembered(const std::optional<std::string>& profile,
                                                    const std::optional<std::string>& session,
                                                    const std::optional<std::string>& kind, Time now) const;
-  // All, also those that ended.
+  // All, also those that ended, oldest first.
   [[nodiscard]] std::vector<Remembered> all_remembered() const;
   void count_use(std::int64_t id, Time now);
-  // What was remembered for a session that is over.
+  // What was remembered for a session that is over. Ids of sessions are short: a new session calls it too, since one
+  // that was killed may have left answers behind.
   void forget_session(std::string_view session);
 
  private:

@@ -1,0 +1,157 @@
+#include "question_view.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace agentbox::prompt {
+
+namespace {
+
+// The agent's reason is not what is decided on: it may not become the longest thing to read.
+constexpr std::size_t most_said = 2000;  // bytes
+constexpr std::size_t most_said_lines = 12;
+
+Form form_of(const Question& question) {
+  return question.form == Question::Form::quoted ? Form::quoted : Form::raw;
+}
+
+bool is_hash(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// A blank at the end of a line would not be seen.
+std::string line_shown(std::string_view line, RightToLeft letters) {
+  if (!line.ends_with(' ')) return shown(line, Form::raw, letters);
+  return shown(line.substr(0, line.size() - 1), Form::raw, letters) + "\\x20";
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
+}
+
+bool holds_right_to_left(std::string_view text) {
+  return shown(text, Form::raw, RightToLeft::escaped) != shown(text, Form::raw, RightToLeft::kept);
+}
+
+void add_fact(Document& document, const Fact& fact, Details details) {
+  if (fact.shown == Fact::Shown::details && details == Details::hidden) return;
+  std::string value = shown(fact.value);
+  if (details == Details::hidden && is_hash(fact.value)) value = fact.value.substr(0, 16) + "…";
+  document.add(fact.weight == Fact::Weight::warning ? Look::warning : Look::fact, shown(fact.label), std::move(value));
+}
+
+void add_details(Document& document, const Question& question) {
+  document.add(Look::blank);
+  document.add(Look::heading, {}, "details");
+  document.add(Look::fact, "question", shown(question.id + " of session " + question.session));
+  document.add(Look::fact, "digest", shown(question.digest));
+  const auto not_offered = [&](std::string label, const std::string& reason) {
+    document.add(Look::fact, std::move(label), "not offered: " + why_not(reason));
+  };
+  if (question.session_scopes.empty()) not_offered("session", question.why_not_session);
+  if (question.lasting_scopes.empty()) not_offered("always", question.why_not_lasting);
+}
+
+void add_said(Document& document, std::string_view said) {
+  document.add(Look::blank);
+  if (said.empty()) {
+    document.add(Look::faint, {}, "the agent gives no reason");
+    return;
+  }
+  document.add(Look::unchecked_top, "what the agent says (not checked)");
+  const std::string_view kept = said.substr(0, most_said);
+  std::size_t left = said.size() - kept.size(), count = 0;
+  for (std::string_view line : lines_of(kept)) {
+    if (++count > most_said_lines) {
+      left += line.size() + 1;
+    } else {
+      document.add(Look::unchecked, {}, line_shown(line, RightToLeft::kept));
+    }
+  }
+  document.add(Look::unchecked_bottom, left == 0 ? "" : fmt::format("cut here: it says {} bytes more", left));
+}
+
+Look look_of(std::string_view line, Question::Content form) {
+  if (form == Question::Content::text || line.empty()) return Look::numbered;
+  if (line.starts_with("@@")) return Look::hunk;
+  if (line[0] == '+') return Look::added;
+  return line[0] == '-' ? Look::removed : Look::numbered;
+}
+
+void add_content(Document& document, const Question& question) {
+  if (question.content.empty()) return;
+  const auto lines = lines_of(question.content);
+  const bool diff = question.content_form == Question::Content::diff;
+  std::string heading =
+      fmt::format("{}, {} {}", shown(question.content_title), lines.size(), lines.size() == 1 ? "line" : "lines");
+  if (!diff && holds_right_to_left(question.content)) heading += ", some from right to left";
+  document.add(Look::blank);
+  document.add(Look::box_top, heading);
+  std::size_t number = 0;
+  for (std::string_view line : lines) {
+    document.add(look_of(line, question.content_form), std::to_string(++number),
+                 line_shown(line, diff ? RightToLeft::escaped : RightToLeft::kept));
+  }
+  document.add(Look::box_bottom, question.content.ends_with('\n') ? "end" : "end, without a newline");
+}
+
+}  // namespace
+
+std::string why_not(std::string_view reason) {
+  return reason.empty() ? "this can only be allowed once" : shown(reason);
+}
+
+std::string title_of(const Question& question) {
+  return fmt::format("{} wants to {}", question.profile.empty() ? "the agent" : shown(question.profile),
+                     shown(question.title));
+}
+
+QuestionDocument question_document(const Question& question, Details details) {
+  QuestionDocument whole;
+  Document& document = whole.document;
+  document.add(Look::box_top, "exactly this");
+  document.add(Look::box, {}, shown(question.subject, form_of(question)));
+  document.add(Look::box_bottom);
+  whole.facts = document.blocks();
+  if (!question.facts.empty()) {
+    document.add(Look::heading, {}, "measured by agentbox");
+    for (const Fact& fact : question.facts) add_fact(document, fact, details);
+  }
+  if (details == Details::shown) add_details(document, question);
+  add_said(document, question.said);
+  add_content(document, question);
+  return whole;
+}
+
+ChoiceDocument choice_document(const Question& question, Answer::Kind kind) {
+  const bool session = kind == Answer::Kind::session;
+  const auto& scopes = session ? question.session_scopes : question.lasting_scopes;
+  ChoiceDocument choice;
+  Document& document = choice.document;
+  document.add(Look::heading, {}, session ? "allow until this session ends" : "allow always");
+  document.add(
+      Look::faint, {},
+      session ? "What is chosen here is done now, and from now on without a question, as long as this session lasts."
+              : "What is chosen here is done now, and from now on without a question in every session with this "
+                "profile. agentbox rules lists it and takes it back.");
+  document.add(Look::blank);
+  choice.first_choice = document.blocks();
+  for (std::size_t i = 0; i < scopes.size(); ++i) {
+    document.add(Look::choice, std::to_string(i + 1), shown(scopes[i], form_of(question)));
+  }
+  document.add(Look::blank);
+  document.add(Look::box_top, "asked now");
+  document.add(Look::box, {}, shown(question.subject, form_of(question)));
+  document.add(Look::box_bottom);
+  return choice;
+}
+
+}  // namespace agentbox::prompt

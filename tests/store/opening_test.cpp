@@ -1,0 +1,137 @@
+// Versions of the file: each earlier one is kept as SQL in files/, and must arrive at today's.
+
+#include "opening.hpp"
+
+#include <array>
+#include <fstream>
+#include <sstream>
+
+#include <sys/stat.h>
+
+#include "support.hpp"
+
+using namespace store_test;
+using agentbox::store::open_record;
+using agentbox::store::Steps;
+using agentbox::store::steps;
+
+namespace {
+
+constexpr auto patience = std::chrono::seconds(5);
+
+std::string text_of(const std::string& name) {
+  std::ifstream in(std::string(FILES_FOLDER) + "/" + name);
+  REQUIRE(in);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+void make(const Folder& folder, const std::string& sql) {
+  ::mkdir(folder.record().parent().c_str(), 0700);
+  Raw(folder.record()).run(sql);
+  ::chmod(folder.record().c_str(), 0600);
+}
+
+std::string schema_of(const AbsPath& file) {
+  return Raw(file).run(
+      "SELECT group_concat(type || ' ' || name || ': ' || sql, char(10)) FROM "
+      "(SELECT * FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name)")[0];
+}
+
+std::string version_of(const AbsPath& file) {
+  return Raw(file).run("PRAGMA user_version")[0];
+}
+
+// A second step, as a later agentbox may have it.
+std::array<const char*, 2> with_second(const char* second) {
+  return {steps()[0], second};
+}
+constexpr const char* second_step =
+    "ALTER TABLE remembered ADD COLUMN note TEXT NOT NULL DEFAULT 'none'; CREATE TABLE ledger (x INTEGER) STRICT";
+
+}  // namespace
+
+TEST_CASE("a file of version 1 opens, and is as a new one would be") {
+  Folder folder;
+  make(folder, text_of("version_1.sql"));
+  Store store(folder.record(), Access::write);
+  CHECK(verified(folder.record()).empty());
+  CHECK(store.head() == Head{4, "58d18dc6a46725b4ce5a6e6d2675c78994d18e50120efd9bdf24d01a62033fbf"});
+  std::vector<Row> found = rows(store);
+  REQUIRE(found.size() == 4);
+  CHECK(found[0].event.what == What::session_began);
+  CHECK(found[2].event.summary == "git push origin main");
+  CHECK(store.remembered("pi", "pi-0001", "command", at(1'700'000'001'000)).size() == 1);
+  CHECK(store.append(event(5)) == 5);
+
+  Folder fresh;
+  Store(fresh.record(), Access::write).append(event(1));
+  // Who changes a step that files were made with has made a version that nobody moves forward.
+  CHECK(schema_of(folder.record()) == schema_of(fresh.record()));
+  CHECK(Raw(folder.record()).run("PRAGMA journal_mode")[0] == "wal");
+}
+
+TEST_CASE("an older file is moved forward, with all that is in it") {
+  Folder folder;
+  {
+    Store store(folder.record(), Access::write);
+    store.append(event(1));
+    store.remember(answer(""), event(2, What::rule_added));
+  }
+  auto later = with_second(second_step);
+  (void)open_record(folder.record(), Access::write, patience, later);
+  CHECK(version_of(folder.record()) == "2");
+  CHECK(Raw(folder.record()).run("SELECT note, (SELECT count(*) FROM audit) FROM remembered") ==
+        std::vector<std::string>{"none", "2"});
+  // Again: there is nothing left to do.
+  (void)open_record(folder.record(), Access::write, patience, later);
+  CHECK(version_of(folder.record()) == "2");
+
+  SECTION("and the earlier agentbox leaves it alone") {
+    for (Access access : {Access::read, Access::write}) {
+      Caught error = caught([&] { Store store(folder.record(), access); });
+      CHECK(error.kind == Kind::newer);
+      CHECK(error.what ==
+            "cannot use the record " + folder.record().str() + ": it is version 2, this agentbox knows 1");
+      CHECK(error.hint == "use the agentbox that wrote it, or a later one");
+    }
+  }
+}
+
+TEST_CASE("a reader moves an older file forward too") {
+  Folder folder;
+  Store(folder.record(), Access::write).append(event(1));
+  auto later = with_second(second_step);
+  CHECK(open_record(folder.record(), Access::read, patience, later)->number("SELECT count(*) FROM audit") == 1);
+  CHECK(version_of(folder.record()) == "2");
+}
+
+TEST_CASE("a new file goes through all steps at once") {
+  Folder folder;
+  auto later = with_second(second_step);
+  (void)open_record(folder.record(), Access::write, patience, later);
+  CHECK(version_of(folder.record()) == "2");
+  CHECK(Raw(folder.record()).run("SELECT count(*) FROM ledger")[0] == "0");
+}
+
+TEST_CASE("a step that fails leaves the file as it was") {
+  Folder folder;
+  Store(folder.record(), Access::write).append(event(1));
+  std::string before = schema_of(folder.record());
+  auto later = with_second("CREATE TABLE ledger (x); INSERT INTO no_such_table VALUES (1)");
+  Caught error = caught([&] { (void)open_record(folder.record(), Access::write, patience, later); });
+  CHECK(error.kind == Kind::failed);
+  CHECK(error.what == "cannot use the record " + folder.record().str() + ": no such table: no_such_table");
+  CHECK(schema_of(folder.record()) == before);
+  CHECK(version_of(folder.record()) == "1");
+  CHECK(Store(folder.record(), Access::write).append(event(2)) == 2);
+}
+
+TEST_CASE("several processes may move one file forward at once") {
+  Folder folder;
+  Store(folder.record(), Access::write).append(event(1));
+  auto later = with_second(second_step);
+  at_once(6, [&](int) { (void)open_record(folder.record(), Access::write, std::chrono::minutes(1), later); });
+  CHECK(version_of(folder.record()) == "2");
+}

@@ -1,0 +1,60 @@
+#pragma once
+
+// The one function through which every action that would leave the room goes (DESIGN §2, "The way of one action"). A gate
+// hands in what the agent tries; it gets one verdict, and carries out exactly what it has handed in.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "agentbox/policy/action.hpp"
+#include "agentbox/policy/ruling.hpp"
+#include "agentbox/prompt/question.hpp"
+
+namespace agentbox::broker {
+
+struct Verdict {
+  enum class Kind : std::uint8_t {
+    allow,
+    deny,         // by a rule, a remembered answer or the owner
+    duplicate,    // an identical deed was asked for at the same time, and is done once
+    expired,      // nobody answered in time
+    unavailable,  // nobody can be asked, or it can't be recorded
+    cancelled     // by the one who asked
+  };
+  enum class By : std::uint8_t { rule, remembered, human, limit, clock, requester, fault };
+  Kind kind = Kind::unavailable;
+  By by = By::fault;
+  std::string reason;    // for the agent: what happened, and what to do now; one or two sentences
+  std::string rule;      // the rule or the remembered scope that said so; empty: none
+  std::string comment;   // raw: the owner's own words; empty: none
+  std::string question;  // the record's id of this request: give it to `outcome`
+};
+
+// What a gate hands in: the action, pinned, and what a person must know to judge it.
+struct Asked {
+  policy::Action action;
+  std::string title;    // ours: "run a command on your machine"
+  std::string subject;  // raw: exactly what (argv by base::quote, host:port, path)
+  std::vector<prompt::Fact> facts;
+  std::string said;     // raw: the requester's own reason
+  std::string content;  // raw, in lines: what must be read before a yes (a diff, a body)
+  // What a yes may be remembered for: policy::session_scopes and policy::lasting_scopes, or less.
+  std::vector<policy::Scope> session_scopes, lasting_scopes;
+};
+
+class Decider {
+ public:
+  virtual ~Decider() = default;
+
+  using Ticket = std::uint64_t;
+  // `done` is called exactly once, from the event loop, never from within `ask`; not at all after `forget`.
+  virtual Ticket ask(Asked asked, std::function<void(const Verdict&)> done) = 0;
+  // The requester is gone, or has given up: its verdict is `cancelled`. An unknown ticket is no error.
+  virtual void cancel(Ticket ticket) = 0;
+  // What came of an allowed deed, for the record: "exit code 0", "killed by signal 9", "cannot be executed: ...".
+  virtual void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) = 0;
+};
+
+}  // namespace agentbox::broker

@@ -320,7 +320,10 @@ class CommandLine {
     std::vector<CLI::App*> parsed = program_.get_subcommands();
     return parsed.empty() ? nullptr : parsed.front();
   }
-  [[nodiscard]] const CLI::App& where() const { return command() == nullptr ? program_ : *command(); }
+  [[nodiscard]] const CLI::App& where() const {
+    const CLI::App* found = command();
+    return found == nullptr ? program_ : *found;
+  }
   // Empty before any command was recognised.
   [[nodiscard]] std::string name() const { return command() == nullptr ? "" : command()->get_name(); }
   [[nodiscard]] std::unexpected<UsageError> refuse(base::Diagnostics diagnostics) const {

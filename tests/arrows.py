@@ -32,8 +32,8 @@ PURE = ["base", "profile", "policy", "plan", "wire"]
 HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 1),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
-    r"boost/": ({"launch", "gates", "prompt"}, 14),
-    r"nlohmann/": ({"cli", "launch"}, 11),
+    r"boost/": ({"launch", "gates", "prompt", "broker"}, 22),
+    r"nlohmann/": ({"cli", "launch", "wire", "broker"}, 16),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
     r"sqlite3\.h": ({"store"}, 2),

@@ -78,7 +78,8 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
  private:
   using Questions = std::list<OpenQuestion>;
 
-  [[nodiscard]] std::optional<store::Remembered> remembered(const policy::Action& action, store::Remembered::Verdict which);
+  [[nodiscard]] std::optional<store::Remembered> remembered(const policy::Action& action,
+                                                            store::Remembered::Verdict which);
   void settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
                       std::optional<std::int64_t> used);
   [[nodiscard]] bool join_twin(const Asked& asked, Waiter& waiter);
@@ -102,7 +103,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Summary summary_;
   Questions questions_;
   std::vector<Panel*> panels_;
-  std::map<std::string, int> denials_;   // by a person, of each exact thing
+  std::map<std::string, int> denials_;    // by a person, of each exact thing
   std::deque<Clock::time_point> put_at_;  // of the questions that were shown lately
   bool flooded_ = false, paused_ = false, deny_rest_ = false, finished_ = false;
   Ticket last_ticket_ = 0;
@@ -127,10 +128,11 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
     // A no of the owner's beats every grant.
     if (auto no = remembered(asked.action, store::Remembered::Verdict::deny)) {
       used = no->id;
-      return settle({.kind = Kind::deny,
-                     .by = By::remembered,
-                     .reason = "the owner has said no to this before; don't ask again, tell him what you wanted and why",
-                     .rule = no->shown});
+      return settle(
+          {.kind = Kind::deny,
+           .by = By::remembered,
+           .reason = "the owner has said no to this before; don't ask again, tell him what you wanted and why",
+           .rule = no->shown});
     }
     if (ruling.decision == policy::Decision::allow) {
       return settle({.kind = Kind::allow, .by = By::rule, .rule = ruling.rule});
@@ -145,30 +147,33 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
                    .reason = fmt::format("what the owner has said before can't be read: {}", error.what())});
   }
   if (deny_rest_) {
-    return settle({.kind = Kind::deny, .by = By::limit, .reason = "the owner answers no more questions of this session"});
+    return settle(
+        {.kind = Kind::deny, .by = By::limit, .reason = "the owner answers no more questions of this session"});
   }
   auto denied = denials_.find(policy::exact_scope(asked.action).rule);
   if (denied != denials_.end() && denied->second >= patience) {
     return settle({.kind = Kind::deny,
                    .by = By::limit,
-                   .reason = fmt::format("the owner has denied this {} times; it is denied for the rest of this session",
-                                         patience)});
+                   .reason = fmt::format(
+                       "the owner has denied this {} times; it is denied for the rest of this session", patience)});
   }
   if (join_twin(asked, waiter)) return last_ticket_;
   if (!anybody() && settings_.absent == Settings::Absent::deny) return settle(nobody());
   if (questions_.size() >= settings_.most_open) {
-    return settle({.kind = Kind::deny,
-                   .by = By::limit,
-                   .reason = fmt::format("{} questions of this session are open already; wait for them", questions_.size())});
+    return settle(
+        {.kind = Kind::deny,
+         .by = By::limit,
+         .reason = fmt::format("{} questions of this session are open already; wait for them", questions_.size())});
   }
   put(id, std::move(asked), std::move(waiter));
   return last_ticket_;
 }
 
 Verdict Broker::Impl::nobody() const {
-  return {.kind = Kind::unavailable,
-          .by = By::fault,
-          .reason = "the owner must be asked, and can't be: nobody watches this session; tell him what you wanted and why"};
+  return {
+      .kind = Kind::unavailable,
+      .by = By::fault,
+      .reason = "the owner must be asked, and can't be: nobody watches this session; tell him what you wanted and why"};
 }
 
 std::optional<store::Remembered> Broker::Impl::remembered(const policy::Action& action,

@@ -76,9 +76,13 @@ wire::AnswerTaken taken_to_wire(Broker::Taken taken) {
   using Outcome = wire::AnswerTaken::Outcome;
   switch (taken) {
     case Broker::Taken::taken: return wire::AnswerTaken{.outcome = Outcome::taken, .reason = ""};
-    case Broker::Taken::gone: return wire::AnswerTaken{.outcome = Outcome::gone, .reason = "it was answered elsewhere, expired or was given up"};
-    case Broker::Taken::changed: return wire::AnswerTaken{.outcome = Outcome::changed, .reason = "the digest is another question's"};
-    case Broker::Taken::not_offered: return wire::AnswerTaken{.outcome = Outcome::not_offered, .reason = "this answer was not offered"};
+    case Broker::Taken::gone:
+      return wire::AnswerTaken{.outcome = Outcome::gone,
+                               .reason = "it was answered elsewhere, expired or was given up"};
+    case Broker::Taken::changed:
+      return wire::AnswerTaken{.outcome = Outcome::changed, .reason = "the digest is another question's"};
+    case Broker::Taken::not_offered:
+      return wire::AnswerTaken{.outcome = Outcome::not_offered, .reason = "this answer was not offered"};
   }
   return {};
 }
@@ -180,22 +184,23 @@ void ControlServer::Impl::accept() {
 
 void ControlServer::Impl::read(const PeerPtr& peer) {
   auto buffer = asio::buffer(peer->buffer);
-  peer->socket.async_read_some(buffer, [weak = weak_from_this(), peer](boost::system::error_code error, std::size_t count) {
-    auto self = weak.lock();
-    if (!self || peer->gone) return;
-    if (error) return self->drop(peer);
-    std::string_view bytes(peer->buffer.data(), count);
-    std::string line;
-    for (;;) {
-      auto split = peer->lines.take(bytes, line);
-      if (split == wire::LineSplitter::Split::more) break;
-      if (split == wire::LineSplitter::Split::too_long) return self->drop(peer);
-      self->take(peer, line);
-      if (peer->gone) return;
-    }
-    self->watch_half_line(peer);
-    self->read(peer);
-  });
+  peer->socket.async_read_some(buffer,
+                               [weak = weak_from_this(), peer](boost::system::error_code error, std::size_t count) {
+                                 auto self = weak.lock();
+                                 if (!self || peer->gone) return;
+                                 if (error) return self->drop(peer);
+                                 std::string_view bytes(peer->buffer.data(), count);
+                                 std::string line;
+                                 for (;;) {
+                                   auto split = peer->lines.take(bytes, line);
+                                   if (split == wire::LineSplitter::Split::more) break;
+                                   if (split == wire::LineSplitter::Split::too_long) return self->drop(peer);
+                                   self->take(peer, line);
+                                   if (peer->gone) return;
+                                 }
+                                 self->watch_half_line(peer);
+                                 self->read(peer);
+                               });
 }
 
 void ControlServer::Impl::watch_half_line(const PeerPtr& peer) {
@@ -271,14 +276,15 @@ void ControlServer::Impl::send(const PeerPtr& peer, std::string line) {
 
 void ControlServer::Impl::write(const PeerPtr& peer) {
   auto buffer = asio::buffer(peer->unsent.front());
-  asio::async_write(peer->socket, buffer, [weak = weak_from_this(), peer](boost::system::error_code error, std::size_t) {
-    auto self = weak.lock();
-    if (!self || peer->gone) return;
-    if (error) return self->drop(peer);
-    peer->unsent_bytes -= peer->unsent.front().size();
-    peer->unsent.pop_front();
-    if (!peer->unsent.empty()) self->write(peer);
-  });
+  asio::async_write(peer->socket, buffer,
+                    [weak = weak_from_this(), peer](boost::system::error_code error, std::size_t) {
+                      auto self = weak.lock();
+                      if (!self || peer->gone) return;
+                      if (error) return self->drop(peer);
+                      peer->unsent_bytes -= peer->unsent.front().size();
+                      peer->unsent.pop_front();
+                      if (!peer->unsent.empty()) self->write(peer);
+                    });
 }
 
 void ControlServer::Impl::drop(const PeerPtr& peer) {

@@ -83,10 +83,10 @@ wire::WireQuestion to_wire(const prompt::Question& question) {
   wire.subject = question.subject;
   for (const prompt::Fact& fact : question.facts) {
     bool warning = fact.weight == prompt::Fact::Weight::warning;
-    wire.facts.push_back({.label = fact.label,
-                          .value = fact.value,
-                          .weight = warning ? wire::WireQuestion::Fact::Weight::warning
-                                            : wire::WireQuestion::Fact::Weight::normal});
+    wire.facts.push_back(
+        {.label = fact.label,
+         .value = fact.value,
+         .weight = warning ? wire::WireQuestion::Fact::Weight::warning : wire::WireQuestion::Fact::Weight::normal});
   }
   wire.said = question.said;
   wire.content = question.content;

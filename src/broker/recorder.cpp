@@ -21,16 +21,16 @@ json bytes(const std::vector<std::string>& raw) {
 
 // Every field, for people and scripts: text is escaped, so that the record holds no control characters.
 struct Fields {
-  json operator()(const policy::Connect& connect) const { return {{"host", bytes(connect.host)}, {"port", connect.port}}; }
+  json operator()(const policy::Connect& connect) const {
+    return {{"host", bytes(connect.host)}, {"port", connect.port}};
+  }
   json operator()(const policy::Open& open) const {
     return {{"path", bytes(open.path.str())},
             {"for", open.purpose == policy::Open::For::reading ? "reading" : "writing"}};
   }
   json operator()(const policy::Change& change) const {
-    return {{"path", bytes(change.path.str())},
-            {"before", change.before},
-            {"after", change.after},
-            {"size", change.size}};
+    return {
+        {"path", bytes(change.path.str())}, {"before", change.before}, {"after", change.after}, {"size", change.size}};
   }
   json operator()(const policy::Command& command) const {
     json fields{{"argv", bytes(command.argv)},

@@ -22,7 +22,8 @@ class Recorder {
   [[nodiscard]] bool append_and_count(std::vector<store::Event> events, std::int64_t answer);
   [[nodiscard]] std::vector<store::Remembered> remembered(std::string_view kind);
   enum class For : std::uint8_t { session, always };
-  void remember(const policy::Action& action, const policy::Scope& scope, store::Remembered::Verdict verdict, For period);
+  void remember(const policy::Action& action, const policy::Scope& scope, store::Remembered::Verdict verdict,
+                For period);
   // Nothing if nothing was ever recorded.
   void end(const Summary& summary);
 

@@ -43,7 +43,7 @@ struct Settings {
 
 // What a session did, for its last words.
 struct Summary {
-  std::uint64_t asked = 0;              // questions that a person was shown
+  std::uint64_t asked = 0;                // questions that a person was shown
   std::uint64_t allowed = 0, denied = 0;  // verdicts, whoever gave them
 };
 

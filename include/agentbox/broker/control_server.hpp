@@ -17,7 +17,7 @@ namespace agentbox::broker {
 class ControlServer {
  public:
   struct About {
-    std::string workspace;    // empty: there is no room
+    std::string workspace;     // empty: there is no room
     std::int64_t started = 0;  // milliseconds since 1970
   };
   // Makes the socket, mode 0600. Throws base::SystemError.

@@ -33,7 +33,7 @@ HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 1),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
     r"boost/": ({"launch", "gates", "prompt"}, 14),
-    r"nlohmann/": ({"cli", "launch", "wire"}, 11),
+    r"nlohmann/": ({"cli", "launch", "wire"}, 12),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
 }

@@ -159,6 +159,10 @@ struct Policy {
 // All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
 [[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);
 
+// May the room read, or write, this path of the host? Answered from the mounts, as the kernel will answer: `resolved` has
+// no symbolic link in it. `write` of a held file asks: it works, and is kept only after a yes at the end.
+[[nodiscard]] Ruling rule_on_path(const Policy& policy, const base::AbsPath& resolved, Open::For purpose);
+
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
 

@@ -12,7 +12,6 @@
 #include "agentbox/launch/run.hpp"
 
 #include <chrono>
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -77,10 +76,10 @@ class Run {
     AbsPath bwrap = trusted_bwrap(request_.facts);
     base::UniqueFd filter = compile(request_.plan.seccomp);
     spawn(spawned_, bwrap, request_.plan, streams_, filter, marker_for(session));
-    read_child(spawned_);
   }
 
   void furnish(const Session& session) {
+    read_child(spawned_);
     if (request_.policy.limits.memory > 0 || request_.policy.limits.cpu > 0) {
       cgroup_.emplace(
           RoomCgroup::create(request_.facts, "agentbox-" + session.id(), request_.policy.limits, spawned_.child));
@@ -165,9 +164,9 @@ class Run {
 // From the spawn to the death of the room.
 Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop, const Session& session,
              std::optional<Guard>& guard) {
-  auto laying = std::async(std::launch::async, [&] { run.lay_floor(session); });
-  guard.emplace(request.policy, request.plan, state_folder(request.facts), session.id());
-  laying.get();
+  AbsPath state = state_folder(request.facts);
+  run.lay_floor(session);  // bwrap goes on while the guard writes
+  guard.emplace(request.policy, request.plan, state, session.id());
   run.furnish(session);
   run.open_doors(*guard);
   StatusLine(request.status_fd).started(session.id(), ::getpid());

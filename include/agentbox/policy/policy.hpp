@@ -101,6 +101,14 @@ struct Loopback {  // 127.0.0.1 and ::1, same port on both sides
   profile::Origin origin;
 };
 
+// How the owner is asked.
+struct Approval {
+  std::chrono::seconds timeout{120};                                     // then a question is denied
+  std::size_t questions = 10;                                            // so many may be put
+  std::chrono::seconds questions_in{600};                                // within this time; 0: the session
+  std::vector<std::string> notify;                                       // argv, run when a question is put; empty: nothing
+};
+
 struct Limits {
   std::uint64_t processes = 512;
   std::uint64_t open_files = 4096;
@@ -149,6 +157,7 @@ struct Policy {
     bool gpu = false, audio = false, display = false;
   } devices;
   Limits limits;
+  Approval approval;
   Rules rules;  // for what leaves the room while it runs
   std::vector<Note> notes;
 };

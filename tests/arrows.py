@@ -21,7 +21,7 @@ MAY = {
     "prompt": {"policy", "base"},
     "broker": {"policy", "prompt", "store", "wire", "base"},
     "gates": {"broker", "policy", "base"},
-    "launch": {"gates", "plan", "policy", "profile", "prompt", "wire", "base"},
+    "launch": {"gates", "broker", "store", "plan", "policy", "profile", "prompt", "wire", "base"},
     "inside": {"wire", "base"},
     "cli": {"gates", "plan", "policy", "profile", "prompt", "wire", "base", "launch", "store", "broker"},
 }

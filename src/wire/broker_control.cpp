@@ -1,0 +1,243 @@
+// The messages of control.sock, between the broker and whoever shows questions to the owner.
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "rpc.hpp"
+
+namespace agentbox::wire {
+
+namespace {
+
+constexpr std::size_t most_questions = 10000;
+constexpr std::size_t most_facts = 1000;
+constexpr std::size_t most_scopes = 100;
+constexpr std::size_t most_comment = 500;
+constexpr std::array<std::string_view, 5> answers{"once", "session", "always", "deny", "deny_session"};
+constexpr std::array<std::string_view, 4> outcomes{"taken", "gone", "changed", "not_offered"};
+constexpr std::array<std::string_view, 2> weights{"normal", "warning"};
+constexpr std::array<std::string_view, 6> verdicts{"allow", "deny", "duplicate", "expired", "unavailable", "cancelled"};
+
+std::string_view name(std::span<const std::string_view> names, auto value) {
+  auto at = static_cast<std::size_t>(value);
+  return at < names.size() ? names[at] : std::string_view();
+}
+
+// ---- writing ----
+
+std::string write(std::uint64_t id, const QuestionsList& /*list*/) {
+  return write_request(id, "questions.list");
+}
+std::string write(std::uint64_t id, const QuestionsSubscribe& /*subscribe*/) {
+  return write_request(id, "questions.subscribe");
+}
+std::string write(std::uint64_t id, const SessionShow& /*show*/) {
+  return write_request(id, "session.show");
+}
+std::string write(std::uint64_t id, const QuestionAnswer& answer) {
+  Json params{{"id", text(answer.question)}, {"digest", text(answer.digest)}, {"answer", name(answers, answer.answer)}};
+  if (answer.scope != 0) params["scope"] = answer.scope;
+  put_bytes(params, "comment", answer.comment);
+  return write_request(id, "question.answer", std::move(params));
+}
+
+Json to_json(const WireQuestion& question) {
+  Json facts = Json::array();
+  for (const WireQuestion::Fact& fact : question.facts) {
+    facts.push_back(
+        Json{{"label", text(fact.label)}, {"value", bytes(fact.value)}, {"weight", name(weights, fact.weight)}});
+  }
+  return Json{{"id", text(question.id)},
+              {"session", text(question.session)},
+              {"profile", text(question.profile)},
+              {"digest", text(question.digest)},
+              {"title", text(question.title)},
+              {"subject", bytes(question.subject)},
+              {"facts", std::move(facts)},
+              {"said", bytes(question.said)},
+              {"content", bytes(question.content)},
+              {"session_scopes", text_list(question.session_scopes)},
+              {"lasting_scopes", text_list(question.lasting_scopes)},
+              {"asked", question.asked},
+              {"deadline", question.deadline},
+              {"waiting", question.waiting}};
+}
+
+using Id = std::optional<std::uint64_t>;
+
+std::string write(Id id, const Questions& questions) {
+  Json list = Json::array();
+  for (const WireQuestion& question : questions.questions) list.push_back(to_json(question));
+  return write_result(id, Json{{"questions", std::move(list)}});
+}
+std::string write(Id id, const AnswerTaken& taken) {
+  return write_result(id, Json{{"outcome", name(outcomes, taken.outcome)}, {"reason", text(taken.reason)}});
+}
+std::string write(Id id, const SessionStatus& status) {
+  return write_result(id, Json{{"session", text(status.session)},
+                               {"profile", text(status.profile)},
+                               {"workspace", bytes(status.workspace)},
+                               {"started", status.started},
+                               {"pid", status.pid},
+                               {"asked", status.asked},
+                               {"allowed", status.allowed},
+                               {"denied", status.denied},
+                               {"waiting", status.waiting}});
+}
+std::string write(Id id, const Refusal& refusal) {
+  return write_error(id, refusal.code, refusal.message);
+}
+std::string write(Id /*id*/, const QuestionAdded& added) {
+  return write_notification("question.added", Json{{"question", to_json(added.question)}});
+}
+std::string write(Id /*id*/, const QuestionChanged& changed) {
+  return write_notification("question.changed", Json{{"question", to_json(changed.question)}});
+}
+std::string write(Id /*id*/, const QuestionGone& gone) {
+  return write_notification(
+      "question.gone",
+      Json{{"id", text(gone.question)}, {"verdict", name(verdicts, gone.verdict)}, {"by", text(gone.by)}});
+}
+
+// ---- reading ----
+
+std::string read_digest(Fields& fields) {
+  std::string digest = fields.text("digest", 64);
+  if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    fields.refuse("digest", "must be 64 hexadecimal digits, lower case");
+  }
+  return digest;
+}
+
+QuestionAnswer read_answer(Fields& fields) {
+  QuestionAnswer answer{.question = fields.text("id", most_name), .digest = read_digest(fields)};
+  answer.answer = static_cast<QuestionAnswer::Answer>(fields.choice("answer", answers));
+  answer.scope = fields.number_or("scope", 0, most_scopes - 1);
+  answer.comment = fields.bytes_or_none("comment", most_comment);
+  bool remembered = answer.answer == QuestionAnswer::Answer::session || answer.answer == QuestionAnswer::Answer::always;
+  if (answer.scope != 0 && !remembered) fields.refuse("scope", "goes with session and always");
+  return answer;
+}
+
+FromControl read_from_control(const Json& json) {
+  Call call = read_call(json);
+  Fields fields = call.fields();
+  FromControl message{.id = need_id(call.id)};
+  if (call.method == "questions.list") {
+    message.body = QuestionsList{};
+  } else if (call.method == "questions.subscribe") {
+    message.body = QuestionsSubscribe{};
+  } else if (call.method == "question.answer") {
+    message.body = read_answer(fields);
+  } else if (call.method == "session.show") {
+    message.body = SessionShow{};
+  } else {
+    unknown_method(call);
+  }
+  fields.end();
+  return message;
+}
+
+WireQuestion::Fact read_fact(Fields& fields) {
+  WireQuestion::Fact fact{.label = fields.text("label", most_name), .value = fields.bytes("value", most_text)};
+  fact.weight = static_cast<WireQuestion::Fact::Weight>(fields.choice("weight", weights));
+  fields.end();
+  return fact;
+}
+
+WireQuestion read_question(Fields fields) {
+  WireQuestion question{.id = fields.text("id", most_name),
+                        .session = fields.text("session", most_name),
+                        .profile = fields.text("profile", most_path),
+                        .digest = read_digest(fields),
+                        .title = fields.text("title", most_name),
+                        .subject = fields.bytes("subject", most_text)};
+  for (Fields& fact : fields.objects("facts", most_facts)) question.facts.push_back(read_fact(fact));
+  question.said = fields.bytes("said", most_text);
+  question.content = fields.bytes("content", most_text);
+  question.session_scopes = fields.text_list("session_scopes", most_scopes);
+  question.lasting_scopes = fields.text_list("lasting_scopes", most_scopes);
+  question.asked = static_cast<std::int64_t>(fields.number("asked", 0, most_number));
+  question.deadline = static_cast<std::int64_t>(fields.number("deadline", 0, most_number));
+  question.waiting = fields.number("waiting", 0, most_number);
+  fields.end();
+  return question;
+}
+
+SessionStatus read_session(Fields& fields) {
+  return {.session = fields.text("session", most_name),
+          .profile = fields.text("profile", most_path),
+          .workspace = fields.bytes("workspace", most_path),
+          .started = static_cast<std::int64_t>(fields.number("started", 0, most_number)),
+          .pid = fields.number("pid", 0, most_number),
+          .asked = fields.number("asked", 0, most_number),
+          .allowed = fields.number("allowed", 0, most_number),
+          .denied = fields.number("denied", 0, most_number),
+          .waiting = fields.number("waiting", 0, most_number)};
+}
+
+ToControl read_result(std::uint64_t id, const Json& result) {
+  Fields fields(result, "result", Code::not_a_request);
+  ToControl message{.id = id};
+  if (fields.has("questions")) {
+    Questions all;
+    for (Fields& question : fields.objects("questions", most_questions)) {
+      all.questions.push_back(read_question(question));
+    }
+    message.body = std::move(all);
+  } else if (fields.has("outcome")) {
+    auto outcome = static_cast<AnswerTaken::Outcome>(fields.choice("outcome", outcomes));
+    message.body = AnswerTaken{outcome, fields.text("reason", most_text)};
+  } else {
+    message.body = read_session(fields);
+  }
+  fields.end();
+  return message;
+}
+
+QuestionGone read_gone(Fields& fields) {
+  return {.question = fields.text("id", most_name),
+          .verdict = static_cast<Verdict::Kind>(fields.choice("verdict", verdicts)),
+          .by = fields.text("by", most_name)};
+}
+
+ToControl read_to_control(const Json& json) {
+  if (!is_call(json)) {
+    Reply reply = read_reply(json);
+    if (reply.error) return {reply.id, *std::move(reply.error)};
+    return read_result(need_id(reply.id), *reply.result);
+  }
+  Call call = read_call(json);
+  refuse_id(call);
+  Fields fields = call.fields();
+  ToControl message;
+  if (call.method == "question.added") {
+    message.body = QuestionAdded{read_question(fields.object("question"))};
+  } else if (call.method == "question.changed") {
+    message.body = QuestionChanged{read_question(fields.object("question"))};
+  } else if (call.method == "question.gone") {
+    message.body = read_gone(fields);
+  } else {
+    unknown_method(call);
+  }
+  fields.end();
+  return message;
+}
+
+}  // namespace
+
+std::string encode(const FromControl& message) {
+  return std::visit([&](const auto& body) { return write(message.id, body); }, message.body);
+}
+std::string encode(const ToControl& message) {
+  return std::visit([&](const auto& body) { return write(message.id, body); }, message.body);
+}
+Decoded<FromControl> decode_from_control(std::string_view line) {
+  return decode_line<FromControl>(line, line_limit, read_from_control);
+}
+Decoded<ToControl> decode_to_control(std::string_view line) {
+  return decode_line<ToControl>(line, control_reply_limit, read_to_control);
+}
+
+}  // namespace agentbox::wire

@@ -1,0 +1,217 @@
+// The messages of request.sock. What comes from the room is hostile.
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "rpc.hpp"
+
+namespace agentbox::wire {
+
+namespace {
+
+constexpr std::size_t most_words = 4096;
+constexpr std::size_t most_rules = 4096;
+constexpr std::size_t most_why = 2000;
+constexpr std::array<std::string_view, 2> whats{"write", "remove"};
+constexpr std::array<std::string_view, 6> verdicts{"allow", "deny", "duplicate", "expired", "unavailable", "cancelled"};
+constexpr std::array<std::string_view, 3> defaults{"deny", "ask", "allow"};
+
+std::string_view name(std::span<const std::string_view> names, auto value) {
+  auto at = static_cast<std::size_t>(value);
+  return at < names.size() ? names[at] : std::string_view();
+}
+
+// ---- writing ----
+
+Json size(const WindowSize& window) {
+  return Json{{"rows", window.rows}, {"columns", window.columns}};
+}
+
+std::string write(std::uint64_t id, const CommandRequest& request) {
+  Json params{{"argv", byte_list(request.argv)}, {"directory", bytes(request.directory)}};
+  put_bytes(params, "why", request.why);
+  if (request.terminal) params["terminal"] = size(*request.terminal);
+  return write_request(id, "request.command", std::move(params));
+}
+std::string write(std::uint64_t id, const ChangeRequest& request) {
+  Json params{{"path", bytes(request.path)}, {"what", name(whats, request.what)}};
+  put_bytes(params, "why", request.why);
+  return write_request(id, "request.change", std::move(params));
+}
+std::string write(std::uint64_t id, const StatusRequest& /*request*/) {
+  return write_request(id, "status");
+}
+std::string write(std::uint64_t id, const Cancel& /*cancel*/) {
+  return write_notification("request.cancel", Json{{"id", id}});
+}
+std::string write(std::uint64_t id, const CommandSignal& signal) {
+  return write_notification("command.signal", Json{{"id", id}, {"signal", signal.signal}});
+}
+std::string write(std::uint64_t id, const CommandResize& resize) {
+  return write_notification("command.resize", Json{{"id", id}, {"terminal", size(resize.size)}});
+}
+
+Json lists(const RoomStatus::Lists& value) {
+  return Json{{"allow", text_list(value.allow)},
+              {"ask", text_list(value.ask)},
+              {"deny", text_list(value.deny)},
+              {"default", name(defaults, value.otherwise)}};
+}
+
+std::string write(std::optional<std::uint64_t> id, const Verdict& verdict) {
+  Json result{{"verdict", name(verdicts, verdict.verdict)}, {"reason", text(verdict.reason)}};
+  put_text(result, "rule", verdict.rule);
+  put_bytes(result, "comment", verdict.comment);
+  return write_result(id, std::move(result));
+}
+std::string write(std::optional<std::uint64_t> id, const RoomStatus& status) {
+  return write_result(id, Json{{"session", text(status.session)},
+                               {"profile", text(status.profile)},
+                               {"commands", lists(status.commands)},
+                               {"network", lists(status.network)},
+                               {"waiting", status.waiting}});
+}
+std::string write(std::optional<std::uint64_t> id, const Refusal& refusal) {
+  return write_error(id, refusal.code, refusal.message);
+}
+std::string write(std::optional<std::uint64_t> id, const CommandStarted& /*started*/) {
+  return write_notification("command.started", Json{{"id", id.value_or(0)}});
+}
+std::string write(std::optional<std::uint64_t> id, const CommandExited& exited) {
+  const char* key = exited.how == CommandExited::How::exited ? "code" : "signal";
+  return write_notification("command.exited", Json{{"id", id.value_or(0)}, {key, exited.number}});
+}
+
+// ---- reading ----
+
+WindowSize read_size(Fields fields) {
+  WindowSize window{static_cast<std::uint16_t>(fields.number("rows", 1, 10000)),
+                    static_cast<std::uint16_t>(fields.number("columns", 1, 10000))};
+  fields.end();
+  return window;
+}
+
+std::string read_path(Fields& fields, std::string_view key) {
+  std::string path = fields.bytes(key, most_path);
+  if (!path.starts_with('/')) fields.refuse(key, "must be absolute");
+  return path;
+}
+
+CommandRequest read_command(Fields& fields) {
+  CommandRequest request{.argv = fields.byte_list("argv", 1, most_words), .directory = read_path(fields, "directory")};
+  request.why = fields.bytes_or_none("why", most_why);
+  if (fields.has("terminal")) request.terminal = read_size(fields.object("terminal"));
+  return request;
+}
+
+ChangeRequest read_change(Fields& fields) {
+  ChangeRequest request{.path = read_path(fields, "path")};
+  request.what = static_cast<ChangeRequest::What>(fields.choice("what", whats));
+  request.why = fields.bytes_or_none("why", most_why);
+  return request;
+}
+
+std::int32_t read_signal(Fields& fields) {
+  return static_cast<std::int32_t>(fields.number("signal", 1, 64));
+}
+
+FromRoom read_from_room(const Json& json) {
+  Call call = read_call(json);
+  Fields fields = call.fields();
+  FromRoom message;
+  auto request = [&](auto body) { message = {need_id(call.id), std::move(body)}; };
+  auto notification = [&](auto body) {
+    refuse_id(call);
+    message = {fields.number("id", 0, most_number), std::move(body)};
+  };
+  if (call.method == "request.command") {
+    request(read_command(fields));
+  } else if (call.method == "request.change") {
+    request(read_change(fields));
+  } else if (call.method == "status") {
+    request(StatusRequest{});
+  } else if (call.method == "request.cancel") {
+    notification(Cancel{});
+  } else if (call.method == "command.signal") {
+    notification(CommandSignal{read_signal(fields)});
+  } else if (call.method == "command.resize") {
+    notification(CommandResize{read_size(fields.object("terminal"))});
+  } else {
+    unknown_method(call);
+  }
+  fields.end();
+  return message;
+}
+
+RoomStatus::Lists read_lists(Fields fields) {
+  RoomStatus::Lists value{.allow = fields.text_list("allow", most_rules),
+                          .ask = fields.text_list("ask", most_rules),
+                          .deny = fields.text_list("deny", most_rules)};
+  value.otherwise = static_cast<RoomStatus::Lists::Default>(fields.choice("default", defaults));
+  fields.end();
+  return value;
+}
+
+ToRoom read_result(std::uint64_t id, const Json& result) {
+  Fields fields(result, "result", Code::not_a_request);
+  ToRoom message{.id = id};
+  if (fields.has("verdict")) {
+    Verdict verdict{static_cast<Verdict::Kind>(fields.choice("verdict", verdicts)), fields.text("reason", most_text)};
+    verdict.rule = fields.text_or_none("rule", most_text);
+    verdict.comment = fields.bytes_or_none("comment", most_text);
+    message.body = std::move(verdict);
+  } else {
+    message.body = RoomStatus{.session = fields.text("session", most_name),
+                              .profile = fields.text("profile", most_path),
+                              .commands = read_lists(fields.object("commands")),
+                              .network = read_lists(fields.object("network")),
+                              .waiting = fields.number("waiting", 0, most_number)};
+  }
+  fields.end();
+  return message;
+}
+
+CommandExited read_exited(Fields& fields) {
+  if (fields.has("code") == fields.has("signal")) fields.refuse("code", "or params.signal, one of the two");
+  if (fields.has("signal")) return {CommandExited::How::killed, read_signal(fields)};
+  return {CommandExited::How::exited, static_cast<std::int32_t>(fields.number("code", 0, 255))};
+}
+
+ToRoom read_to_room(const Json& json) {
+  if (!is_call(json)) {
+    Reply reply = read_reply(json);
+    if (reply.error) return {reply.id, *std::move(reply.error)};
+    return read_result(need_id(reply.id), *reply.result);
+  }
+  Call call = read_call(json);
+  refuse_id(call);
+  Fields fields = call.fields();
+  ToRoom message{.id = fields.number("id", 0, most_number)};
+  if (call.method == "command.started") {
+    message.body = CommandStarted{};
+  } else if (call.method == "command.exited") {
+    message.body = read_exited(fields);
+  } else {
+    unknown_method(call);
+  }
+  fields.end();
+  return message;
+}
+
+}  // namespace
+
+std::string encode(const FromRoom& message) {
+  return std::visit([&](const auto& body) { return write(message.id, body); }, message.body);
+}
+std::string encode(const ToRoom& message) {
+  return std::visit([&](const auto& body) { return write(message.id, body); }, message.body);
+}
+Decoded<FromRoom> decode_from_room(std::string_view line) {
+  return decode_line<FromRoom>(line, line_limit, read_from_room);
+}
+Decoded<ToRoom> decode_to_room(std::string_view line) {
+  return decode_line<ToRoom>(line, line_limit, read_to_room);
+}
+
+}  // namespace agentbox::wire

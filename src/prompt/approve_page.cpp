@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -35,6 +36,7 @@ class ApprovePage::Impl {
   }
   void set_colours(prompt::Colours colours) noexcept { canvas_.set_colours(colours); }
   std::string draw(prompt::Draw what, Clock::time_point now);
+  void be_quiet(Clock::time_point now) { settling_.begin(now); }
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
   std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
 
@@ -61,7 +63,9 @@ class ApprovePage::Impl {
 };
 
 void ApprovePage::Impl::set_questions(std::vector<OpenQuestion> questions) {
-  std::ranges::stable_sort(questions, std::ranges::greater(), &OpenQuestion::asked);
+  std::ranges::sort(questions, [](const OpenQuestion& left, const OpenQuestion& right) {
+    return std::tie(right.asked, left.session, left.id) < std::tie(left.asked, right.session, right.id);
+  });
   const auto same = [&](const OpenQuestion& other) {
     return other.session == questions_[selected_].session && other.id == questions_[selected_].id;
   };
@@ -236,6 +240,9 @@ void ApprovePage::set_colours(Colours colours) noexcept {
 }
 std::string ApprovePage::draw(Draw what, Clock::time_point now) {
   return impl_->draw(what, now);
+}
+void ApprovePage::be_quiet(Clock::time_point now) {
+  impl_->be_quiet(now);
 }
 Clock::time_point ApprovePage::next_change(Clock::time_point now) const {
   return impl_->next_change(now);

@@ -6,6 +6,8 @@
 namespace agentbox::prompt {
 
 std::optional<Answer> QuestionPage::Impl::type(std::string_view bytes, Clock::time_point now) {
+  if (bytes.empty()) return std::nullopt;
+  hint_.clear();
   for (const Press& each : reader_.feed(bytes, now)) {
     if (!quiet_.over(now) || !in_time(now)) continue;
     if (auto given = press(each, now)) return given;
@@ -17,11 +19,15 @@ std::optional<Answer> QuestionPage::Impl::answer(Answer::Kind kind, std::size_t 
   return Answer{kind, scope, comment_, question_.digest};
 }
 
+// The first thing to say about one read stays.
+void QuestionPage::Impl::suggest(std::string_view words) {
+  if (hint_.empty()) hint_ = words;
+}
+
 std::optional<Answer> QuestionPage::Impl::press(const Press& press, Clock::time_point now) {
-  hint_.clear();
   if (press.key == Key::control && press.text == "c") {
     if (press.company == Press::Company::alone) return answer(Answer::Kind::deny);
-    hint_ = "several keys at once are not taken: press Ctrl-C by itself";
+    suggest("several keys at once are not taken: press Ctrl-C by itself");
     return std::nullopt;
   }
   if (mode_ == Mode::commenting && !tiny()) {
@@ -40,11 +46,11 @@ std::optional<Answer> QuestionPage::Impl::press(const Press& press, Clock::time_
       if (mode_ == Mode::choosing) {
         mode_ = Mode::reading;
       } else {
-        hint_ = "Escape does nothing here: d denies";
+        suggest("Escape does nothing here: d denies");
       }
       return std::nullopt;
-    case Key::paste: hint_ = "pasted text is not taken as an answer"; return std::nullopt;
-    default: hint_ = "that key does nothing here: o allows, d denies"; return std::nullopt;
+    case Key::paste: suggest("pasted text is not taken as an answer"); return std::nullopt;
+    default: suggest("that key does nothing here: o allows, d denies"); return std::nullopt;
   }
 }
 
@@ -52,7 +58,7 @@ std::optional<Answer> QuestionPage::Impl::press_letter(const Press& press, Clock
   const char letter = press.text.size() == 1 ? press.text[0] : '\0';
   const bool answers = letter == 'o' || letter == 'd' || letter == 'D';
   if (answers && !press.is_alone(letter)) {
-    hint_ = "several keys at once are not taken: press one by itself";
+    suggest("several keys at once are not taken: press one by itself");
     return std::nullopt;
   }
   if (letter == 'd') return answer(Answer::Kind::deny);
@@ -72,7 +78,7 @@ std::optional<Answer> QuestionPage::Impl::press_letter(const Press& press, Clock
   } else if (letter == 'i' && !choosing) {
     toggle_details();
   } else {
-    hint_ = "that key does nothing here: o allows, d denies";
+    suggest("that key does nothing here: o allows, d denies");
   }
   return std::nullopt;
 }
@@ -90,7 +96,7 @@ void QuestionPage::Impl::press_commenting(const Press& press) {
   if (press.key == Key::enter) {
     comment_ = editor_.text();
     mode_ = before_comment_;
-    hint_ = comment_.empty() ? "" : "the comment goes with your answer";
+    suggest(comment_.empty() ? "" : "the comment goes with your answer");
   } else if (press.key == Key::escape) {
     mode_ = before_comment_;
   } else {
@@ -103,7 +109,7 @@ void QuestionPage::Impl::choose(Answer::Kind kind) {
   const auto& scopes = session ? question_.session_scopes : question_.lasting_scopes;
   if (scopes.empty()) {
     const std::string& reason = session ? question_.why_not_session : question_.why_not_lasting;
-    hint_ = std::string(session ? "for this session" : "always") + " is not offered: " + why_not(reason);
+    suggest(std::string(session ? "for this session" : "always") + " is not offered: " + why_not(reason));
     return;
   }
   if (!end_seen_) return;

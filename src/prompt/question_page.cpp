@@ -127,7 +127,8 @@ void QuestionPage::Impl::note_what_was_seen() {
 
 std::string QuestionPage::Impl::draw(prompt::Draw what, Clock::time_point now) {
   for (const Press& each : reader_.settle(now)) {
-    if (quiet_.over(now) && in_time(now)) press(each, now);
+    hint_.clear();
+    if (quiet_.over(now) && in_time(now)) press(each, now);  // Escape, which answers nothing
   }
   if (!quiet_.begun()) quiet_.begin(now);
   if (tiny()) return canvas_.draw(tiny_page(), what);

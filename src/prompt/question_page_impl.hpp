@@ -43,6 +43,7 @@ class QuestionPage::Impl {
   std::optional<Answer> press(const Press& press, Clock::time_point now);
   std::optional<Answer> press_letter(const Press& press, Clock::time_point now);
   std::optional<Answer> allow(Clock::time_point now);
+  void suggest(std::string_view words);
   void press_commenting(const Press& press);
   void choose(Answer::Kind kind);
   void select(std::size_t scope);

@@ -34,6 +34,7 @@ using boost::system::error_code;
 
 constexpr std::size_t chunk = 16 * 1024;  // of one read
 constexpr auto answers_limit = 1s;        // slow lines to far away included
+constexpr auto nudge_time = 60ms;         // long enough for a program to have seen the smaller size
 constexpr auto look_again = 100ms;        // while the keyboard isn't ours, or no program has the pty open
 
 base::UniqueFd duplicate(int fd) {
@@ -59,6 +60,7 @@ class Relay::Impl : public std::enable_shared_from_this<Impl> {
         keyboard_timer_(loop),
         master_timer_(loop),
         deadline_(loop),
+        nudge_timer_(loop),
         on_lost_(std::move(on_lost)) {
     const int fd = master.get();
     if (::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
@@ -107,6 +109,8 @@ class Relay::Impl : public std::enable_shared_from_this<Impl> {
   bool room_wants_keyboard();
   void type(std::span<const char> keys);
   void set_size();
+  void set_farewell() noexcept;
+  void nudge();
   void settle(bool fence, std::function<void()> then);
   void settled();
   void settle_now();
@@ -125,7 +129,7 @@ class Relay::Impl : public std::enable_shared_from_this<Impl> {
   HumanTerminal* terminal_;
   stream_descriptor tty_, master_;
   boost::asio::signal_set signals_;
-  boost::asio::steady_timer keyboard_timer_, master_timer_, deadline_;
+  boost::asio::steady_timer keyboard_timer_, master_timer_, deadline_, nudge_timer_;
   std::function<void()> on_lost_, settled_then_, on_held_;
   std::function<void(End)> on_drained_;
   TerminalFilter filter_;
@@ -169,6 +173,22 @@ void Relay::Impl::set_size() {
   ::ioctl(master_.native_handle(), TIOCSWINSZ, &room);  // SIGWINCH inside if it differs
 }
 
+// The holder has a screen of his own, and says himself what must be written when the terminal is given back.
+void Relay::Impl::set_farewell() noexcept {
+  if (terminal_->is_raw() && keyboard_ != Keyboard::holder) terminal_->set_farewell(filter_.modes().leave());
+}
+
+// A program that has the whole screen paints it again when its size changes; nothing else is understood by all of them.
+// So its terminal has a row less for a moment.
+void Relay::Impl::nudge() {
+  const WindowSize size = terminal_->size();
+  if (!filter_.modes().alternate_screen() || size.rows < 2) return;
+  const winsize smaller{static_cast<std::uint16_t>(size.rows - 1), size.columns, size.width, size.height};
+  ::ioctl(master_.native_handle(), TIOCSWINSZ, &smaller);
+  nudge_timer_.expires_after(nudge_time);
+  nudge_timer_.async_wait(guarded([this] { set_size(); }));
+}
+
 void Relay::Impl::close() {
   closed_ = true;
   // The last write may have been cut within a sequence.
@@ -181,6 +201,7 @@ void Relay::Impl::close() {
   keyboard_timer_.cancel();
   master_timer_.cancel();
   deadline_.cancel();
+  nudge_timer_.cancel();
   tty_.close(ignored);
   master_.close(ignored);
 }
@@ -255,7 +276,7 @@ void Relay::Impl::on_master() {
 
 // Writes what is ready, and keeps the watcher's word of farewell true.
 void Relay::Impl::show() {
-  if (terminal_->is_raw()) terminal_->set_farewell(filter_.modes().leave());
+  set_farewell();
   if (!lost_) {
     const int error = to_terminal_.flush(terminal_->fd());
     if (error != 0 && error != EAGAIN) lose_terminal();
@@ -411,7 +432,12 @@ void Relay::Impl::release() {
   on_held_ = {};
   settled_then_ = {};
   left_ = true;
-  take_keyboard();
+  try {
+    take_keyboard();
+  } catch (const base::SystemError&) {  // it hung up while it was the holder's
+    lose_terminal();
+  }
+  nudge();
   arm();
 }
 
@@ -431,7 +457,7 @@ void Relay::Impl::suspend() {
   if (phase_ != Phase::running) return;
   flush_now();
   settle_now();
-  if (terminal_->is_raw()) terminal_->set_farewell(filter_.modes().leave());
+  set_farewell();
   terminal_->restore();
   left_ = true;
   set_keyboard(Keyboard::waiting);

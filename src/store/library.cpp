@@ -14,13 +14,13 @@ namespace {
 constexpr const char* file = AGENTBOX_SQLITE_LIBRARY;
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw StoreError(StoreError::Kind::failed, std::string("cannot load ") + file + ": " + base::escape(why),
+  throw StoreError(StoreError::Kind::failed, "cannot load SQLite: " + base::escape(why),
                    "agentbox keeps its record with SQLite 3.37 or newer (libsqlite3-0 on Debian)");
 }
 
 void* symbol(void* handle, const char* name) {
   void* address = ::dlsym(handle, name);
-  if (address == nullptr) refuse(std::string("it has no ") + name);
+  if (address == nullptr) refuse(std::string(file) + " has no " + name);
   return address;
 }
 
@@ -37,7 +37,7 @@ Library load() {
 #include "library_functions.inc"
 #undef AGENTBOX_SQLITE
   // STRICT tables.
-  if (functions.libversion_number() < 3037000) refuse(std::string("it is version ") + functions.libversion());
+  if (functions.libversion_number() < 3037000) refuse(std::string(file) + " is version " + functions.libversion());
   return functions;
 }
 

@@ -7,6 +7,7 @@ namespace agentbox::store {
 // The functions of SQLite that we call. The library is loaded when the record is first opened: linked, it would cost
 // every start of `agentbox` 0.25 ms, also of a room that never asks for anything.
 struct Library {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name
 #define AGENTBOX_SQLITE(name) decltype(&::sqlite3_##name) name = nullptr;
 #include "library_functions.inc"
 #undef AGENTBOX_SQLITE

@@ -19,7 +19,7 @@ TEST_CASE("SHA-256 has the standard's own results") {
 
 TEST_CASE("a text may come in pieces") {
   const std::string text(1000, 'x');
-  for (std::size_t cut : {0, 1, 55, 56, 63, 64, 65, 128, 999, 1000}) {
+  for (std::size_t cut : {0U, 1U, 55U, 56U, 63U, 64U, 65U, 128U, 999U, 1000U}) {
     CHECK(Sha256().update(text.substr(0, cut)).update(text.substr(cut)).digest() == sha256(text));
   }
 }

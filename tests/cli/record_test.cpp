@@ -153,9 +153,9 @@ TEST_CASE("the log is a table") {
 
 TEST_CASE("what comes later stays in line, below the same heads") {
   Table table({"A", "B"}, base::Colour::off, 0);
-  std::vector<std::vector<Cell>> first = {{{"wide cell"}, {"x"}}}, second = {{{"1"}, {"y"}}};
-  CHECK(table.lines(first) == "A          B\nwide cell  x\n");
-  CHECK(table.lines(second) == "1          y\n");
+  std::vector<std::vector<Cell>> sooner = {{{"wide cell"}, {"x"}}}, later = {{{"1"}, {"y"}}};
+  CHECK(table.lines(sooner) == "A          B\nwide cell  x\n");
+  CHECK(table.lines(later) == "1          y\n");
 }
 
 TEST_CASE("a long summary is wrapped below itself, whatever its bytes") {

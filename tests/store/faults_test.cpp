@@ -179,7 +179,7 @@ TEST_CASE("a place that isn't this user's alone is not trusted") {
   };
   AbsPath state = folder.record().parent();
   SECTION("others may write it") {
-    for (mode_t mode : {0620, 0602}) {
+    for (mode_t mode : {0620U, 0602U}) {
       ::chmod(folder.record().c_str(), mode);
       refused("others may write it", folder.record());
     }

@@ -5,6 +5,7 @@
 #include "support.hpp"
 
 using namespace store_test;
+using namespace std::string_literals;
 
 namespace {
 
@@ -60,18 +61,18 @@ TEST_CASE("several events are written together") {
 TEST_CASE("any bytes and a long detail come back as they were") {
   Folder folder;
   Event odd = event(1);
-  odd.summary = std::string("a\0b\xff\xfe\xc3\x28\r\n\x1b[2J", 16);
-  odd.session = std::string("\0", 1);
+  odd.summary = "a\0b\xff\xfe\xc3\x28\r\n\x1b[2J"s;
+  odd.session = "\0"s;
   odd.kind = "\xed\xa0\x80";
   odd.by.clear();
-  odd.detail = std::string(1'000'000, 'x') + std::string("\0y", 2);
+  odd.detail = std::string(1'000'000, 'x') + "\0y"s;
   Store(folder.record(), Access::write).append(odd);
   Store store(folder.record(), Access::read);
   REQUIRE(rows(store).size() == 1);
   CHECK(rows(store)[0].event == odd);
   // A filter compares whole texts, not up to the first NUL.
   CHECK(numbers(store, {.session = odd.session}) == Ids{1});
-  CHECK(numbers(store, {.session = std::string("\0x", 2)}).empty());
+  CHECK(numbers(store, {.session = "\0x"s}).empty());
   CHECK(numbers(store, {.session = ""}).empty());
   CHECK(numbers(store, {.kind = odd.kind}) == Ids{1});
   CHECK(verified(folder.record()).empty());
@@ -134,7 +135,7 @@ TEST_CASE("rows keep their order when the clock is set back") {
 }
 
 TEST_CASE("the record and its folder are for its owner alone, whatever the umask") {
-  for (mode_t mask : {0000, 0077, 0777}) {
+  for (mode_t mask : {0000U, 0077U, 0777U}) {
     Folder folder;
     std::string said = in_child([&]() -> std::string {
       ::umask(mask);

@@ -49,6 +49,7 @@ class ApprovePage final : public Page {
   void resize(std::uint16_t rows, std::uint16_t columns) override;
   void set_colours(Colours colours) noexcept override;
   [[nodiscard]] std::string draw(Draw what, Clock::time_point now) override;
+  void be_quiet(Clock::time_point now) override;
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const override;
   // One read. Enter opens, q and Ctrl-C leave. What was typed before the first drawing, and Enter within 300 ms after
   // the list changed beneath it, does nothing.

@@ -46,7 +46,7 @@ class Banner final : public Page {
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const override;
   // One read.
   [[nodiscard]] std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
-  void be_quiet(Clock::time_point now);
+  void be_quiet(Clock::time_point now) override;
 
  private:
   class Impl;

@@ -33,6 +33,8 @@ class Page {
   // over whatever is there, so that one page can follow another without a clear screen in between; `changes` only rows
   // that differ from the last drawing. Both leave the cursor anywhere.
   [[nodiscard]] virtual std::string draw(Draw what, Clock::time_point now) = 0;
+  // The quiet period begins anew: the terminal took longer to show the page, or showed something else meanwhile.
+  virtual void be_quiet(Clock::time_point now) = 0;
   // When something changes by itself: the next second of a countdown.
   [[nodiscard]] virtual Clock::time_point next_change(Clock::time_point now) const = 0;
 

@@ -89,8 +89,7 @@ class QuestionPage final : public Page {
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const override;
   // What was typed, as the terminal sent it: one read, whatever is in it. An answer ends the page.
   [[nodiscard]] std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
-  // The quiet period begins anew: the terminal took longer to show the page, or showed something else meanwhile.
-  void be_quiet(Clock::time_point now);
+  void be_quiet(Clock::time_point now) override;
   void set_waiting(std::size_t questions);
   [[nodiscard]] const Question& question() const noexcept;
 

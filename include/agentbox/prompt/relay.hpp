@@ -58,7 +58,8 @@ class Relay {
   // Stops the agent's output and takes the keyboard from it; `ready` is called when its last complete
   // sequence is on the terminal and no answer for it is under way. Then the terminal's fd is the caller's, in
   // raw mode. Modes that the agent has switched stay on: send `leave_modes()` first, `release` switches them
-  // on again.
+  // on again, and makes a program on the alternate screen paint it anew, by a change of its size and back. Meanwhile
+  // HumanTerminal::set_farewell is the holder's, too.
   void hold(std::function<void()> ready);
   [[nodiscard]] std::string leave_modes();
   void release();

@@ -61,7 +61,7 @@ struct Event {
     rule_added,
     rule_revoked
   } what = What::request;
-  Time at{};
+  Time at;
   std::string session;   // "default-0c1f"
   std::string profile;   // "pi"
   std::string question;  // the id that request, verdict and outcome share; empty for sessions and rules
@@ -119,7 +119,7 @@ struct Remembered {
   enum class Breadth { exact, pattern } breadth = Breadth::exact;
   std::string rule;   // policy::Scope::rule
   std::string shown;  // policy::Scope::shown
-  Time created{};
+  Time created;
   std::optional<Time> expires;
   std::optional<Time> revoked;
   std::int64_t used = 0;  // how often it answered

@@ -1,0 +1,190 @@
+#include "recorder.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "agentbox/base/escape.hpp"
+
+namespace agentbox::broker {
+
+namespace {
+
+using nlohmann::json;
+
+json bytes(const std::string& raw) {
+  return base::escape(raw);
+}
+json bytes(const std::vector<std::string>& raw) {
+  json list = json::array();
+  for (const std::string& one : raw) list.push_back(base::escape(one));
+  return list;
+}
+
+// Every field, for people and scripts: text is escaped, so that the record holds no control characters.
+struct Fields {
+  json operator()(const policy::Connect& connect) const {
+    return {{"host", bytes(connect.host)}, {"port", connect.port}};
+  }
+  json operator()(const policy::Open& open) const {
+    return {{"path", bytes(open.path.str())},
+            {"for", open.purpose == policy::Open::For::reading ? "reading" : "writing"}};
+  }
+  json operator()(const policy::Change& change) const {
+    return {
+        {"path", bytes(change.path.str())}, {"before", change.before}, {"after", change.after}, {"size", change.size}};
+  }
+  json operator()(const policy::Command& command) const {
+    json fields{{"argv", bytes(command.argv)},
+                {"directory", bytes(command.directory.str())},
+                {"terminal", command.terminal == policy::Command::Terminal::pty}};
+    if (command.program) {
+      fields["program"] = {{"path", bytes(command.program->path.str())}, {"sha256", command.program->sha256}};
+    }
+    return fields;
+  }
+  json operator()(const policy::Message& message) const {
+    return {{"backend", bytes(message.backend)},
+            {"to", bytes(message.to)},
+            {"subject", bytes(message.subject)},
+            {"body", bytes(message.body)}};
+  }
+  json operator()(const policy::Payment& payment) const {
+    return {{"amount", payment.amount},
+            {"currency", bytes(payment.currency)},
+            {"to", bytes(payment.to)},
+            {"memo", bytes(payment.memo)},
+            {"key", bytes(payment.key)}};
+  }
+  json operator()(const policy::ToolCall& call) const {
+    return {{"server", bytes(call.server)}, {"tool", bytes(call.tool)}, {"arguments", bytes(call.arguments)}};
+  }
+};
+
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string_view name_of(Verdict::Kind kind) noexcept {
+  switch (kind) {
+    case Verdict::Kind::allow: return "allow";
+    case Verdict::Kind::deny: return "deny";
+    case Verdict::Kind::duplicate: return "duplicate";
+    case Verdict::Kind::expired: return "expired";
+    case Verdict::Kind::unavailable: return "unavailable";
+    case Verdict::Kind::cancelled: return "cancelled";
+  }
+  return "deny";
+}
+
+std::string_view name_of(Verdict::By by) noexcept {
+  switch (by) {
+    case Verdict::By::rule: return "rule";
+    case Verdict::By::remembered: return "remembered";
+    case Verdict::By::human: return "human";
+    case Verdict::By::limit: return "limit";
+    case Verdict::By::clock: return "clock";
+    case Verdict::By::requester: return "requester";
+    case Verdict::By::fault: return "fault";
+  }
+  return "fault";
+}
+
+store::Time Recorder::now() {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+}
+
+store::Event Recorder::event(store::Event::What what) const {
+  return {.what = what, .at = now(), .session = settings_.session, .profile = settings_.profile};
+}
+
+store::Store& Recorder::store() {
+  if (store_) return *store_;
+  store::Store opened(settings_.record, store::Store::Access::write);
+  opened.forget_session(settings_.session);  // of a killed session that had the same short name
+  store::Event began = event(store::Event::What::session_began);
+  began.at = began_;
+  opened.append(began);
+  return store_.emplace(std::move(opened));
+}
+
+void Recorder::append(std::vector<store::Event> events) {
+  store().append(events);
+}
+
+bool Recorder::append_and_count(std::vector<store::Event> events, std::int64_t answer) {
+  return store().append_and_count(events, answer, now());
+}
+
+std::vector<store::Remembered> Recorder::remembered(std::string_view kind) {
+  return store().remembered(settings_.profile, settings_.session, std::string(kind), now());
+}
+
+void Recorder::remember(const policy::Action& action, const policy::Scope& scope, store::Remembered::Verdict verdict,
+                        For period) {
+  bool exact = scope.breadth == policy::Scope::Breadth::exact;
+  store::Remembered answer{.profile = settings_.profile,
+                           .session = period == For::session ? settings_.session : std::string(),
+                           .kind = std::string(policy::kind_of(action)),
+                           .verdict = verdict,
+                           .breadth = exact ? store::Remembered::Breadth::exact : store::Remembered::Breadth::pattern,
+                           .rule = scope.rule,
+                           .shown = scope.shown,
+                           .created = now()};
+  store::Event added = event(store::Event::What::rule_added);
+  added.kind = answer.kind;
+  added.summary = scope.shown;
+  added.verdict = verdict == store::Remembered::Verdict::allow ? "allow" : "deny";
+  added.by = "human";
+  (void)store().remember(answer, added);
+}
+
+void Recorder::end(const Summary& summary) {
+  if (!store_) return;
+  store::Event ended = event(store::Event::What::session_ended);
+  ended.detail = dump({{"asked", summary.asked}, {"allowed", summary.allowed}, {"denied", summary.denied}});
+  store_->append(ended);
+  store_->forget_session(settings_.session);
+}
+
+store::Event Recorder::request(const std::string& question, const Asked& asked, const std::string& digest) const {
+  store::Event row = event(store::Event::What::request);
+  row.question = question;
+  row.kind = policy::kind_of(asked.action);
+  row.summary = policy::summary(asked.action);
+  row.digest = digest;
+  json detail = std::visit(Fields{}, asked.action);
+  if (!asked.said.empty()) detail["said"] = bytes(asked.said);
+  row.detail = dump(detail);
+  return row;
+}
+
+store::Event Recorder::verdict(const std::string& question, const policy::Action& action, const std::string& digest,
+                               const Verdict& verdict, std::size_t twins) const {
+  store::Event row = event(store::Event::What::verdict);
+  row.question = question;
+  row.kind = policy::kind_of(action);
+  row.summary = policy::summary(action);
+  row.digest = digest;
+  row.verdict = name_of(verdict.kind);
+  row.by = name_of(verdict.by);
+  json detail = json::object();
+  if (!verdict.rule.empty()) detail["rule"] = bytes(verdict.rule);
+  if (!verdict.reason.empty()) detail["reason"] = bytes(verdict.reason);
+  if (!verdict.comment.empty()) detail["comment"] = bytes(verdict.comment);
+  if (twins > 0) detail["requests"] = twins;
+  row.detail = dump(detail);
+  return row;
+}
+
+store::Event Recorder::outcome(const std::string& question, const policy::Action& action,
+                               const std::string& what) const {
+  store::Event row = event(store::Event::What::outcome);
+  row.question = question;
+  row.kind = policy::kind_of(action);
+  row.summary = policy::summary(action);
+  row.detail = dump({{"outcome", bytes(what)}});
+  return row;
+}
+
+}  // namespace agentbox::broker

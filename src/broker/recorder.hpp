@@ -1,0 +1,49 @@
+#pragma once
+
+// What goes into the record, and the record itself: opened when it is first needed, because a run in which nothing leaves
+// the room needs none.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agentbox/broker/broker.hpp"
+#include "agentbox/store/store.hpp"
+
+namespace agentbox::broker {
+
+class Recorder {
+ public:
+  Recorder(const Settings& settings) : settings_(settings), began_(now()) {}
+
+  // All throw store::StoreError: the caller denies.
+  void append(std::vector<store::Event> events);
+  // False: the answer doesn't hold any more.
+  [[nodiscard]] bool append_and_count(std::vector<store::Event> events, std::int64_t answer);
+  [[nodiscard]] std::vector<store::Remembered> remembered(std::string_view kind);
+  enum class For : std::uint8_t { session, always };
+  void remember(const policy::Action& action, const policy::Scope& scope, store::Remembered::Verdict verdict,
+                For period);
+  // Nothing if nothing was ever recorded.
+  void end(const Summary& summary);
+
+  [[nodiscard]] store::Event request(const std::string& question, const Asked& asked, const std::string& digest) const;
+  [[nodiscard]] store::Event verdict(const std::string& question, const policy::Action& action,
+                                     const std::string& digest, const Verdict& verdict, std::size_t twins = 0) const;
+  [[nodiscard]] store::Event outcome(const std::string& question, const policy::Action& action,
+                                     const std::string& what) const;
+
+ private:
+  [[nodiscard]] static store::Time now();
+  [[nodiscard]] store::Store& store();
+  [[nodiscard]] store::Event event(store::Event::What what) const;
+
+  const Settings& settings_;
+  store::Time began_;
+  std::optional<store::Store> store_;
+};
+
+[[nodiscard]] std::string_view name_of(Verdict::Kind kind) noexcept;
+[[nodiscard]] std::string_view name_of(Verdict::By by) noexcept;
+
+}  // namespace agentbox::broker

@@ -1,0 +1,56 @@
+#include "agentbox/broker/terminal_panel.hpp"
+
+namespace agentbox::broker {
+
+TerminalPanel::TerminalPanel(boost::asio::io_context& loop, Broker& broker, prompt::HumanTerminal& terminal,
+                             prompt::Relay* relay, prompt::Colours colours)
+    : broker_(broker), asker_(loop, terminal, relay) {
+  asker_.set_colours(colours);
+  broker_.add(*this);
+}
+
+TerminalPanel::~TerminalPanel() {
+  lost_ = true;
+  broker_.remove(*this);
+}
+
+void TerminalPanel::stop() {
+  lost_ = true;
+  asker_.stop();
+  broker_.presence_changed();
+}
+
+Panel::Presence TerminalPanel::presence() const {
+  return lost_ ? Presence::nobody : Presence::maybe;
+}
+
+void TerminalPanel::show(const prompt::Question& question) {
+  if (lost_) return;
+  asker_.ask(question, [this, id = question.id](std::optional<prompt::Answer> answer) {
+    if (answer) {
+      (void)broker_.answer(id, *answer, "terminal");
+    } else if (!std::exchange(lost_, true)) {
+      broker_.presence_changed();  // the terminal is gone
+    }
+  });
+}
+
+// How many wait behind it, the terminal knows itself.
+void TerminalPanel::change(const prompt::Question&) {}
+
+void TerminalPanel::withdraw(const std::string& id, Verdict::Kind, const std::string&) {
+  asker_.withdraw(id);
+}
+
+void TerminalPanel::warn(const prompt::Flood& flood) {
+  if (lost_) return;
+  asker_.warn(flood, [this](std::optional<prompt::Banner::Choice> choice) {
+    if (choice) broker_.choose(*choice);
+  });
+}
+
+void TerminalPanel::withdraw_warning() {
+  asker_.withdraw_warning();
+}
+
+}  // namespace agentbox::broker

@@ -24,8 +24,9 @@ struct Names {
   enum class Of { profiles, sessions } of = Of::profiles;
 };
 
-using Request = std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions, DoctorOptions,
-                             PsOptions, StopOptions, QuarantineOptions, LogOptions, RulesOptions, DemoOptions>;
+using Request =
+    std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions, DoctorOptions, PsOptions,
+                 StopOptions, QuarantineOptions, LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/gates/network/loopback.hpp"
@@ -39,6 +40,7 @@
 #include "spawn.hpp"
 #include "streams.hpp"
 #include "supervisor.hpp"
+#include "walk_store.hpp"
 
 namespace agentbox::launch {
 
@@ -166,11 +168,13 @@ class Run {
 Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop, const Session& session,
              std::optional<Guard>& guard) {
   auto laying = std::async(std::launch::async, [&] { run.lay_floor(session); });
-  guard.emplace(request.policy, request.plan, state_folder(request.facts), session.id());
+  guard.emplace(request.policy, request.plan, state_folder(request.facts), session.id(), request.walks);
   laying.get();
   run.furnish(session);
   run.open_doors(*guard);
   StatusLine(request.status_fd).started(session.id(), ::getpid());
+  // Its turn comes when the agent has been started.
+  if (request.walks) boost::asio::post(loop, [&] { request.walks->save(); });
   return run.live();
 }
 

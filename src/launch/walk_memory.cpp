@@ -63,6 +63,20 @@ std::uint64_t checksum(std::string_view bytes) {
   return sum ^ (sum >> 32);
 }
 
+// Writes the head of `bytes`, which have room for it.
+void seal(std::string& bytes, const MountPlace& place, std::uint32_t key_size, std::uint32_t top) {
+  Head head{.magic = magic,
+            .checksum = 0,
+            .size = bytes.size(),
+            .device = place.device,
+            .mount = place.mount,
+            .key_size = key_size,
+            .top = top};
+  std::memcpy(bytes.data(), &head, sizeof head);
+  head.checksum = checksum(std::string_view(bytes).substr(unsummed));
+  std::memcpy(bytes.data(), &head, sizeof head);
+}
+
 bool is_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
          name.find('\0') == std::string_view::npos;
@@ -169,16 +183,7 @@ class Writer {
   }
   [[nodiscard]] std::optional<std::string> finish(const MountPlace& place, std::uint32_t key_size, std::uint32_t top) {
     if (bytes_.size() > WalkMemory::size_limit) return std::nullopt;
-    Head head{.magic = magic,
-              .checksum = 0,
-              .size = bytes_.size(),
-              .device = place.device,
-              .mount = place.mount,
-              .key_size = key_size,
-              .top = top};
-    std::memcpy(bytes_.data(), &head, sizeof head);
-    head.checksum = checksum(std::string_view(bytes_).substr(unsummed));
-    std::memcpy(bytes_.data(), &head, sizeof head);
+    seal(bytes_, place, key_size, top);
     return std::move(bytes_);
   }
 
@@ -237,6 +242,13 @@ std::optional<std::string> memory_of(std::span<const DirectoryNote> notes, const
   Writer writer(notes, key);
   std::uint32_t top = writer.write("", before != nullptr ? before->top() : WalkMemory::Directory(), 0);
   return writer.finish(place, static_cast<std::uint32_t>(key.size()), top);
+}
+
+std::string sealed_memory(std::string_view records, std::uint32_t top, std::string_view key) {
+  std::string bytes(sizeof(Head), '\0');
+  bytes.append(key).append(records);
+  seal(bytes, {}, static_cast<std::uint32_t>(key.size()), top);
+  return bytes;
 }
 
 }  // namespace agentbox::launch

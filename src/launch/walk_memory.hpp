@@ -97,4 +97,7 @@ struct DirectoryNote {
 [[nodiscard]] std::optional<std::string> memory_of(std::span<const DirectoryNote> notes, const WalkMemory* before,
                                                    const MountPlace& place, std::string_view key);
 
+// Whatever `records` are, with a right checksum: for the tests.
+[[nodiscard]] std::string sealed_memory(std::string_view records, std::uint32_t top, std::string_view key);
+
 }  // namespace agentbox::launch

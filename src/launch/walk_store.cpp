@@ -37,14 +37,15 @@ constexpr std::int64_t use_counts_after_s = 3600;
 // Each item with its length: no two lists of items look alike.
 class Key {
  public:
+  void add(std::uint32_t number) { text_.append(reinterpret_cast<const char*>(&number), sizeof number); }
   void add(std::string_view item) {
-    text_ += fmt::format("{}:", item.size());
+    add(static_cast<std::uint32_t>(item.size()));
     text_ += item;
   }
   template <class Range>
   void add_all(const Range& items) {
-    add(fmt::format("{}", items.size()));
-    for (const auto& item : items) add(item);
+    add(static_cast<std::uint32_t>(items.size()));
+    for (const auto& item : items) add(std::string_view(item));
   }
   [[nodiscard]] std::string take() { return std::move(text_); }
 
@@ -58,14 +59,15 @@ std::string key_of(const WalkRequest& request) {
   std::optional<std::string> boot = read_kernel_file("/proc/sys/kernel/random/boot_id", 64);
   if (!boot || boot->empty()) return {};
   Key key;
-  key.add(AGENTBOX_VERSION);
-  key.add(*boot);
-  key.add(request.top.str());
+  for (std::string_view item :
+       {std::string_view(AGENTBOX_VERSION), std::string_view(*boot), std::string_view(request.top.str())}) {
+    key.add(item);
+  }
   key.add_all(request.foreign);
   key.add_all(request.markers);
   key.add_all(request.kinds);
   for (const policy::PatternSet::Pattern& pattern : request.patterns) {
-    key.add(fmt::format("{} {} {}", static_cast<int>(pattern.base), pattern.any_depth, pattern.hides));
+    key.add(static_cast<std::uint32_t>(pattern.base) * 4 + (pattern.any_depth ? 2U : 0U) + (pattern.hides ? 1U : 0U));
     key.add_all(pattern.components);
   }
   return key.take();

@@ -323,6 +323,21 @@ TEST_CASE("what others may open today is read each time") {
   CHECK(is_read(ask(folder).noting(later()).with(memory).walk(), "shared"));
 }
 
+TEST_CASE("each part of a stamp counts") {
+  Folder folder;
+  folder.make_file("a/x");
+  auto walk_after = [&](auto change) {
+    Walked walked = ask(folder).noting(later()).walk();
+    auto a = std::ranges::find(walked.notes.directories, "a", &DirectoryNote::relative);
+    change(a->stamp.value());
+    return ask(folder).noting(later()).with(remember(walked)).walk();
+  };
+  CHECK(is_read(walk_after([](Stamp& stamp) { ++stamp.inode; }), "a"));
+  CHECK(is_read(walk_after([](Stamp& stamp) { ++stamp.changed_ns; }), "a"));
+  CHECK(is_read(walk_after([](Stamp& stamp) { ++stamp.modified_ns; }), "a"));
+  CHECK_FALSE(is_read(walk_after([](Stamp&) {}), "a"));
+}
+
 TEST_CASE("a memory of another mount is none") {
   Folder folder;
   folder.make_file("a/x");

@@ -171,7 +171,8 @@ class Run {
 };
 
 // From the spawn to the death of the room.
-Outcome live(Run& run, const RunRequest& request, const Session& session, std::optional<Guard>& guard) {
+Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop, const Session& session,
+             std::optional<Guard>& guard) {
   AbsPath state = state_folder(request.facts);
   run.lay_floor(session);  // bwrap goes on while the guard writes
   guard.emplace(request.policy, request.plan, state, session.id(), request.walks);
@@ -194,7 +195,7 @@ int run(const RunRequest& request) {
   Run run(request, loop, signals, session);
   Outcome outcome;
   try {
-    outcome = live(run, request, session, guard);
+    outcome = live(run, request, loop, session, guard);
   } catch (const SystemError&) {
     run.end();
     // What was made for the room goes, also when the room never came to be.

@@ -55,23 +55,6 @@ bool is_owner(int socket) {
   return peer.uid == ::geteuid() && peer.pid > 0 && is_on_host(peer.pid);
 }
 
-std::optional<prompt::Answer> answer_of(const wire::QuestionAnswer& message) {
-  using From = wire::QuestionAnswer::Answer;
-  using To = prompt::Answer::Kind;
-  prompt::Answer answer{.kind = To::deny,
-                        .scope = static_cast<std::size_t>(message.scope),
-                        .comment = message.comment,
-                        .digest = message.digest};
-  switch (message.answer) {
-    case From::once: answer.kind = To::once; break;
-    case From::session: answer.kind = To::session; break;
-    case From::always: answer.kind = To::always; break;
-    case From::deny: answer.kind = To::deny; break;
-    case From::deny_session: answer.kind = To::deny_session; break;
-  }
-  return answer;
-}
-
 wire::AnswerTaken taken_to_wire(Broker::Taken taken) {
   using Outcome = wire::AnswerTaken::Outcome;
   switch (taken) {
@@ -239,7 +222,7 @@ void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wi
 }
 
 void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wire::QuestionAnswer& message) {
-  Broker::Taken taken = broker_.answer(message.question, *answer_of(message), "control");
+  Broker::Taken taken = broker_.answer(message.question, from_wire(message), "control");
   send(peer, wire::encode(wire::ToControl{id, taken_to_wire(taken)}));
 }
 

@@ -1,5 +1,6 @@
 #include "questions.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -16,10 +17,17 @@ void add(base::Sha256& hash, std::string_view field) {
   hash.update(fmt::format("{}:", field.size())).update(field);
 }
 
-std::int64_t wall_clock(prompt::Clock::time_point at) {
-  auto distance = std::chrono::duration_cast<std::chrono::milliseconds>(at - prompt::Clock::now());
-  auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-  return (now + distance).count();
+using std::chrono::milliseconds;
+
+// Far enough for every question, near enough for every clock's arithmetic.
+constexpr milliseconds most_distance = std::chrono::hours(24 * 365);
+
+milliseconds distance(std::int64_t from, std::int64_t to) {
+  return std::clamp(milliseconds(to) - milliseconds(from), -most_distance, most_distance);
+}
+
+std::int64_t wall_clock(prompt::Clock::time_point moment, const Moment& at) {
+  return at.wall + std::chrono::round<milliseconds>(moment - at.here).count();
 }
 
 }  // namespace
@@ -49,6 +57,7 @@ std::string digest_of(const std::string& id, const Asked& asked, const Settings&
 prompt::Question question_of(const std::string& id, const Asked& asked, const Settings& settings) {
   prompt::Question question;
   question.id = id;
+  question.kind = policy::kind_of(asked.action);
   question.session = settings.session;
   question.profile = settings.profile;
   question.digest = digest_of(id, asked, settings);
@@ -73,29 +82,109 @@ prompt::Question question_of(const std::string& id, const Asked& asked, const Se
   return question;
 }
 
-wire::WireQuestion to_wire(const prompt::Question& question) {
-  wire::WireQuestion wire;
+Moment now() {
+  auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return {.here = prompt::Clock::now(), .wall = std::chrono::duration_cast<milliseconds>(wall).count()};
+}
+
+wire::WireQuestion to_wire(const prompt::Question& question, const Moment& at) {
+  using Wire = wire::WireQuestion;
+  Wire wire;
   wire.id = question.id;
   wire.session = question.session;
   wire.profile = question.profile;
+  wire.kind = question.kind;
   wire.digest = question.digest;
   wire.title = question.title;
+  wire.form = question.form == prompt::Question::Form::quoted ? Wire::Form::quoted : Wire::Form::raw;
   wire.subject = question.subject;
   for (const prompt::Fact& fact : question.facts) {
     bool warning = fact.weight == prompt::Fact::Weight::warning;
-    wire.facts.push_back(
-        {.label = fact.label,
-         .value = fact.value,
-         .weight = warning ? wire::WireQuestion::Fact::Weight::warning : wire::WireQuestion::Fact::Weight::normal});
+    bool detail = fact.shown == prompt::Fact::Shown::details;
+    wire.facts.push_back({.label = fact.label,
+                          .value = fact.value,
+                          .weight = warning ? Wire::Fact::Weight::warning : Wire::Fact::Weight::normal,
+                          .shown = detail ? Wire::Fact::Shown::details : Wire::Fact::Shown::always});
   }
   wire.said = question.said;
+  wire.content_title = question.content_title;
+  bool diff = question.content_form == prompt::Question::Content::diff;
+  wire.content_form = diff ? Wire::Content::diff : Wire::Content::text;
   wire.content = question.content;
   wire.session_scopes = question.session_scopes;
   wire.lasting_scopes = question.lasting_scopes;
-  wire.asked = wall_clock(question.asked);
-  wire.deadline = wall_clock(question.deadline);
+  wire.why_not_session = question.why_not_session;
+  wire.why_not_lasting = question.why_not_lasting;
+  wire.sent = at.wall;
+  wire.asked = wall_clock(question.asked, at);
+  // 0 says that there is none.
+  if (question.deadline != prompt::Clock::time_point{}) wire.deadline = wall_clock(question.deadline, at);
   wire.waiting = question.waiting;
   return wire;
+}
+
+prompt::Question from_wire(const wire::WireQuestion& wire, prompt::Clock::time_point at) {
+  using Wire = wire::WireQuestion;
+  prompt::Question question;
+  question.id = wire.id;
+  question.session = wire.session;
+  question.profile = wire.profile;
+  question.kind = wire.kind;
+  question.digest = wire.digest;
+  question.title = wire.title;
+  question.form = wire.form == Wire::Form::quoted ? prompt::Question::Form::quoted : prompt::Question::Form::raw;
+  question.subject = wire.subject;
+  for (const Wire::Fact& fact : wire.facts) {
+    bool warning = fact.weight == Wire::Fact::Weight::warning;
+    bool detail = fact.shown == Wire::Fact::Shown::details;
+    question.facts.push_back({.label = fact.label,
+                              .value = fact.value,
+                              .weight = warning ? prompt::Fact::Weight::warning : prompt::Fact::Weight::normal,
+                              .shown = detail ? prompt::Fact::Shown::details : prompt::Fact::Shown::always});
+  }
+  question.said = wire.said;
+  question.content_title = wire.content_title;
+  bool diff = wire.content_form == Wire::Content::diff;
+  question.content_form = diff ? prompt::Question::Content::diff : prompt::Question::Content::text;
+  question.content = wire.content;
+  question.session_scopes = wire.session_scopes;
+  question.lasting_scopes = wire.lasting_scopes;
+  question.why_not_session = wire.why_not_session;
+  question.why_not_lasting = wire.why_not_lasting;
+  question.asked = at + distance(wire.sent, wire.asked);
+  if (wire.deadline != 0) question.deadline = at + distance(wire.sent, wire.deadline);
+  question.waiting = static_cast<std::size_t>(wire.waiting);
+  return question;
+}
+
+wire::QuestionAnswer to_wire(const std::string& id, const prompt::Answer& answer) {
+  using From = prompt::Answer::Kind;
+  using To = wire::QuestionAnswer::Answer;
+  wire::QuestionAnswer wire{.question = id, .digest = answer.digest, .answer = To::deny, .comment = answer.comment};
+  switch (answer.kind) {
+    case From::once: wire.answer = To::once; break;
+    case From::session: wire.answer = To::session; break;
+    case From::always: wire.answer = To::always; break;
+    case From::deny: wire.answer = To::deny; break;
+    case From::deny_session: wire.answer = To::deny_session; break;
+  }
+  if (answer.kind == From::session || answer.kind == From::always) wire.scope = answer.scope;
+  return wire;
+}
+
+prompt::Answer from_wire(const wire::QuestionAnswer& wire) {
+  using From = wire::QuestionAnswer::Answer;
+  using To = prompt::Answer::Kind;
+  prompt::Answer answer{
+      .kind = To::deny, .scope = static_cast<std::size_t>(wire.scope), .comment = wire.comment, .digest = wire.digest};
+  switch (wire.answer) {
+    case From::once: answer.kind = To::once; break;
+    case From::session: answer.kind = To::session; break;
+    case From::always: answer.kind = To::always; break;
+    case From::deny: answer.kind = To::deny; break;
+    case From::deny_session: answer.kind = To::deny_session; break;
+  }
+  return answer;
 }
 
 wire::Verdict::Kind to_wire(Verdict::Kind kind) noexcept {

@@ -2,6 +2,7 @@
 
 // Between what a gate hands in, what a person sees, and what goes over control.sock.
 
+#include <cstdint>
 #include <string>
 
 #include "agentbox/broker/broker.hpp"
@@ -14,7 +15,19 @@ namespace agentbox::broker {
 [[nodiscard]] std::string digest_of(const std::string& id, const Asked& asked, const Settings& settings);
 [[nodiscard]] prompt::Question question_of(const std::string& id, const Asked& asked, const Settings& settings);
 
-[[nodiscard]] wire::WireQuestion to_wire(const prompt::Question& question);
+// The same moment by both clocks: a deadline is kept by the one that nobody sets, and told by the other.
+struct Moment {
+  prompt::Clock::time_point here;
+  std::int64_t wall = 0;  // milliseconds since 1970
+};
+[[nodiscard]] Moment now();
+
+// There and back a question is the same, and looks the same. The time that is left counts from `at`, whatever the
+// reader's clock says.
+[[nodiscard]] wire::WireQuestion to_wire(const prompt::Question& question, const Moment& at = now());
+[[nodiscard]] prompt::Question from_wire(const wire::WireQuestion& question, prompt::Clock::time_point at);
+[[nodiscard]] wire::QuestionAnswer to_wire(const std::string& id, const prompt::Answer& answer);
+[[nodiscard]] prompt::Answer from_wire(const wire::QuestionAnswer& answer);
 [[nodiscard]] wire::Verdict::Kind to_wire(Verdict::Kind kind) noexcept;
 [[nodiscard]] wire::Verdict to_wire(const Verdict& verdict);
 

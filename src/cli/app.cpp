@@ -30,9 +30,11 @@ struct Filled {
   QuarantineOptions quarantine;
   LogOptions log;
   RulesOptions rules;
+  ApproveOptions approve;
+  bool once = false, session = false, always = false, deny = false, deny_session = false;  // of `approve`
   DemoOptions demo;
-  std::string status_fd, lines;        // checked by hand: the parser would take "0x3" and " 3"
-  std::vector<std::string> misplaced;  // a command that stands before `--`
+  std::string status_fd, lines, scope;  // checked by hand: the parser would take "0x3" and " 3"
+  std::vector<std::string> misplaced;   // a command that stands before `--`
   std::string generate, help;
 };
 
@@ -170,6 +172,37 @@ void add_session_commands(CLI::App& program, Filled& filled) {
       "where it was made.");
 }
 
+void add_approve(CLI::App& program, Filled& filled) {
+  CLI::App& app = *program.add_subcommand("approve", "Answer the questions of every room, also from a script");
+  app.group(rooms_group);
+  ApproveOptions& options = filled.approve;
+  flag(app, "--list", options.list, "Print the questions that are open, and end");
+  flag(app, "--json", options.json,
+       "Print JSON, one object a line; without --list and --answer, what comes and goes until interrupted");
+  app.add_option("--answer", options.answer, "Answer this question; its ID is as in the list")->type_name("ID");
+  flag(app, "--once", filled.once, "Allow it, this time");
+  flag(app, "--session", filled.session, "Allow it, and the same until the session ends");
+  flag(app, "--always", filled.always, "Allow it, and the same with this profile until `agentbox rules` takes it back");
+  flag(app, "--deny", filled.deny, "Deny it");
+  flag(app, "--deny-session", filled.deny_session, "Deny it, and the same until the session ends");
+  app.add_option("--scope", filled.scope,
+                 "With --session and --always: which of the question's scopes, counted from 0, the narrowest")
+      ->type_name("N");
+  app.add_option("--comment", options.comment, "A word for the agent, with the answer")->type_name("TEXT");
+  app.add_option("--digest", options.digest, "Answer only if the question has this digest, as --json prints it")
+      ->type_name("DIGEST");
+  app.add_option("--in", options.session, "Only this session")->type_name("SESSION");
+  repeated(app, "--socket", options.sockets, "Use this control.sock, for example one that ssh forwards")
+      ->type_name("PATH");
+  app.footer(
+      "On a terminal it shows the questions of all rooms of this user, newest first, and goes on until 'q'. An answer "
+      "that is given here takes the question from the room's own terminal, and the other way round.\n\n"
+      "An ID is SESSION/NUMBER; the number alone will do where no other session has such a question. With --answer it "
+      "exits with 0 when the answer was taken, and with 1 when there is no such question any more or that answer is "
+      "not "
+      "offered. agentbox-broker(7) has examples: scripts, a tmux popup, ssh.");
+}
+
 void add_log(CLI::App& program, Filled& filled) {
   CLI::App& app = *program.add_subcommand("log", "Show what was asked, who decided, and what was done");
   app.group(record_group);
@@ -241,6 +274,7 @@ void build(CLI::App& program, Filled& filled) {
   program.require_subcommand(0, 1);
   add_run(program, filled);
   add_session_commands(program, filled);
+  add_approve(program, filled);
   add_record_commands(program, filled);
   add_profile_commands(program, filled);
   add_machine_commands(program, filled);
@@ -361,6 +395,7 @@ class CommandLine {
   void check_status_fd(base::Diagnostics& errors);
   void check_record(base::Diagnostics& errors);
   void check_try(base::Diagnostics& errors);
+  void check_approve(base::Diagnostics& errors);
   [[nodiscard]] Request request(std::vector<std::string> tail);
 
   Filled filled_;
@@ -394,6 +429,7 @@ base::Diagnostics CommandLine::check() {
   check_status_fd(errors);
   check_record(errors);
   check_try(errors);
+  if (name() == "approve") check_approve(errors);
   if (name() == "stop" && filled_.stop.sessions.empty() && !filled_.stop.all) {
     errors.push_back(complain("missing SESSION", "`agentbox ps` lists them; --all ends all"));
   }
@@ -450,6 +486,42 @@ void CommandLine::check_record(base::Diagnostics& errors) {
   }
 }
 
+void CommandLine::check_approve(base::Diagnostics& errors) {
+  using How = ApproveOptions::How;
+  ApproveOptions& approve = filled_.approve;
+  const std::pair<bool, How> all[] = {{filled_.once, How::once},
+                                      {filled_.session, How::session},
+                                      {filled_.always, How::always},
+                                      {filled_.deny, How::deny},
+                                      {filled_.deny_session, How::deny_session}};
+  const auto given = std::ranges::count_if(all, [](const auto& each) { return each.first; });
+  for (const auto& [chosen, how] : all) {
+    if (chosen) approve.how = how;
+  }
+  constexpr const char* answers = "one of --once, --session, --always, --deny and --deny-session";
+  const bool answer = !approve.answer.empty();
+  if (answer && given != 1) {
+    errors.push_back(complain(fmt::format("--answer needs {}", answers), see(name())));
+  }
+  if (!answer && (given != 0 || !filled_.scope.empty() || !approve.comment.empty() || !approve.digest.empty())) {
+    errors.push_back(complain("an answer without a question", "for example `agentbox approve --answer 7 --once`"));
+  }
+  if (answer && approve.list) errors.push_back(exclusive("--answer", "--list", name()));
+  const std::string& scope = filled_.scope;
+  auto [end, problem] = std::from_chars(scope.data(), scope.data() + scope.size(), approve.scope);
+  if (!scope.empty() && (problem != std::errc{} || end != scope.data() + scope.size() || approve.scope > 99)) {
+    errors.push_back(complain(fmt::format("--scope takes a number from 0 to 99, not '{}'", base::escape(scope)),
+                              "the question's session_scopes and lasting_scopes are counted from 0"));
+  }
+  if (!scope.empty() && answer && approve.how != How::session && approve.how != How::always) {
+    errors.push_back(complain("--scope goes with --session and --always", see(name())));
+  }
+  if (approve.comment.size() > 500) {
+    errors.push_back(complain(fmt::format("a comment has at most 500 bytes, not {}", approve.comment.size()),
+                              "the agent reads it with the verdict"));
+  }
+}
+
 Request CommandLine::request(std::vector<std::string> tail) {
   if (name() == "run") {
     filled_.run.command = std::move(tail);
@@ -470,6 +542,7 @@ Request CommandLine::request(std::vector<std::string> tail) {
     if (filled_.rules.action.empty()) filled_.rules.action = "list";
     return filled_.rules;
   }
+  if (name() == "approve") return filled_.approve;
   if (name() == "demo") return filled_.demo;
   if (name() == "quarantine") {
     if (filled_.quarantine.action.empty()) filled_.quarantine.action = "list";

@@ -26,7 +26,7 @@ struct Names {
 
 using Request =
     std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, TryOptions, ProfilesOptions, DoctorOptions,
-                 PsOptions, StopOptions, QuarantineOptions, LogOptions, RulesOptions, DemoOptions>;
+                 PsOptions, StopOptions, QuarantineOptions, LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;

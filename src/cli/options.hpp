@@ -70,6 +70,14 @@ struct RulesOptions {
   std::vector<std::string> ids;
   bool json = false, all = false;
 };
+struct ApproveOptions {
+  std::string answer;  // which question; empty: none is answered
+  enum class How : std::uint8_t { once, session, always, deny, deny_session } how = How::deny;
+  std::size_t scope = 0;
+  std::string comment, session, digest;  // empty: none, any
+  std::vector<std::string> sockets;      // empty: those of this user's sessions
+  bool list = false, json = false;
+};
 struct DemoOptions {
   std::string agent;
 };  // hidden: play the agent, and against what
@@ -85,6 +93,7 @@ int stop(const StopOptions& options, const Terminal& terminal);
 int quarantine(const QuarantineOptions& options, const Terminal& terminal);
 int log(const LogOptions& options, const Terminal& terminal);
 int rules(const RulesOptions& options, const Terminal& terminal);
+int approve(const ApproveOptions& options, const Terminal& terminal);
 int demo(const DemoOptions& options, const Terminal& terminal);
 
 }  // namespace agentbox::cli

@@ -19,7 +19,7 @@
 #include "agentbox/broker/control_server.hpp"
 #include "agentbox/broker/terminal_panel.hpp"
 #include "agentbox/gates/commands/command_server.hpp"
-#include "agentbox/gates/commands/host_programs.hpp"
+#include "agentbox/gates/commands/programs.hpp"
 #include "agentbox/prompt/relay.hpp"
 #include "agentbox/store/store.hpp"
 

@@ -9,6 +9,10 @@ std::optional<Answer> QuestionPage::Impl::type(std::string_view bytes, Clock::ti
   if (bytes.empty()) return std::nullopt;
   hint_.clear();
   for (const Press& each : reader_.feed(bytes, now)) {
+    // Leaving answers nothing, so it need not wait.
+    if (way_back_ == WayBack::offered && quiet_.begun() && mode_ != Mode::commenting && each.is_alone('q'))
+      left_ = true;
+    if (left_) return std::nullopt;
     if (!quiet_.over(now) || !in_time(now)) continue;
     if (auto given = press(each, now)) return given;
   }
@@ -46,7 +50,8 @@ std::optional<Answer> QuestionPage::Impl::press(const Press& press, Clock::time_
       if (mode_ == Mode::choosing) {
         mode_ = Mode::reading;
       } else {
-        suggest("Escape does nothing here: d denies");
+        suggest(way_back_ == WayBack::offered ? "Escape does nothing here: d denies, q goes back"
+                                              : "Escape does nothing here: d denies");
       }
       return std::nullopt;
     case Key::paste: suggest("pasted text is not taken as an answer"); return std::nullopt;

@@ -70,6 +70,7 @@ std::vector<KeyCap> QuestionPage::Impl::key_caps(Clock::time_point now) const {
   caps.push_back({"D", "deny for this session", "deny session", ink(Ink::deny)});
   caps.push_back({"i", details_ == Details::shown ? "fewer details" : "details", "details", ink(Ink::other)});
   caps.push_back({"c", "comment", "comment", ink(Ink::other)});
+  if (way_back_ == WayBack::offered) caps.push_back({"q", "back", "back", Ink::other});
   return caps;
 }
 
@@ -190,6 +191,12 @@ void QuestionPage::be_quiet(Clock::time_point now) {
 }
 void QuestionPage::set_waiting(std::size_t questions) {
   impl_->set_waiting(questions);
+}
+void QuestionPage::set_way_back(WayBack way) {
+  impl_->set_way_back(way);
+}
+bool QuestionPage::left() const noexcept {
+  return impl_->left();
 }
 const Question& QuestionPage::question() const noexcept {
   return impl_->question();

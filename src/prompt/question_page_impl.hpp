@@ -34,6 +34,11 @@ class QuestionPage::Impl {
   std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) { quiet_.begin(now); }
   void set_waiting(std::size_t questions) { question_.waiting = questions; }
+  void set_way_back(WayBack way) {
+    way_back_ = way;
+    fit_views();
+  }
+  [[nodiscard]] bool left() const noexcept { return left_; }
   [[nodiscard]] const Question& question() const noexcept { return question_; }
 
  private:
@@ -83,6 +88,8 @@ class QuestionPage::Impl {
   std::size_t below_details_ = 0;
   bool end_seen_ = false;    // of the question
   bool scope_seen_ = false;  // of the scope that is selected
+  WayBack way_back_ = WayBack::none;
+  bool left_ = false;
   std::string comment_, hint_;
 };
 

@@ -17,6 +17,9 @@ constexpr std::size_t most_comment = 500;
 constexpr std::array<std::string_view, 5> answers{"once", "session", "always", "deny", "deny_session"};
 constexpr std::array<std::string_view, 4> outcomes{"taken", "gone", "changed", "not_offered"};
 constexpr std::array<std::string_view, 2> weights{"normal", "warning"};
+constexpr std::array<std::string_view, 2> places{"always", "details"};
+constexpr std::array<std::string_view, 2> forms{"raw", "quoted"};
+constexpr std::array<std::string_view, 2> content_forms{"text", "diff"};
 constexpr std::array<std::string_view, 6> verdicts{"allow", "deny", "duplicate", "expired", "unavailable", "cancelled"};
 
 std::string_view name(std::span<const std::string_view> names, auto value) {
@@ -45,22 +48,31 @@ std::string write(std::uint64_t id, const QuestionAnswer& answer) {
 Json to_json(const WireQuestion& question) {
   Json facts = Json::array();
   for (const WireQuestion::Fact& fact : question.facts) {
-    facts.push_back(
-        Json{{"label", text(fact.label)}, {"value", bytes(fact.value)}, {"weight", name(weights, fact.weight)}});
+    facts.push_back(Json{{"label", text(fact.label)},
+                         {"value", bytes(fact.value)},
+                         {"weight", name(weights, fact.weight)},
+                         {"shown", name(places, fact.shown)}});
   }
   return Json{{"id", text(question.id)},
               {"session", text(question.session)},
               {"profile", text(question.profile)},
+              {"kind", text(question.kind)},
               {"digest", text(question.digest)},
               {"title", text(question.title)},
+              {"form", name(forms, question.form)},
               {"subject", bytes(question.subject)},
               {"facts", std::move(facts)},
               {"said", bytes(question.said)},
+              {"content_title", text(question.content_title)},
+              {"content_form", name(content_forms, question.content_form)},
               {"content", bytes(question.content)},
-              {"session_scopes", text_list(question.session_scopes)},
-              {"lasting_scopes", text_list(question.lasting_scopes)},
+              {"session_scopes", byte_list(question.session_scopes)},
+              {"lasting_scopes", byte_list(question.lasting_scopes)},
+              {"why_not_session", bytes(question.why_not_session)},
+              {"why_not_lasting", bytes(question.why_not_lasting)},
               {"asked", question.asked},
               {"deadline", question.deadline},
+              {"sent", question.sent},
               {"waiting", question.waiting}};
 }
 
@@ -142,6 +154,7 @@ FromControl read_from_control(const Json& json) {
 WireQuestion::Fact read_fact(Fields& fields) {
   WireQuestion::Fact fact{.label = fields.text("label", most_name), .value = fields.bytes("value", most_text)};
   fact.weight = static_cast<WireQuestion::Fact::Weight>(fields.choice("weight", weights));
+  fact.shown = static_cast<WireQuestion::Fact::Shown>(fields.choice("shown", places));
   fields.end();
   return fact;
 }
@@ -150,16 +163,23 @@ WireQuestion read_question(Fields fields) {
   WireQuestion question{.id = fields.text("id", most_name),
                         .session = fields.text("session", most_name),
                         .profile = fields.text("profile", most_path),
+                        .kind = fields.text("kind", most_name),
                         .digest = read_digest(fields),
                         .title = fields.text("title", most_name),
+                        .form = static_cast<WireQuestion::Form>(fields.choice("form", forms)),
                         .subject = fields.bytes("subject", most_text)};
   for (Fields& fact : fields.objects("facts", most_facts)) question.facts.push_back(read_fact(fact));
   question.said = fields.bytes("said", most_text);
+  question.content_title = fields.text("content_title", most_name);
+  question.content_form = static_cast<WireQuestion::Content>(fields.choice("content_form", content_forms));
   question.content = fields.bytes("content", most_text);
-  question.session_scopes = fields.text_list("session_scopes", most_scopes);
-  question.lasting_scopes = fields.text_list("lasting_scopes", most_scopes);
+  question.session_scopes = fields.byte_list("session_scopes", 0, most_scopes);
+  question.lasting_scopes = fields.byte_list("lasting_scopes", 0, most_scopes);
+  question.why_not_session = fields.bytes("why_not_session", most_text);
+  question.why_not_lasting = fields.bytes("why_not_lasting", most_text);
   question.asked = static_cast<std::int64_t>(fields.number("asked", 0, most_number));
   question.deadline = static_cast<std::int64_t>(fields.number("deadline", 0, most_number));
+  question.sent = static_cast<std::int64_t>(fields.number("sent", 0, most_number));
   question.waiting = fields.number("waiting", 0, most_number);
   fields.end();
   return question;

@@ -380,3 +380,37 @@ TEST_CASE("an unknown key says what would help") {
     CHECK(asked.grid.shows("that key does nothing here: o allows, d denies"));
   }
 }
+
+TEST_CASE("with a way back q leaves the question, unanswered; without one it does nothing") {
+  Asked without(with_deadline(push()));
+  without.ready();
+  CHECK_FALSE(without.type("q"));
+  CHECK_FALSE(without.page.left());
+  Asked with(with_deadline(push()));
+  with.page.set_way_back(QuestionPage::WayBack::offered);
+  CHECK_FALSE(with.page.type("q", with.now));
+  CHECK_FALSE(with.page.left());  // typed before it was there
+  with.ready();
+  CHECK_FALSE(with.type("qo"));
+  CHECK_FALSE(with.page.left());
+  CHECK_FALSE(with.type("q"));
+  CHECK(with.page.left());
+  with.wait(1s);
+  CHECK_FALSE(with.type("o"));  // it was left
+}
+
+TEST_CASE("q within a comment is a letter") {
+  Asked asked(with_deadline(push()));
+  asked.page.set_way_back(QuestionPage::WayBack::offered);
+  asked.ready();
+  CHECK_FALSE(asked.type("c"));
+  asked.wait(1s);
+  CHECK_FALSE(asked.type("q"));
+  CHECK_FALSE(asked.page.left());
+  asked.wait(1s);
+  CHECK_FALSE(asked.type("\r"));
+  asked.wait(1s);
+  const auto answer = asked.type("d");
+  REQUIRE(answer);
+  CHECK(answer->comment == "q");
+}

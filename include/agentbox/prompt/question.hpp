@@ -60,6 +60,7 @@ struct Question {
   enum class Content { text, diff } content_form = Content::text;
   // Raw: why nothing is offered where the scopes are empty; shown on the key and in the details.
   std::string why_not_session, why_not_lasting;
+  std::string kind;  // "command": for lists of questions
 };
 
 struct Answer {
@@ -91,6 +92,11 @@ class QuestionPage final : public Page {
   [[nodiscard]] std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) override;
   void set_waiting(std::size_t questions);
+  // With a way back, where there is something behind the page (a list): `q` leaves the question open, and does nothing
+  // else. `type` then says nothing, and `left` does.
+  enum class WayBack : std::uint8_t { none, offered };
+  void set_way_back(WayBack way);
+  [[nodiscard]] bool left() const noexcept;
   [[nodiscard]] const Question& question() const noexcept;
 
  private:

@@ -214,19 +214,31 @@ struct FromControl {
 
 // prompt::Question as values of this protocol. All text is raw: whoever shows it escapes it.
 struct WireQuestion {
-  std::string id, session, profile, digest, title;
+  std::string id, session, profile;
+  std::string kind;  // "command", "change", "connect", ...
+  std::string digest, title;
+  // How `subject` and the scopes were made. quoted: by base::quote, so that every backslash in them is an escape already.
+  // One that is said to be and isn't could look like another: it is never guessed from the text.
+  enum class Form : std::uint8_t { raw, quoted } form = Form::raw;
   std::string subject;  // bytes
   struct Fact {
     std::string label;
     std::string value;  // bytes
     enum class Weight : std::uint8_t { normal, warning } weight = Weight::normal;
+    enum class Shown : std::uint8_t { always, details } shown = Shown::always;
     friend bool operator==(const Fact&, const Fact&) = default;
   };
   std::vector<Fact> facts;
-  std::string said, content;  // bytes
-  std::vector<std::string> session_scopes, lasting_scopes;
-  std::int64_t asked = 0, deadline = 0;  // milliseconds since 1970
-  std::uint64_t waiting = 0;             // other questions behind this one
+  std::string said;           // bytes
+  std::string content_title;  // "what would change"
+  enum class Content : std::uint8_t { text, diff } content_form = Content::text;
+  std::string content;                                      // bytes
+  std::vector<std::string> session_scopes, lasting_scopes;  // bytes
+  std::string why_not_session, why_not_lasting;             // bytes: why there are none; may be empty
+  // Milliseconds since 1970, by the broker's clock; a deadline of 0: none. `sent`: when this was written, so that a
+  // reader whose clock differs (through ssh) knows how much time is left.
+  std::int64_t asked = 0, deadline = 0, sent = 0;
+  std::uint64_t waiting = 0;  // other questions behind this one
   friend bool operator==(const WireQuestion&, const WireQuestion&) = default;
 };
 

@@ -1,0 +1,215 @@
+#include "agentbox/broker/console.hpp"
+
+#include <csignal>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/prompt/approve_page.hpp"
+#include "agentbox/prompt/page_screen.hpp"
+#include "agentbox/prompt/question.hpp"
+
+namespace agentbox::broker {
+
+namespace asio = boost::asio;
+using prompt::Clock;
+
+namespace {
+
+std::string words_for(prompt::Answer::Kind kind) {
+  using Kind = prompt::Answer::Kind;
+  switch (kind) {
+    case Kind::once: return "allowed once";
+    case Kind::session: return "allowed for this session";
+    case Kind::always: return "allowed always";
+    case Kind::deny: return "denied";
+    case Kind::deny_session: return "denied for this session";
+  }
+  return "answered";
+}
+
+class Console final : public Watch::Listener {
+ public:
+  Console(prompt::HumanTerminal& terminal, prompt::Colours colours, std::function<Watch::Sockets()> look)
+      : watch_(Watch::Mode::live, std::move(look), *this),
+        screen_(watch_.loop(), terminal),
+        signals_(watch_.loop()),
+        colours_(colours) {
+    list_.set_colours(colours);
+  }
+
+  ConsoleEnd run();
+
+  void began(const wire::SessionStatus&) override { tell(); }
+  void added(const std::string& session, const wire::WireQuestion& question) override;
+  void changed(const std::string& session, const wire::WireQuestion& question) override;
+  void gone(const std::string& session, const wire::QuestionGone& gone) override;
+  void ended(const std::string& session) override;
+  void failed(const base::AbsPath& socket, const std::string& why) override;
+  void settled() override {}
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // session, id
+
+  void show_list();
+  void open(const Key& key);
+  void answer(const prompt::Answer& answer);
+  void refresh();
+  // The last line of the list: what happened last, and who is watched.
+  void tell(std::string news);
+  void tell();
+  void end(ConsoleEnd how);
+  void wait_for_signals();
+
+  // The screen refers to the pages: it goes first.
+  Watch watch_;
+  prompt::ApprovePage list_;
+  std::optional<prompt::QuestionPage> page_;
+  Key shown_;  // what `page_` shows
+  prompt::PageScreen screen_;
+  asio::signal_set signals_;
+  prompt::Colours colours_;
+  std::map<Key, prompt::Question> questions_;
+  std::set<Key> answered_;  // here: their going is no news
+  std::string news_;
+  ConsoleEnd end_;
+};
+
+ConsoleEnd Console::run() {
+  for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) signals_.add(number);
+  wait_for_signals();
+  tell();
+  screen_.open([this] { show_list(); }, [this] { end({.how = ConsoleEnd::How::terminal_lost}); });
+  watch_.run();
+  screen_.shut();
+  return end_;
+}
+
+void Console::wait_for_signals() {
+  signals_.async_wait([this](boost::system::error_code error, int number) {
+    if (!error) end({.how = ConsoleEnd::How::signalled, .signal = number});
+  });
+}
+
+void Console::end(ConsoleEnd how) {
+  end_ = how;
+  watch_.stop();
+}
+
+void Console::show_list() {
+  refresh();
+  screen_.show(list_, [this](std::string_view bytes, Clock::time_point now) {
+    auto choice = list_.type(bytes, now);
+    if (!choice) return;
+    if (std::holds_alternative<prompt::ApprovePage::Leave>(*choice)) return end({});
+    const auto& chosen = std::get<prompt::ApprovePage::Open>(*choice);
+    open({chosen.session, chosen.id});
+  });
+  page_.reset();
+}
+
+void Console::open(const Key& key) {
+  auto found = questions_.find(key);
+  if (found == questions_.end()) return;
+  shown_ = key;
+  page_.emplace(found->second);
+  page_->set_colours(colours_);
+  page_->set_way_back(prompt::QuestionPage::WayBack::offered);
+  screen_.show(*page_, [this](std::string_view bytes, Clock::time_point now) {
+    auto given = page_->type(bytes, now);
+    if (given) return answer(*given);
+    if (page_->left()) show_list();
+  });
+}
+
+void Console::answer(const prompt::Answer& answer) {
+  const Key key = shown_;
+  answered_.insert(key);
+  const std::string name = fmt::format("{} {}", key.first, key.second);
+  watch_.answer(key.first, key.second, answer, [this, key, name, kind = answer.kind](const wire::AnswerTaken& taken) {
+    answered_.erase(key);
+    const bool ok = taken.outcome == wire::AnswerTaken::Outcome::taken;
+    tell(ok ? fmt::format("{}: {}", name, words_for(kind))
+            : fmt::format("{} was not answered: {}", name, taken.reason));
+  });
+  // Whatever comes of it, it isn't asked again here.
+  questions_.erase(key);
+  tell(name + ": your answer is on its way");
+  show_list();
+}
+
+void Console::added(const std::string& session, const wire::WireQuestion& question) {
+  questions_.insert_or_assign({session, question.id}, question_of(question, Clock::now()));
+  refresh();
+}
+
+// A question never changes; how many wait behind it does.
+void Console::changed(const std::string& session, const wire::WireQuestion& question) {
+  const Key key(session, question.id);
+  if (!questions_.contains(key)) return;
+  questions_.at(key).waiting = static_cast<std::size_t>(question.waiting);
+  if (!page_ || shown_ != key) return;
+  page_->set_waiting(static_cast<std::size_t>(question.waiting));
+  screen_.changed();
+}
+
+void Console::gone(const std::string& session, const wire::QuestionGone& gone) {
+  const Key key(session, gone.question);
+  const bool on_screen = page_ && shown_ == key;
+  questions_.erase(key);
+  if (!answered_.contains(key)) tell(fmt::format("{} {} {}", session, gone.question, broker::words_for(gone)));
+  if (on_screen) return show_list();
+  refresh();
+}
+
+void Console::ended(const std::string& session) {
+  tell(session + " has ended");
+}
+
+void Console::failed(const base::AbsPath& socket, const std::string& why) {
+  tell(fmt::format("{}: {}", socket.str(), why));
+}
+
+void Console::tell(std::string news) {
+  news_ = std::move(news);
+  tell();
+}
+
+void Console::tell() {
+  const std::size_t count = watch_.sessions();
+  const std::string sessions =
+      count == 0 ? "no session runs" : fmt::format("{} session{}", count, count == 1 ? "" : "s");
+  list_.set_notice(news_.empty() ? sessions : fmt::format("{} · {}", news_, sessions));
+  if (!page_) screen_.changed();
+}
+
+void Console::refresh() {
+  std::vector<prompt::OpenQuestion> open;
+  for (const auto& [key, question] : questions_) {
+    const bool quoted = question.form == prompt::Question::Form::quoted;
+    open.push_back({.session = key.first,
+                    .id = key.second,
+                    .profile = question.profile,
+                    .kind = question.kind,
+                    .summary = quoted ? question.subject : base::escape(question.subject),
+                    .asked = question.asked,
+                    .deadline = question.deadline});
+  }
+  list_.set_questions(std::move(open));
+  if (!page_) screen_.changed();
+}
+
+}  // namespace
+
+ConsoleEnd run_console(prompt::HumanTerminal& terminal, prompt::Colours colours, std::function<Watch::Sockets()> look) {
+  return Console(terminal, colours, std::move(look)).run();
+}
+
+}  // namespace agentbox::broker

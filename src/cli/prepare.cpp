@@ -109,11 +109,12 @@ base::Result<Prepared> prepare(const RoomOptions& options) {
   if (!profile) return std::unexpected(std::move(profile.error()));
   auto tightened = with_known_calls(launch::tighten_by_workspace(*profile, *workspace));
   if (!tightened) return std::unexpected(std::move(tightened.error()));
-  auto facts = launch::look(launch::look_at_user(*workspace), *tightened, *flags);
+  auto facts = launch::look(launch::look_at_user(*workspace), *tightened, *flags, &prepared.walks);
   if (!facts) return std::unexpected(std::move(facts.error()));
   auto policy = policy::decide(*tightened, *facts, *flags);
   if (!policy) return std::unexpected(std::move(policy.error()));
-  return Prepared{*std::move(tightened), *std::move(flags), *std::move(facts), *std::move(policy)};
+  return Prepared{*std::move(tightened), *std::move(flags), *std::move(facts), *std::move(policy),
+                  std::move(prepared.walks)};
 }
 
 }  // namespace agentbox::cli

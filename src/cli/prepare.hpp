@@ -2,18 +2,23 @@
 
 // From the command line to a policy: the way that run, explain and demo have in common.
 
+#include <memory>
+
 #include "agentbox/base/diagnostic.hpp"
+#include "agentbox/launch/look.hpp"
 #include "agentbox/policy/policy.hpp"
 #include "agentbox/profile/profile.hpp"
+
 #include "options.hpp"
 
 namespace agentbox::cli {
 
 struct Prepared {
-  profile::Profile profile;   // with .agentbox.toml of the workspace applied
+  profile::Profile profile;  // with .agentbox.toml of the workspace applied
   policy::Flags flags;
   policy::HostFacts facts;
   policy::Policy policy;
+  std::shared_ptr<launch::WalkStore> walks;  // for `run`
 };
 
 // Finds, merges and checks a profile: also the names of system calls, which only `plan` knows.

@@ -59,6 +59,7 @@ int run(const RunOptions& options, const Terminal& terminal) {
   launch::RunRequest request{.policy = std::move(prepared->policy),
                              .plan = {},
                              .facts = std::move(prepared->facts),
+                             .walks = std::move(prepared->walks),
                              .on_ask = on_ask_of(options.on_ask),
                              .status_fd = options.status_fd,
                              .colour = terminal.err};

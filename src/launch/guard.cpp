@@ -70,7 +70,7 @@ void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPa
 class Guard::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-       const std::string& session);
+       const std::string& session, std::shared_ptr<const WalkStore> walks);
 
   void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
   void watch(boost::asio::io_context& loop, Room& room, From from);
@@ -100,6 +100,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void fail(const SystemError& error);
 
   AbsPath state_folder_;
+  std::shared_ptr<const WalkStore> walks_;
   Spares spares_{state_folder_};
   Record record_;
   std::vector<std::string> kinds_;
@@ -124,8 +125,8 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-                  const std::string& session)
-    : state_folder_(state_folder), names_(guarded_names(policy, plan)) {
+                  const std::string& session, std::shared_ptr<const WalkStore> walks)
+    : state_folder_(state_folder), walks_(std::move(walks)), names_(guarded_names(policy, plan)) {
   if (names_.empty() && policy.held.empty() && policy.repositories.empty()) return;
   tree_.emplace(policy.workspace);
   kinds_ = kinds_of(policy);
@@ -484,7 +485,7 @@ std::vector<GuardEvent> Guard::Impl::finish() {
   try {
     // A walk over a big workspace takes longer than a short run.
     auto depth = now_ns() - started_ns_ < short_run_ns ? SearchDepth::near_the_top : SearchDepth::whole;
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, depth)) {
+    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, depth, walks_.get())) {
       events_.push_back(std::move(event));
     }
   } catch (const SystemError& error) {
@@ -511,8 +512,8 @@ void Guard::Impl::settle() {
 }
 
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-             const std::string& session)
-    : impl_(std::make_shared<Impl>(policy, plan, state_folder, session)) {}
+             const std::string& session, std::shared_ptr<const WalkStore> walks)
+    : impl_(std::make_shared<Impl>(policy, plan, state_folder, session, std::move(walks))) {}
 
 Guard::~Guard() {
   impl_->stop();

@@ -19,6 +19,7 @@
 
 #include "guard_config.hpp"
 #include "walk.hpp"
+#include "walk_store.hpp"
 
 namespace agentbox::launch {
 
@@ -229,8 +230,8 @@ namespace {
 class Search {
  public:
   Search(const Tree& tree, const std::vector<GitRecord>& known, const std::vector<std::string>& kinds,
-         std::int64_t since_ns)
-      : tree_(tree), kinds_(kinds), since_ns_(since_ns) {
+         std::int64_t since_ns, const WalkStore* walks)
+      : tree_(tree), kinds_(kinds), since_ns_(since_ns), walks_(walks) {
     for (const GitRecord& record : known) {
       known_.insert(record.entry.str());
       known_.insert(record.directory.str());
@@ -260,6 +261,8 @@ class Search {
                         .patterns = {},
                         .match = {},
                         .bounds = search_bounds};
+    // It was made for this and for the profile's patterns.
+    if (walks_ != nullptr) request.memory = walks_->load();
     Walked walked = walk(request);
     for (const FoundRoot& found : walked.roots) look_into(found.root.path);
     for (const AbsPath& bare : walked.bare) {
@@ -416,6 +419,7 @@ class Search {
   const Tree& tree_;
   const std::vector<std::string>& kinds_;
   std::int64_t since_ns_;
+  const WalkStore* walks_;
   std::set<std::string> known_;
   std::vector<GuardEvent> events_;
 };
@@ -423,9 +427,9 @@ class Search {
 }  // namespace
 
 std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
-                                       const std::vector<std::string>& kinds, std::int64_t since_ns,
-                                       SearchDepth depth) {
-  return Search(tree, known, kinds, since_ns).run(known, depth);
+                                       const std::vector<std::string>& kinds, std::int64_t since_ns, SearchDepth depth,
+                                       const WalkStore* walks) {
+  return Search(tree, known, kinds, since_ns, walks).run(known, depth);
 }
 
 }  // namespace agentbox::launch

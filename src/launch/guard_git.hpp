@@ -16,6 +16,8 @@
 
 namespace agentbox::launch {
 
+class WalkStore;
+
 [[nodiscard]] std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::GitFact>& repositories);
 
 // Takes the links that are new or lead elsewhere now. Throws when not all of the directory could be looked
@@ -30,10 +32,10 @@ namespace agentbox::launch {
 
 // Repositories that the record doesn't know, and packages whose marker file was born after `since_ns`, in the whole
 // workspace but for folders that packages fill (node_modules, ...), or only at its top and one level below it; each that
-// would execute something, once. This informs, it protects nothing: so at its bound it says so and stops.
+// would execute something, once. This informs, it protects nothing: so at its bound it says so and stops. `walks` spares it what hasn't changed since the start.
 enum class SearchDepth { near_the_top, whole };
 [[nodiscard]] std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
                                                      const std::vector<std::string>& kinds, std::int64_t since_ns,
-                                                     SearchDepth depth);
+                                                     SearchDepth depth, const WalkStore* walks = nullptr);
 
 }  // namespace agentbox::launch

@@ -19,6 +19,7 @@
 #include "host_program.hpp"
 #include "look_disk.hpp"
 #include "walk.hpp"
+#include "walk_store.hpp"
 
 namespace agentbox::launch {
 
@@ -81,8 +82,14 @@ std::optional<AbsPath> child_of(const AbsPath& path, std::string_view name) {
 
 class WorkspaceLook {
  public:
-  WorkspaceLook(const profile::Profile& profile, const policy::Looks& looks, HostFacts& facts, HostDisk& disk)
-      : profile_(profile), looks_(looks), facts_(facts), disk_(disk), patterns_(profile, policy::places_of(facts)) {}
+  WorkspaceLook(const profile::Profile& profile, const policy::Looks& looks, HostFacts& facts, HostDisk& disk,
+                std::shared_ptr<WalkStore>* walks)
+      : profile_(profile),
+        looks_(looks),
+        facts_(facts),
+        disk_(disk),
+        walks_(walks),
+        patterns_(profile, policy::places_of(facts)) {}
 
   void run() {
     policy::Resolution real = policy::resolve(facts_.workspace, disk_);
@@ -122,6 +129,7 @@ class WorkspaceLook {
   const policy::Looks& looks_;
   HostFacts& facts_;
   HostDisk& disk_;
+  std::shared_ptr<WalkStore>* walks_;
   const PatternSet patterns_;
   AbsPath top_;
   // For wildcards below roots and git directories: a folder is listed once, however many patterns ask for it.
@@ -141,7 +149,14 @@ std::vector<AbsPath> WorkspaceLook::walk_it() {
       patterns_.match(relative, out);
     };
   }
+  auto store = std::make_shared<WalkStore>(facts_.state_home / "agentbox", request);
+  request.memory = store->load();
+  if (walks_ != nullptr) request.noting = WalkRequest::Noting::yes;
   Walked walked = walk(request);
+  if (walks_ != nullptr) {
+    store->note(std::move(walked.notes));
+    *walks_ = std::move(store);
+  }
   facts_.walk_entries = walked.entries;
   stop(std::move(walked.stopped), std::move(walked.hint));
   for (FoundMatch& found : walked.matches) {
@@ -240,7 +255,8 @@ std::string read_git_ignore(const HostFacts& facts, HostDisk& disk) {
 
 }  // namespace
 
-base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, const policy::Flags& flags) {
+base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, const policy::Flags& flags,
+                             std::shared_ptr<WalkStore>* walks) {
   const profile::Profile profile = policy::with_flags(written, flags);
   base::Result<policy::Looks> looks = policy::looks(profile, policy::places_of(facts));
   if (!looks) return std::unexpected(std::move(looks.error()));
@@ -255,7 +271,7 @@ base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, c
     if (git_config) (void)finish_git_config(std::move(git_config));
     return std::unexpected(std::move(problems));
   }
-  WorkspaceLook(profile, *looks, facts, disk).run();
+  WorkspaceLook(profile, *looks, facts, disk, walks).run();
   facts.bwrap = look_at_bwrap(disk);
   facts.cgroup = look_at_cgroup(facts.runtime_dir, facts.user.uid);
   facts.devices = look_at_devices(facts.environment, facts.runtime_dir, facts.user.uid, disk);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/gates/network/loopback.hpp"
@@ -39,6 +40,7 @@
 #include "spawn.hpp"
 #include "streams.hpp"
 #include "supervisor.hpp"
+#include "walk_store.hpp"
 
 namespace agentbox::launch {
 
@@ -172,10 +174,12 @@ class Run {
 Outcome live(Run& run, const RunRequest& request, const Session& session, std::optional<Guard>& guard) {
   AbsPath state = state_folder(request.facts);
   run.lay_floor(session);  // bwrap goes on while the guard writes
-  guard.emplace(request.policy, request.plan, state, session.id());
+  guard.emplace(request.policy, request.plan, state, session.id(), request.walks);
   run.furnish(session);
   run.open_doors(*guard);
   StatusLine(request.status_fd).started(session.id(), ::getpid());
+  // Its turn comes when the agent has been started.
+  if (request.walks) boost::asio::post(loop, [&] { request.walks->save(); });
   return run.live();
 }
 

@@ -12,6 +12,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +21,8 @@
 
 #include "agentbox/policy/facts.hpp"
 #include "agentbox/policy/look.hpp"
+
+#include "walk_memory.hpp"
 
 namespace agentbox::launch {
 
@@ -45,6 +49,11 @@ struct WalkRequest {
   WalkBounds bounds;
   // From so many entries on a second thread helps: for fewer it costs more than it takes over.
   std::uint64_t helper_from = 4000;
+  // What an earlier walk left, or null. It must have known these markers, foreign directories, kinds and patterns; that it
+  // knew more does no harm. Walked is the same with it as without, but for `listed`.
+  std::shared_ptr<const WalkMemory> memory;
+  enum class Noting { no, yes } noting = Noting::no;
+  std::optional<std::int64_t> now_ns;  // since 1970; without it, the machine's clock
 };
 
 struct FoundRoot {
@@ -57,12 +66,21 @@ struct FoundMatch {
   policy::FileKind kind = policy::FileKind::missing;
 };
 
+// What a later walk can be spared. It holds what was read; what was remembered stays in `before`.
+struct WalkNotes {
+  std::vector<DirectoryNote> directories;
+  std::shared_ptr<const WalkMemory> before;
+  MountPlace place;
+};
+
 // All sorted by path: the order in which the threads found things shows nowhere.
 struct Walked {
   std::vector<FoundRoot> roots;     // the top itself is always among them
   std::vector<base::AbsPath> bare;  // git directories that lie open in the tree: HEAD, objects and refs
   std::vector<FoundMatch> matches;
   std::uint64_t entries = 0;
+  std::uint64_t listed = 0;  // of the entries, those that were read from the disk
+  WalkNotes notes;           // empty unless asked for, and unless the walk is complete
   // Why the walk is not complete, as one clause ("it has more than 1000000 entries"); empty when it is.
   std::string stopped;
   std::string hint;

@@ -19,6 +19,7 @@
 #include "agentbox/base/unique_fd.hpp"
 
 #include "walk.hpp"
+#include "walk_memory.hpp"
 
 namespace agentbox::launch {
 
@@ -31,6 +32,7 @@ struct Directory {
   unsigned depth = 0;
   bool foreign = false;  // below node_modules and the like: roots don't count there
   bool git = false;      // inside a git directory
+  WalkMemory::Directory memory;
 
   [[nodiscard]] bool is_done() const { return next >= children.size(); }
   [[nodiscard]] std::string_view take_child() {
@@ -50,7 +52,8 @@ inline std::optional<Directory> split(Directory& from) {
                   .children = from.children.substr(cut),
                   .depth = from.depth,
                   .foreign = from.foreign,
-                  .git = from.git};
+                  .git = from.git,
+                  .memory = from.memory};
   if (!given.fd) return std::nullopt;  // no descriptor to spare: the work stays here
   from.children.resize(cut);
   return given;
@@ -113,7 +116,11 @@ class Board {
   [[nodiscard]] bool is_stopped() const { return stopped_.load(std::memory_order_relaxed); }
   [[nodiscard]] const Stop& reason() const { return reason_; }
 
-  void count(std::uint64_t entries) {
+  // One directory, or a part of it. `listed`: those of its entries that were not remembered.
+  void count(std::uint64_t entries, std::uint64_t listed) {
+    listed_.fetch_add(listed, std::memory_order_relaxed);
+    // What a directory costs besides its entries.
+    work_.fetch_add(listed + 4, std::memory_order_relaxed);
     if (entries_.fetch_add(entries, std::memory_order_relaxed) + entries > bounds_.entries) {
       stop(fmt::format("it has more than {} entries", bounds_.entries),
            "start in a smaller folder, or hide the large ones");
@@ -124,6 +131,8 @@ class Board {
     }
   }
   [[nodiscard]] std::uint64_t entries() const { return entries_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t listed() const { return listed_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t work() const { return work_.load(std::memory_order_relaxed); }
 
  private:
   const WalkBounds bounds_;
@@ -134,7 +143,7 @@ class Board {
   unsigned workers_ = 1;
   std::atomic<unsigned> idle_ = 0;
   std::atomic<bool> stopped_ = false;
-  std::atomic<std::uint64_t> entries_ = 0;
+  std::atomic<std::uint64_t> entries_ = 0, listed_ = 0, work_ = 0;
   Stop reason_;
 };
 

@@ -94,6 +94,8 @@ void place_files(Draft& draft) {
     return;
   }
   draft.policy.room_files = *std::move(files);
+  draft.policy.room_files.push_back(
+      {.target = *AbsPath::parse("/run/agentbox/SKILL.md"), .content = room_skill(rules_of(draft.profile))});
   std::string git_config;
   if (!draft.facts.repositories.empty()) {
     place_git_hooks(draft);

@@ -221,6 +221,32 @@ def two(world):
     expect_equal(difference(before, snapshot(world.workspace)), [], f"the workspace\n{err}")
 
 
+@test("what a run remembers of a big workspace hides nothing from the next: neither a new secret nor a new repository")
+def remembered(world):
+    for number in range(300):
+        (world.workspace / f"part{number}").mkdir()
+    (world.workspace / "part7" / "app").mkdir()
+    world.profile("hiding", 'extends = ["default"]\n[workspace]\nhide = ["**/.secret"]\n')
+
+    def remembers():
+        world.room("true", profile="hiding")
+        return list((world.home / ".local" / "state" / "agentbox" / "walks").glob("[0-9a-f]*"))
+
+    # Only what is older than two seconds is remembered.
+    wait_until(remembers, "a run remembers the workspace")
+    secret = world.workspace / "part7" / "app" / ".secret"
+    secret.write_text("precious")
+    read = ("cat", "part7/app/.secret")
+    done = world.room(*read, profile="default")
+    expect_equal((done.code, done.text), (0, "precious"), "control: without `hide` it can be read")
+    done = world.room(*read, profile="hiding")
+    expect(done.code != 0 and done.text == "", "hidden, though it is new", done)
+    secret.unlink()
+    (world.workspace / "part9" / "app" / ".git" / "hooks").mkdir(parents=True)
+    hook = "echo x > part9/app/.git/hooks/pre-commit"
+    expect(world.room("sh", "-c", hook, profile="hiding").code != 0, "the hooks of a new repository are protected")
+
+
 @test("time, file size and process limits hold")
 def limits(world):
     world.profile("p", 'extends = ["default"]\n[limits]\ntime = "1s"\nfile_size = "1M"\nprocesses = 20\n')

@@ -12,7 +12,7 @@ from terminal import Tmux
 
 RULES = '''extends = ["default"]
 [commands]
-allow = ["uname **"]
+allow = ["cat /etc/hostname"]
 ask = ["cp **", "git push **", "sleep **", "sh **"]
 deny = ["date **"]
 '''
@@ -69,26 +69,38 @@ def output(world, name="out"):
 @test("a rule allows without a question, and the command runs outside")
 def allowed(world):
     profile(world)
-    done = world.agentbox("run", "asks", "--", "agentbox", "host", "--", "uname", "-n")
-    expect_equal((done.code, done.text), (0, os.uname().nodename + "\n"), f"{done}")
-    # The room's own program, which sees another name of the machine, is the control.
-    inside = world.agentbox("run", "asks", "--", "/usr/bin/uname", "-n")
-    expect(os.uname().nodename not in inside.text, "inside", inside)
-    # The shim of that name is found first.
-    shim = world.agentbox("run", "asks", "--", "uname", "-n")
-    expect_equal((shim.code, shim.text), (0, os.uname().nodename + "\n"), f"{shim}")
+    own = os.uname().nodename
+    here = world.run(["cat", "/etc/hostname"]).text
+    done = world.agentbox("run", "asks", "--", "agentbox", "host", "--", "cat", "/etc/hostname")
+    expect_equal((done.code, done.text), (0, here), f"{done}")
+    # The room's own program reads the room's file: the control. The shim of that name is found first, and hands on what no
+    # rule speaks of.
+    inside = world.agentbox("run", "asks", "--", "/usr/bin/cat", "/etc/hostname")
+    expect_equal(inside.text, "agentbox\n", "inside")
+    shim = world.agentbox("run", "asks", "--", "cat", "/etc/hostname")
+    expect_equal((shim.code, shim.text), (0, here), f"{shim}")
+    other = world.agentbox("run", "asks", "--", "cat", "/etc/hostname", "/etc/machine-id")
+    expect(other.code == 0 and other.text.startswith("agentbox\n"), "what no rule names runs inside", other)
+    expect(own, "this machine has a name")
 
 
-@test("a rule denies, says so to the agent, and what no rule names runs inside")
+@test("a rule denies, and says so to the agent")
 def denied(world):
     profile(world)
-    done = world.agentbox("run", "asks", "--", "sh", "-c", "date; echo code $?")
+    done = world.agentbox("run", "asks", "--", "sh", "-c", "agentbox host -- date; echo code $?")
     expect("date **" in done.errors and "don't look for a way around it" in done.errors, "the reason", done)
-    expect("code 0" not in done.text, "the exit code", done)
+    expect_equal(done.text, "code 77\n", "the exit code")
     rows = record(world, "--kind", "command", "--verdict", "deny")
     expect_equal([row["by"] for row in rows if row["what"] == "verdict"], ["rule"], "on record")
-    status = world.agentbox("run", "asks", "--", "git", "--version")
-    expect_equal(status.code, 0, f"a git command that no rule names\n{status}")
+
+
+@test("the room says what it may do, in words, in JSON and for a model")
+def status(world):
+    profile(world)
+    done = world.agentbox("run", "asks", "--", "sh", "-c", "agentbox status; cat /run/agentbox/SKILL.md")
+    expect("asks      git push **" in done.text and "# You are in a room" in done.text, "status and skill", done)
+    parsed = json.loads(world.agentbox("run", "asks", "--", "agentbox", "status", "--json").text)
+    expect_equal(parsed["commands"]["deny"], ["date **"], "JSON")
 
 
 @test("without anybody to ask it is denied, and says why")
@@ -131,7 +143,7 @@ def no(world):
 def typed_ahead(world):
     with Tmux(world) as terminal:
         run = profile(world)
-        terminal.line(f"{run} sh -c 'sleep 1; /run/agentbox/bin/agentbox host -- cp a b; echo code $?'")
+        terminal.line(f"{run} sh -c '/usr/bin/sleep 1; agentbox host -- cp a b; echo code $?'")
         terminal.type("y\no\no")
         question(terminal, "cp a b")
         expect("code" not in terminal.screen(), "it is still asked", terminal.screen())
@@ -189,11 +201,15 @@ def shell(world):
         run = profile(world)
         terminal.line(f"{run} sh -c 'echo echo outside >x.sh; agentbox host -- sh x.sh; echo code $?'")
         question(terminal, "sh x.sh")
+        expect("a  always" not in terminal.screen(), "always is not offered", terminal.screen())
         press(terminal, "a")
-        press(terminal, "o") if "outside" in terminal.screen() else None
-        expect("code" not in terminal.screen(), "a remembers nothing", terminal.screen())
-        press(terminal, "d")
-        terminal.wait_for("code")
+        press(terminal, "s")
+        press(terminal, "i")
+        terminal.wait_for("sh x.sh")
+        press(terminal, "i")
+        press(terminal, "o")
+        terminal.wait_for("outside\ncode 0")
+    expect_equal(json.loads(world.agentbox("rules", "--json").text or "[]"), [], "nothing is remembered")
 
 
 @test("the room can't reach control.sock, and a forged message answers nothing")

@@ -1,7 +1,11 @@
 #include <catch2/catch.hpp>
 
+#include "agentbox/policy/look.hpp"
+
 #include "guard_config.hpp"
+#include "guard_git.hpp"
 #include "guard_support.hpp"
+#include "walk_store.hpp"
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -170,4 +174,40 @@ TEST_CASE("what the agent cloned is listed with what it would execute") {
     REQUIRE(events.size() == 1);
     CHECK(events[0].path.str() == world.in("pkg"));
   }
+}
+
+TEST_CASE("the search at the end believes the memory of the start for what has not changed, and for nothing else") {
+  World world;
+  for (int i = 0; i < 260; ++i) make_dir(world.in("d" + std::to_string(i)));  // worth remembering
+  make_dir(world.in("deep"));
+  make_dir(world.in("deep/er"));
+  Tree tree(abs(world.in("")));
+  WalkRequest request{.top = tree.workspace(),
+                      .roots = true,
+                      .foreign = policy::foreign_directories(),
+                      .markers = policy::package_markers(),
+                      .kinds = {".envrc"}};
+  request.noting = WalkRequest::Noting::yes;
+  request.now_ns = INT64_MAX;
+  WalkStore walks(abs(world.state), request);
+  walks.note(walk(request).notes);
+  walks.save();
+  REQUIRE(walks.load());
+  // In the same tick of the clock nothing might be seen: the rule that `now_ns` has put out of force.
+  while (tree.look(tree.workspace() / "deep/er")->changed_ns == tree.root().changed_ns) {
+    make_dir(world.in("tick"));
+    ::rmdir(world.in("tick").c_str());
+  }
+  auto search = [&](const WalkStore* store) {
+    std::vector<std::string> found;
+    for (const GuardEvent& event : find_executing(tree, {}, {".envrc"}, 0, SearchDepth::whole, store)) {
+      found.push_back(event.path.str() + ": " + event.detail);
+    }
+    return found;
+  };
+  CHECK(search(&walks).empty());
+  make_git(world, "deep/er/.git");
+  write(world.in("deep/er/.git/config"), "[core]\nfsmonitor = evil\n");
+  REQUIRE(search(nullptr).size() == 1);
+  CHECK(search(&walks) == search(nullptr));
 }

@@ -19,6 +19,8 @@ class io_context;
 
 namespace agentbox::launch {
 
+class WalkStore;
+
 // One thing that the guard did, for the summary at the end and for --status-fd. `path` is an agent's: escape
 // it.
 struct GuardEvent {
@@ -44,8 +46,9 @@ class Guard {
   // `session` names the run: letters, digits, '-', '_', '.'. The record is locked by an open file: a helper
   // that is forked from now on and lives longer must close all descriptors that it doesn't know, or the run
   // would look alive for as long as the helper does. Throws base::SystemError: the launch must stop.
+  // `walks` may be null: it only spares the search at the end.
   Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const base::AbsPath& state_folder,
-        const std::string& session);
+        const std::string& session, std::shared_ptr<const WalkStore> walks = nullptr);
   // Without `finish`, the record stays for the next sweep.
   ~Guard();
   Guard(const Guard&) = delete;

@@ -2,6 +2,7 @@
 
 // The only reader of the machine and of the environment: everything that `policy` decides about is collected here once.
 
+#include <memory>
 #include <optional>
 
 #include "agentbox/base/diagnostic.hpp"
@@ -11,6 +12,9 @@
 #include "agentbox/profile/profile.hpp"
 
 namespace agentbox::launch {
+
+// What the walk over the workspace leaves for the next one. `launch` alone looks into it.
+class WalkStore;
 
 // Home, user, environment, XDG folders, the workspace's absolute path: what `looks` needs. Throws base::SystemError
 // when the user has no home or the workspace is gone.
@@ -22,9 +26,10 @@ namespace agentbox::launch {
 [[nodiscard]] std::string path_as_typed(const std::string& text);
 
 // Everything that the profile names: paths, patterns, repositories, bwrap, cgroup, devices. Walks the workspace if a
-// pattern asks for it, with a bound.
+// pattern asks for it, with a bound. Where a caller asks for `walks`, it gets what `run` shall keep (null without a walk).
 [[nodiscard]] base::Result<policy::HostFacts> look(policy::HostFacts user, const profile::Profile& profile,
-                                                   const policy::Flags& flags);
+                                                   const policy::Flags& flags,
+                                                   std::shared_ptr<WalkStore>* walks = nullptr);
 
 // Why rooms can't be built with the bwrap that was found, or that none was. Pure.
 [[nodiscard]] std::optional<base::Diagnostic> bwrap_problem(const policy::HostFacts& facts);

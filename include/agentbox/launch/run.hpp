@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "agentbox/base/diagnostic.hpp"
@@ -8,14 +9,17 @@
 
 namespace agentbox::launch {
 
+class WalkStore;
+
 enum class OnAsk { terminal, queue, deny };
 
 struct RunRequest {
   policy::Policy policy;
   plan::LaunchPlan plan;
   policy::HostFacts facts;
+  std::shared_ptr<WalkStore> walks;  // of `look`; null: the next start walks again
   OnAsk on_ask = OnAsk::deny;
-  int status_fd = -1;        // --status-fd: JSON, one object a line; -1: none
+  int status_fd = -1;                       // --status-fd: JSON, one object a line; -1: none
   base::Colour colour = base::Colour::off;  // of what agentbox itself says on standard error
 };
 

@@ -175,6 +175,9 @@ struct Policy {
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
 
+// What a model reads in its room about asking: /run/agentbox/SKILL.md.
+[[nodiscard]] std::string room_skill(const Rules& rules);
+
 // Does a variable of this name usually hold what must not be shown? Only for deciding what to print.
 [[nodiscard]] bool names_secret(std::string_view variable);
 

@@ -1,0 +1,62 @@
+// What a model reads about its own room: /run/agentbox/SKILL.md.
+
+#include <fmt/format.h>
+
+#include "agentbox/policy/policy.hpp"
+
+#include "floor.hpp"
+
+namespace agentbox::policy {
+
+namespace {
+
+template <class Pattern>
+void list(std::string& out, const char* title, const profile::List<Pattern>& rules) {
+  if (rules.empty()) return;
+  out += fmt::format("\n{}\n\n", title);
+  for (const auto& rule : rules) out += fmt::format("    {}\n", rule.value.text);
+}
+
+}  // namespace
+
+std::string room_skill(const Rules& rules) {
+  std::string out = R"(---
+name: agentbox
+description: You are in a sandbox ("room"). How to see what you may do, and how to ask for what is outside of it.
+---
+
+# You are in a room
+
+Your programs run in a room that agentbox made. In it is what your owner granted: the project, the system's programs, and
+little else. A file that is not there, a host that can't be reached, "Read-only file system" and "Operation not permitted"
+are mostly the room's walls. They are meant. Don't look for a way around them: say what you wanted and why, and go on with
+what you can do.
+
+- `agentbox status` says what is allowed, what asks and what is denied (`--json` for programs).
+- Git's hooks and configuration, editor settings, agents' own settings and the like can be read but not written, or
+  vanish when they are made: programs outside would run them. Propose such a change in words.
+- Instruction files and CI workflows can be written, and are put back at the end unless the owner keeps them.
+
+# Running a command outside the room
+
+    agentbox host --why "REASON" -- COMMAND ARGUMENT...
+
+The owner sees exactly this command and decides. Say the reason in one plain sentence. Ask for one thing at a time, and
+only for what the task needs: questions are limited, and one that is denied should not be asked again in another form.
+A command that has a rule below is also found by its bare name.
+
+Exit codes: the command's own; 77 denied; 75 nobody could answer, or the same was done already; 126 it could not be
+started; 127 there is no such program. The reason is on standard error: read it before you do anything else.
+)";
+  list(out, "Runs at once:", rules.commands.allow);
+  list(out, "The owner is asked:", rules.commands.ask);
+  list(out, "Never runs outside:", rules.commands.deny);
+  switch (rules.commands.default_) {
+    case profile::Default::deny: out += "\nEverything else is denied without a question.\n"; break;
+    case profile::Default::ask: out += "\nAbout everything else the owner is asked.\n"; break;
+    case profile::Default::allow: out += "\nEverything else runs at once.\n"; break;
+  }
+  return out;
+}
+
+}  // namespace agentbox::policy

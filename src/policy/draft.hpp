@@ -90,6 +90,8 @@ struct InertConfig {
   bool signs = false;  // the owner signs commits, tags or pushes: the room can't
   std::size_t left_out = 0;
 };
+// Of the list that it goes by: "user.name", "color.branch.current"; as `git config --list` names them.
+[[nodiscard]] bool is_inert_git_key(std::string_view key);
 [[nodiscard]] InertConfig inert_git_config(const std::vector<std::pair<std::string, std::string>>& config);
 
 // git in the room says so when it could not do its work: the hooks for that, and the lines that switch them on.

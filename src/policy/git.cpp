@@ -91,12 +91,6 @@ constexpr std::array inert_keys = {
 
 constexpr std::array signing_keys = {"commit.gpgsign"sv, "tag.gpgsign"sv, "tag.forcesignannotated"sv, "push.gpgsign"sv};
 
-bool is_inert(std::string_view key) {
-  return std::ranges::any_of(inert_keys, [&](std::string_view inert) {
-    return inert.ends_with('.') ? key.starts_with(inert) && key.size() > inert.size() : key == inert;
-  });
-}
-
 // An alias is a git command line. '!' makes it a shell's; a leading option is git's own (-c sets any key),
 // and some options of commands name programs.
 bool is_plain_alias(std::string_view value) {
@@ -156,6 +150,12 @@ bool is_true(std::string_view value) {
 
 }  // namespace
 
+bool is_inert_git_key(std::string_view key) {
+  return std::ranges::any_of(inert_keys, [&](std::string_view inert) {
+    return inert.ends_with('.') ? key.starts_with(inert) && key.size() > inert.size() : key == inert;
+  });
+}
+
 InertConfig inert_git_config(const std::vector<std::pair<std::string, std::string>>& config) {
   InertConfig result;
   std::string open_section;
@@ -171,7 +171,7 @@ InertConfig inert_git_config(const std::vector<std::pair<std::string, std::strin
   for (const auto& [name, value] : config) {
     std::optional<Key> key = take_apart(name);
     bool is_alias = key && key->section == "alias" && key->subsection.empty();
-    bool passes = key && (is_alias ? is_plain_alias(value) : is_inert(name));
+    bool passes = key && (is_alias ? is_plain_alias(value) : is_inert_git_key(name));
     if (!passes || !append(*key, value)) ++result.left_out;
     if (std::ranges::find(signing_keys, name) != signing_keys.end() && is_true(value)) result.signs = true;
   }

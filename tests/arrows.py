@@ -20,8 +20,8 @@ MAY = {
     "store": {"policy", "base"},
     "prompt": {"policy", "base"},
     "broker": {"policy", "prompt", "store", "wire", "base"},
-    "gates": {"broker", "policy", "base"},
-    "launch": {"gates", "plan", "policy", "profile", "prompt", "wire", "base"},
+    "gates": {"broker", "policy", "wire", "base"},
+    "launch": {"gates", "broker", "store", "plan", "policy", "profile", "prompt", "wire", "base"},
     "inside": {"wire", "base"},
     "cli": {"gates", "plan", "policy", "profile", "prompt", "wire", "base", "launch", "store", "broker"},
 }
@@ -32,7 +32,7 @@ PURE = ["base", "profile", "policy", "plan", "wire"]
 HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 1),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
-    r"boost/": ({"launch", "gates", "prompt", "broker"}, 22),
+    r"boost/": ({"launch", "gates", "prompt", "broker"}, 34),
     r"nlohmann/": ({"cli", "launch", "wire", "broker"}, 16),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),

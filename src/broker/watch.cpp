@@ -343,7 +343,8 @@ std::string words_for(const wire::QuestionGone& gone) {
     case Kind::cancelled: return "was given up by who asked";
     case Kind::duplicate: return "was done already";
     case Kind::allow:
-    case Kind::deny: break;
+    case Kind::deny:
+    case Kind::pass: break;
   }
   const std::string what = gone.verdict == Kind::allow ? "was allowed" : "was denied";
   if (gone.by == "terminal") return what + " at the session's own terminal";

@@ -1,6 +1,7 @@
 #include "app.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -21,6 +22,7 @@ struct Filled {
   RunOptions run;
   CheckOptions check;
   ExplainOptions explain;
+  TryOptions try_action;
   ProfilesOptions profiles;
   DoctorOptions doctor;
   PsOptions ps;
@@ -46,6 +48,7 @@ constexpr const char* action_choices = "list|show|restore|delete";
 constexpr const char* rules_choices = "list|revoke";
 constexpr const char* kind_choices = "connect|open|change|command|message|payment|tool";
 constexpr const char* verdict_choices = "allow|deny|expired|unavailable|duplicate|cancelled";
+constexpr const char* try_choices = "connect|read|write|command|send|pay";
 constexpr const char* generate_choices = "man|bash|zsh|fish|profile-names|session-names";
 
 bool every_app(const CLI::App* /*app*/) {
@@ -61,18 +64,26 @@ CLI::Option* flag(CLI::App& app, const char* name, bool& to, const char* text) {
   return app.add_flag(name, to, text)->disable_flag_override();
 }
 
-void add_room_options(CLI::App& app, RoomOptions& options, std::vector<std::string>& misplaced) {
-  app.add_option("PROFILE", options.profile, "A name (see `agentbox profiles`), or a path if it has a '/'")
+void add_profile_argument(CLI::App& app, std::string& to) {
+  app.add_option("PROFILE", to, "A name (see `agentbox profiles`), or a path if it has a '/'")
       ->required()
       ->type_name("PROFILE");
-  app.add_option("COMMAND", misplaced, "What to start in the room; without it, the profile's own command")
-      ->type_name("COMMAND");
+}
+
+void add_grant_options(CLI::App& app, RoomOptions& options) {
   app.add_option("-w,--workspace", options.workspace, "The workspace, instead of the current directory")
       ->type_name("DIR");
   repeated(app, "--read", options.read, "Grant this file or directory for reading")->type_name("PATH");
   repeated(app, "--write", options.write, "Grant this file or directory for reading and writing")->type_name("PATH");
   repeated(app, "--hide", options.hide, "Hide what this pattern names, wherever it was granted")->type_name("PATTERN");
   repeated(app, "--allow", options.allow, "Grant this host, for example localhost:8080")->type_name("HOST");
+}
+
+void add_room_options(CLI::App& app, RoomOptions& options, std::vector<std::string>& misplaced) {
+  add_profile_argument(app, options.profile);
+  app.add_option("COMMAND", misplaced, "What to start in the room; without it, the profile's own command")
+      ->type_name("COMMAND");
+  add_grant_options(app, options);
 }
 
 void add_run(CLI::App& program, Filled& filled) {
@@ -106,6 +117,21 @@ void add_explain(CLI::App& program, Filled& filled) {
   app.footer("Takes what `agentbox run` takes and starts nothing.");
 }
 
+void add_try(CLI::App& program, Filled& filled) {
+  CLI::App& app = *program.add_subcommand("try", "Show what a profile says about one action, and which line says so");
+  app.group(profiles_group);
+  add_profile_argument(app, filled.try_action.profile);
+  app.add_option("ACTION", filled.try_action.what, "What the agent would do")->required()->type_name(try_choices);
+  app.add_option("ARGUMENT", filled.try_action.arguments,
+                 "HOST:PORT, PATH, a command's words, a recipient, or an amount such as 12.50 USD")
+      ->type_name("ARGUMENT");
+  add_grant_options(app, filled.try_action);
+  flag(app, "--json", filled.try_action.json, "Print JSON");
+  app.footer(
+      "Does nothing of it. Options stand before 'command': what follows that word is the command's own.\n\n"
+      "Exits with 0 if the action is allowed, 1 if it is denied, 2 if you would be asked, 125 on an error.");
+}
+
 void add_profile_commands(CLI::App& program, Filled& filled) {
   CLI::App& profiles = *program.add_subcommand("profiles", "List the profiles and where they come from");
   profiles.group(profiles_group);
@@ -113,13 +139,12 @@ void add_profile_commands(CLI::App& program, Filled& filled) {
 
   CLI::App& check = *program.add_subcommand("check", "Check a profile and say all its errors at once");
   check.group(profiles_group);
-  check.add_option("PROFILE", filled.check.profile, "A name (see `agentbox profiles`), or a path if it has a '/'")
-      ->required()
-      ->type_name("PROFILE");
+  add_profile_argument(check, filled.check.profile);
   flag(check, "--json", filled.check.json, "Print JSON");
   check.footer("Exits with 1 if there is any error.");
 
   add_explain(program, filled);
+  add_try(program, filled);
 }
 
 void add_session_commands(CLI::App& program, Filled& filled) {
@@ -361,13 +386,15 @@ class CommandLine {
   // Empty before any command was recognised.
   [[nodiscard]] std::string name() const { return command() == nullptr ? "" : command()->get_name(); }
   [[nodiscard]] std::unexpected<UsageError> refuse(base::Diagnostics diagnostics) const {
-    return std::unexpected(
-        UsageError{std::move(diagnostics), name() == "run" ? base::ExitCode::agentbox_failed : base::ExitCode::usage});
+    return std::unexpected(UsageError{std::move(diagnostics), name() == "run" || name() == "try"
+                                                                  ? base::ExitCode::agentbox_failed
+                                                                  : base::ExitCode::usage});
   }
   [[nodiscard]] std::optional<base::Diagnostic> surplus(const std::vector<std::string>& arguments) const;
   [[nodiscard]] base::Diagnostics check();
   void check_status_fd(base::Diagnostics& errors);
   void check_record(base::Diagnostics& errors);
+  void check_try(base::Diagnostics& errors);
   void check_approve(base::Diagnostics& errors);
   [[nodiscard]] Request request(std::vector<std::string> tail);
 
@@ -397,9 +424,11 @@ base::Diagnostics CommandLine::check() {
   base::Diagnostics errors;
   require_choice(errors, "--on-ask", filled_.run.on_ask, on_ask_choices, name());
   require_choice(errors, "the action", filled_.quarantine.action, action_choices, name());
+  require_choice(errors, "the action", filled_.try_action.what, try_choices, name());
   require_choice(errors, "WHAT", filled_.generate, generate_choices, name());
   check_status_fd(errors);
   check_record(errors);
+  check_try(errors);
   if (name() == "approve") check_approve(errors);
   if (name() == "stop" && filled_.stop.sessions.empty() && !filled_.stop.all) {
     errors.push_back(complain("missing SESSION", "`agentbox ps` lists them; --all ends all"));
@@ -414,6 +443,16 @@ base::Diagnostics CommandLine::check() {
     errors.push_back(complain("missing ID", "`agentbox quarantine` lists them"));
   }
   return errors;
+}
+
+void CommandLine::check_try(base::Diagnostics& errors) {
+  const TryOptions& given = filled_.try_action;
+  if (name() != "try" || !errors.empty()) return;
+  if (given.arguments.empty()) {
+    errors.push_back(complain(fmt::format("missing ARGUMENT of '{}'", given.what), see("try")));
+  } else if (given.arguments.size() > 1 && given.what != "command" && given.what != "pay") {
+    errors.push_back(complain(fmt::format("unexpected argument '{}'", base::escape(given.arguments[1])), see("try")));
+  }
 }
 
 void CommandLine::check_status_fd(base::Diagnostics& errors) {
@@ -493,6 +532,7 @@ Request CommandLine::request(std::vector<std::string> tail) {
     return filled_.explain;
   }
   if (name() == "check") return filled_.check;
+  if (name() == "try") return filled_.try_action;
   if (name() == "profiles") return filled_.profiles;
   if (name() == "doctor") return filled_.doctor;
   if (name() == "ps") return filled_.ps;
@@ -515,9 +555,32 @@ Request CommandLine::request(std::vector<std::string> tail) {
   return Names{filled_.generate == "session-names" ? Names::Of::sessions : Names::Of::profiles};
 }
 
+// What follows `agentbox try PROFILE command` is the command's own; the word itself stays.
+std::vector<std::string> take_tried_command(std::vector<std::string>& arguments) {
+  constexpr std::array<std::string_view, 6> with_value{"-w", "--workspace", "--read", "--write", "--hide", "--allow"};
+  std::size_t words = 0;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word.size() > 1 && word.starts_with('-')) {
+      if (std::ranges::find(with_value, word) != with_value.end()) ++i;
+      continue;
+    }
+    if (++words < 2) continue;
+    if (word != "command") return {};
+    std::size_t begin = i + 1 < arguments.size() && arguments[i + 1] == "--" ? i + 2 : i + 1;
+    std::vector<std::string> tail(arguments.begin() + static_cast<std::ptrdiff_t>(begin), arguments.end());
+    arguments.resize(i + 1);
+    return tail;
+  }
+  return {};
+}
+
 std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> arguments) {
   // What follows `--` is the command's own, verbatim: the parser never sees it.
   std::vector<std::string> tail;
+  if (!arguments.empty() && arguments.front() == "try") {
+    tail = take_tried_command(arguments);
+  }
   bool takes_command = !arguments.empty() && (arguments.front() == "run" || arguments.front() == "explain");
   if (auto dashes = std::ranges::find(arguments, "--"); takes_command && dashes != arguments.end()) {
     tail.assign(dashes + 1, arguments.end());
@@ -549,6 +612,7 @@ std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> a
   if (name() == "help") {
     return filled_.help.empty() ? ShowText{help(documentation())} : CommandLine().parse({filled_.help, "--help"});
   }
+  if (name() == "try" && filled_.try_action.what == "command") filled_.try_action.arguments = std::move(tail);
   if (base::Diagnostics errors = check(); !errors.empty()) return refuse(std::move(errors));
   return request(std::move(tail));
 }

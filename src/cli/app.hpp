@@ -25,12 +25,13 @@ struct Names {
 };
 
 using Request =
-    std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, ProfilesOptions, DoctorOptions, PsOptions,
-                 StopOptions, QuarantineOptions, LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
+    std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, TryOptions, ProfilesOptions, DoctorOptions,
+                 PsOptions, StopOptions, QuarantineOptions, LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;
-  // 2; for `run` 125, since there every other code belongs to the command in the room.
+  // 2; for `run` 125, since there every other code belongs to the command in the room; and for `try`, where 2 is an
+  // answer.
   base::ExitCode exit_code = base::ExitCode::usage;
 };
 

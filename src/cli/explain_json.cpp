@@ -106,6 +106,19 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
   object["publish"] = each(policy.publish, [](const profile::Publication& one) {
     return ordered_json{{"outside", one.outside}, {"inside", one.inside}};
   });
+  auto rule = [](const auto& one) {
+    ordered_json item = {{"rule", one.value.text}};
+    add_origin(item, one.origin);
+    return item;
+  };
+  const auto& commands = policy.rules.commands;
+  auto otherwise = commands.default_;
+  object["commands"] = {{"allow", each(commands.allow, rule)},
+                        {"ask", each(commands.ask, rule)},
+                        {"deny", each(commands.deny, rule)},
+                        {"default", otherwise == profile::Default::ask     ? "ask"
+                                    : otherwise == profile::Default::allow ? "allow"
+                                                                           : "deny"}};
   object["devices"] = {
       {"gpu", policy.devices.gpu}, {"audio", policy.devices.audio}, {"display", policy.devices.display}};
   object["seccomp"] = {{"allow", policy.seccomp_allow}, {"deny", policy.seccomp_deny}};

@@ -65,6 +65,7 @@ class Text {
     protected_places();
     held();
     network();
+    commands();
     devices();
     environment();
     limits();
@@ -261,6 +262,22 @@ class Text {
     }
     rows.push_back({rows.empty() ? "nothing" : "nothing else", "no route out, and no name service", {}});
     section("Network", {}, rows);
+  }
+
+  // What may run outside. With nothing but the default there is nothing to say.
+  void commands() {
+    const auto& rules = policy_.rules.commands;
+    std::vector<Row> rows;
+    auto add = [&](const auto& list, const char* what) {
+      for (const auto& rule : list) rows.push_back({escape(rule.value.text), what, where(rule.origin)});
+    };
+    add(rules.allow, "without a question");
+    add(rules.ask, "you are asked");
+    add(rules.deny, "never");
+    bool asks = rules.default_ == profile::Default::ask, allows = rules.default_ == profile::Default::allow;
+    if (rows.empty() && !asks && !allows) return;
+    rows.push_back({"everything else", asks ? "you are asked" : allows ? "without a question" : "never", {}});
+    section("Commands on the host", "outside the room, with your rights", rows, style_.yellow);
   }
 
   void devices() {

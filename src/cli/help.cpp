@@ -89,6 +89,14 @@ std::vector<Row> rows_of(const std::vector<OptionDoc>& options) {
   return rows;
 }
 
+// Few choices are shown where they stand, many below.
+bool has_many_choices(const ArgumentDoc& argument) {
+  return choices(argument.name).size() > 4;
+}
+std::string shown_name(const ArgumentDoc& argument) {
+  return has_many_choices(argument) ? "ACTION" : argument.name;
+}
+
 }  // namespace
 
 std::vector<std::string_view> choices(std::string_view value) {
@@ -107,7 +115,7 @@ std::string usage(const CommandDoc& command) {
   if (!command.options.empty()) line += " [OPTIONS]";
   for (const ArgumentDoc& argument : command.arguments) {
     if (argument.name == "COMMAND" && command.takes_command) continue;
-    std::string name = argument.name + (argument.repeats ? "..." : "");
+    std::string name = shown_name(argument) + (argument.repeats ? "..." : "");
     line += argument.required ? " " + name : " [" + name + "]";
   }
   if (command.takes_command) line += " [-- COMMAND...]";
@@ -118,7 +126,13 @@ std::string help(const CommandDoc& command) {
   std::string out = wrapped(command.summary + ".", 0, 0) + "\n\nUsage: " + usage(command) + "\n";
   if (!command.arguments.empty()) {
     std::vector<Row> rows;
-    for (const ArgumentDoc& argument : command.arguments) rows.push_back({argument.name, argument.text});
+    std::vector<std::string> texts(command.arguments.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const ArgumentDoc& argument = command.arguments[i];
+      texts[i] = argument.text;
+      if (has_many_choices(argument)) texts[i] += fmt::format(": {}", fmt::join(choices(argument.name), ", "));
+      rows.push_back({shown_name(argument), texts[i]});
+    }
     out += "\nArguments\n" + table(rows);
   }
   out += "\nOptions\n" + table(rows_of(command.options));

@@ -66,6 +66,7 @@ struct Dispatch {
   }
   int operator()(const CheckOptions& options) const { return check(options, terminal); }
   int operator()(const ExplainOptions& options) const { return explain(options, terminal); }
+  int operator()(const TryOptions& options) const { return try_action(options, terminal); }
   int operator()(const ProfilesOptions& options) const { return profiles(options, terminal); }
   int operator()(const DoctorOptions& options) const { return doctor(options, terminal); }
   int operator()(const PsOptions& options) const { return ps(options, terminal); }
@@ -90,9 +91,9 @@ void settle_sigpipe(bool supervises) {
 int guarded_main(const std::vector<std::string>& arguments) {
   Terminal terminal;
   // Until the command line is understood: `run` is what other programs start, and its code 1 would be the
-  // command's.
-  base::ExitCode on_failure =
-      !arguments.empty() && arguments.front() == "run" ? base::ExitCode::agentbox_failed : base::ExitCode::failed;
+  // command's; of `try` it would be an answer.
+  bool codes_are_taken = !arguments.empty() && (arguments.front() == "run" || arguments.front() == "try");
+  base::ExitCode on_failure = codes_are_taken ? base::ExitCode::agentbox_failed : base::ExitCode::failed;
   try {
     open_missing_streams();
     terminal = judge_terminal();

@@ -88,6 +88,54 @@ The command was not found in the room.
 .El
 .Pp
 The other commands exit with 0, with 1 if they failed or found errors, and with 2 for a bad command line.
+.Sh JSON
+.Nm
+.Cm explain Fl \-json
+prints one object.
+Its
+.Li format
+is
+.Li agentbox-explain/1 ;
+a later version may add keys, and changes that number where it takes one away or gives it another meaning.
+Whatever a line of a profile says has
+.Li file
+and
+.Li line .
+Text that isn\(aqt UTF\-8 is escaped.
+.Bl -tag -width environment
+.It Li profile , profile_files , command , workspace , mode , directory
+What is started, and where.
+.It Li mounts
+Each place of the host in the room, in the order of placing:
+.Li path , source
+(where it differs),
+.Li access
+(read, write, hidden),
+.Li kind ,
+.Li why .
+.It Li private , files , links , made
+What is made for the room: private folders with their size in bytes, generated files with their content, links, and
+folders that are made on the host.
+.It Li watched , held
+What is taken away when it appears, and what is restored at the end.
+.It Li environment
+Every variable; null in place of a value that looks like a secret.
+.It Li loopback , publish , commands , devices , seccomp , limits
+What leads out of the room, and what bounds it.
+.It Li notes , unbuilt
+What the room exposes, what was skipped or changed; and what
+.Cm run
+would refuse.
+.El
+.Pp
+.Cm ps , profiles , doctor , quarantine , log , rules
+and
+.Cm try
+print what their text shows with
+.Fl \-json
+too;
+.Cm log
+one object a line.
 .Sh EXAMPLES
 See what a hostile agent would get:
 .Pp

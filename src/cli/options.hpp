@@ -36,6 +36,11 @@ struct CheckOptions {
 struct ExplainOptions : RoomOptions {
   bool bwrap = false, seccomp = false, json = false;
 };
+struct TryOptions : RoomOptions {
+  std::string what;  // "connect", "read", "write", "command", "send", "pay"
+  std::vector<std::string> arguments;
+  bool json = false;
+};
 struct ProfilesOptions {
   bool json = false;
 };
@@ -80,6 +85,7 @@ struct DemoOptions {
 int run(const RunOptions& options, const Terminal& terminal);
 int check(const CheckOptions& options, const Terminal& terminal);
 int explain(const ExplainOptions& options, const Terminal& terminal);
+int try_action(const TryOptions& options, const Terminal& terminal);
 int profiles(const ProfilesOptions& options, const Terminal& terminal);
 int doctor(const DoctorOptions& options, const Terminal& terminal);
 int ps(const PsOptions& options, const Terminal& terminal);

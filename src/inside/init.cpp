@@ -4,8 +4,6 @@
 // started. As pid 1 of its namespace it takes the whole room with it when it ends, and it ends when the
 // supervisor does (end-of-file on its control socket), and with bwrap's monitor.
 
-#include "agentbox/wire/init_message.hpp"
-
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -21,6 +19,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "agentbox/wire/init_message.hpp"
 
 namespace {
 
@@ -43,12 +43,10 @@ void tell(const wire::FromInit& message) {
 wire::Start read_start() {
   struct stat info{};
   if (::fstat(wire::init_start_fd, &info) != 0) give_up(Step::read_start, errno);
-  if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > wire::start_limit)
-    give_up(Step::read_start, E2BIG);
+  if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > wire::start_limit) give_up(Step::read_start, E2BIG);
   std::vector<std::byte> bytes(static_cast<std::size_t>(info.st_size));
   for (std::size_t done = 0; done < bytes.size();) {
-    ssize_t count =
-        ::pread(wire::init_start_fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    ssize_t count = ::pread(wire::init_start_fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
     if (count <= 0) give_up(Step::read_start, count == 0 ? EIO : errno);
     done += static_cast<std::size_t>(count);
   }

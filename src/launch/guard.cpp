@@ -44,6 +44,9 @@ constexpr std::chrono::seconds heartbeat{30};
 // for it. A killed supervisor doesn't need it, only a machine that loses its power does.
 constexpr std::chrono::seconds sync_after{1};
 constexpr std::int64_t short_run_ns = 500'000'000;
+// A file system's clock goes on once in a tick of the kernel's, at most 10 ms (HZ=100): what is made right after the
+// start may look as if it was there before.
+constexpr std::int64_t file_clock_lag_ns = 20'000'000;
 // More than this is no mishap: the run ends.
 constexpr int taking_limit = 100;
 
@@ -100,7 +103,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   Spares spares_{state_folder_};
   Record record_;
   std::vector<std::string> kinds_;
-  std::int64_t started_ns_ = now_ns();
+  std::int64_t started_ns_ = now_ns() - file_clock_lag_ns;
   std::vector<GuardedName> names_;
   std::optional<Tree> tree_;
   std::optional<RunFolder> folder_;  // nothing: there is nothing to guard

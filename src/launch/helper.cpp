@@ -245,7 +245,7 @@ struct SessionFolder {
         name(path.name()) {}
   void remove() const {
     if (name.empty()) return;
-    ::unlinkat(folder.get(), session_file, 0);
+    for (const char* file : {session_file, request_socket, control_socket}) ::unlinkat(folder.get(), file, 0);
     ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
   }
   UniqueFd folder, parent;

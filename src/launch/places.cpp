@@ -35,14 +35,21 @@ AbsPath state_folder(const policy::HostFacts& facts) {
   return folder;
 }
 
-AbsPath init_program() {
+namespace {
+
+// Meson gives the folder relative to the prefix, or absolute where a packager has it so.
+AbsPath libexec(const AbsPath& prefix) {
+  constexpr std::string_view text = AGENTBOX_LIBEXEC_FROM_PREFIX;
+  return text.starts_with('/') ? *AbsPath::parse(text) : prefix / text;
+}
+
+AbsPath own_program(const std::string& name) {
   std::array<char, 4096> buffer{};
   ssize_t size = ::readlink("/proc/self/exe", buffer.data(), buffer.size());
   auto self = size > 0 ? AbsPath::parse({buffer.data(), static_cast<std::size_t>(size)}) : std::nullopt;
   if (!self) throw SystemError(errno, "cannot find out where agentbox itself is", "is /proc mounted?");
   AbsPath folder = self->parent().parent();
-  for (const AbsPath& candidate :
-       {folder / AGENTBOX_LIBEXEC_FROM_PREFIX "/agentbox-init", folder / "inside/agentbox-init"}) {
+  for (const AbsPath& candidate : {libexec(folder) / name, folder / ("inside/" + name)}) {
     struct stat info{};
     if (::lstat(candidate.c_str(), &info) != 0) continue;
     // A group of one's own may write (umask 002 on systems with private groups).
@@ -53,8 +60,17 @@ AbsPath init_program() {
     }
     return candidate;
   }
-  throw SystemError(ENOENT, "cannot find agentbox-init near " + base::escape(self->str()),
+  throw SystemError(ENOENT, "cannot find " + name + " near " + base::escape(self->str()),
                     "is the installation complete?");
+}
+
+}  // namespace
+
+AbsPath init_program() {
+  return own_program("agentbox-init");
+}
+AbsPath room_program() {
+  return own_program("agentbox-room");
 }
 
 }  // namespace agentbox::launch

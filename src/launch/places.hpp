@@ -14,5 +14,7 @@ void make_private_folders(const base::AbsPath& path);
 // agentbox-init: beside this very program in an installation ($prefix/libexec/agentbox) or in the build tree. Throws
 // base::SystemError when it is missing, or writable by others.
 [[nodiscard]] base::AbsPath init_program();
+// agentbox-room, which is `agentbox` in the room: as above.
+[[nodiscard]] base::AbsPath room_program();
 
 }  // namespace agentbox::launch

@@ -12,7 +12,6 @@
 #include "agentbox/launch/run.hpp"
 
 #include <chrono>
-#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +30,7 @@
 
 #include "bwrap_facts.hpp"
 #include "cgroup.hpp"
+#include "doors.hpp"
 #include "helper.hpp"
 #include "places.hpp"
 #include "report.hpp"
@@ -69,23 +69,25 @@ std::string marker_for(const Session& session) {
 // helper, then what is left of bwrap.
 class Run {
  public:
-  Run(const RunRequest& request, boost::asio::io_context& loop, SignalGate& signals)
-      : request_(request), loop_(loop), signals_(signals) {}
+  Run(const RunRequest& request, boost::asio::io_context& loop, SignalGate& signals, const Session& session)
+      : request_(request), loop_(loop), signals_(signals), doors_(loop, request, session) {}
 
   // The floor alone: nothing of the host's is changed.
   void lay_floor(const Session& session) {
     AbsPath bwrap = trusted_bwrap(request_.facts);
     base::UniqueFd filter = compile(request_.plan.seccomp);
     spawn(spawned_, bwrap, request_.plan, streams_, filter, marker_for(session));
-    read_child(spawned_);
   }
 
   void furnish(const Session& session) {
+    read_child(spawned_);
     if (request_.policy.limits.memory > 0 || request_.policy.limits.cpu > 0) {
       cgroup_.emplace(
           RoomCgroup::create(request_.facts, "agentbox-" + session.id(), request_.policy.limits, spawned_.child));
     }
-    HelperWork work{.furnishings = request_.plan.furnishings,
+    std::vector<plan::Furnishing> furnishings = doors_.furnishings();
+    furnishings.insert(furnishings.end(), request_.plan.furnishings.begin(), request_.plan.furnishings.end());
+    HelperWork work{.furnishings = furnishings,
                     .init = init_program(),
                     .marker = marker_for(session),
                     .terminal = streams_.any_terminal(),
@@ -107,16 +109,18 @@ class Run {
           [this](int family) { return supervisor_->room_socket(family); }));
     }
     guard.watch(loop_, *supervisor_);
-    if (!furnished_.terminal) return;
+    if (!furnished_.terminal) return doors_.open(*supervisor_, nullptr, nullptr);
     human_ = prompt::HumanTerminal::open();
     if (!human_) throw SystemError(0, "the terminal went away while the room was built");
     relay_.emplace(loop_, *human_, std::move(furnished_.terminal), [this] { supervisor_->hang_up(); });
     supervisor_->on_stopped = [this] { relay_->suspend(); };
     relay_->start();
+    doors_.open(*supervisor_, &*human_, &*relay_);
   }
 
   Outcome live() {
     Outcome outcome = supervisor_->run();
+    doors_.leave_terminal();
     if (!relay_) return outcome;
     bool drained = false;
     relay_->drain(output_patience, [&drained](prompt::Relay::End) { drained = true; });
@@ -131,6 +135,7 @@ class Run {
     end_room(spawned_);
     if (helper_) helper_->dismiss();
   }
+  void close_doors() { doors_.close(); }
 
  private:
   // Made when the first door needs it.
@@ -160,14 +165,14 @@ class Run {
   std::optional<gates::network::Splicer> splicer_;
   std::map<std::uint16_t, std::unique_ptr<gates::network::LoopbackGate>> loopback_;
   std::vector<std::unique_ptr<gates::network::PublishGate>> publish_;
+  Doors doors_;
 };
 
 // From the spawn to the death of the room.
-Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop, const Session& session,
-             std::optional<Guard>& guard) {
-  auto laying = std::async(std::launch::async, [&] { run.lay_floor(session); });
-  guard.emplace(request.policy, request.plan, state_folder(request.facts), session.id());
-  laying.get();
+Outcome live(Run& run, const RunRequest& request, const Session& session, std::optional<Guard>& guard) {
+  AbsPath state = state_folder(request.facts);
+  run.lay_floor(session);  // bwrap goes on while the guard writes
+  guard.emplace(request.policy, request.plan, state, session.id());
   run.furnish(session);
   run.open_doors(*guard);
   StatusLine(request.status_fd).started(session.id(), ::getpid());
@@ -182,10 +187,10 @@ int run(const RunRequest& request) {
   Session session(request.policy);
   boost::asio::io_context loop(1);  // before the guard, which watches on it until it has finished
   std::optional<Guard> guard;
-  Run run(request, loop, signals);
+  Run run(request, loop, signals, session);
   Outcome outcome;
   try {
-    outcome = live(run, request, loop, session, guard);
+    outcome = live(run, request, session, guard);
   } catch (const SystemError&) {
     run.end();
     // What was made for the room goes, also when the room never came to be.
@@ -194,6 +199,7 @@ int run(const RunRequest& request) {
     throw;
   }
   run.end();
+  run.close_doors();
   StatusLine status(request.status_fd);
   std::vector<GuardEvent> events = guard->finish();
   for (const GuardEvent& event : events) status.guarded(event);

@@ -50,6 +50,43 @@ void place_mounts(Draft& draft) {
   std::erase_if(policy.to_make, [&](const ToMake& make) { return !draft.tree.is_writable(make.path); });
 }
 
+// Each command of the host that a rule may grant is found in the room by its name, before the room's own of that name:
+// what no rule speaks of, the shim hands on to that one.
+void place_shims(Draft& draft) {
+  auto add = [&](const profile::List<profile::CommandPattern>& list) {
+    for (const auto& rule : list) {
+      if (rule.value.words.empty()) continue;
+      std::string_view word = rule.value.words.front();
+      std::string name(word.substr(word.rfind('/') + 1));
+      if (name == room_program) continue;
+      std::optional<AbsPath> target = AbsPath::parse(std::string(shim_folder) + "/" + name);
+      auto& links = draft.policy.room_links;
+      if (!target || std::ranges::find(links, *target, &RoomLink::target) != links.end()) continue;
+      links.push_back({.target = *target, .to = std::string(room_program)});
+    }
+  };
+  add(draft.profile.commands.allow);
+  add(draft.profile.commands.ask);
+}
+
+void decide_approval(Draft& draft) {
+  const auto& asked = draft.profile.approval;
+  Approval& approval = draft.policy.approval;
+  if (asked.timeout) approval.timeout = asked.timeout->value;
+  if (asked.notify) approval.notify = asked.notify->value;
+  if (!asked.questions) return;
+  const profile::Budget& budget = asked.questions->value;
+  approval.questions = static_cast<std::size_t>(budget.amount);
+  approval.questions_in = budget.every;
+  if (budget.every.count() > 0) return;
+  switch (budget.period) {
+    case profile::Period::session: approval.questions_in = std::chrono::seconds(0); break;
+    case profile::Period::minute: approval.questions_in = std::chrono::minutes(1); break;
+    case profile::Period::hour: approval.questions_in = std::chrono::hours(1); break;
+    case profile::Period::day: approval.questions_in = std::chrono::hours(24); break;
+  }
+}
+
 void place_files(Draft& draft) {
   base::Result<std::vector<RoomFile>> files = etc_files(draft.policy.user);
   if (!files) {
@@ -114,12 +151,14 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   report_lost_grants(draft);
   mark_held(draft);
   place_mounts(draft);
+  place_shims(draft);
   choose_shell(draft);
   place_files(draft);
 
   decide_network(draft);
   decide_environment(draft);
   draft.policy.rules = rules_of(merged);
+  decide_approval(draft);
   for (const auto& item : merged.seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
   for (const auto& item : merged.seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
   draft.policy.nested_userns =

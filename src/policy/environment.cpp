@@ -8,6 +8,7 @@
 #include "agentbox/base/escape.hpp"
 
 #include "draft.hpp"
+#include "floor.hpp"
 
 namespace agentbox::policy {
 
@@ -42,7 +43,7 @@ std::string path_in_room(Draft& draft) {
     if (!out.empty()) out += ':';
     out += path->str();
   }
-  return out.empty() ? std::string(default_path) : out;
+  return std::string(shim_folder) + ":" + (out.empty() ? std::string(default_path) : out);
 }
 
 class Environment {

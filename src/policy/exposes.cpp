@@ -110,6 +110,18 @@ void say_what_it_exposes(Draft& draft) {
                            publication.value.outside),
                publication.origin);
   }
+  for (const auto& rule : draft.profile.commands.allow) {
+    draft.note(Note::Kind::exposes,
+               fmt::format("`{}` runs outside the room, with your rights and without a question",
+                           base::escape(rule.value.text)),
+               rule.origin);
+  }
+  if (const auto& otherwise = draft.profile.commands.default_;
+      otherwise && otherwise->value == profile::Default::allow) {
+    draft.note(Note::Kind::exposes,
+               "everything: whatever command no rule names runs outside the room, with your rights, unasked",
+               otherwise->origin);
+  }
   for (const auto& group : draft.profile.seccomp.allow) {
     draft.note(Note::Kind::exposes,
                group.value == "userns"

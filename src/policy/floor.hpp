@@ -24,6 +24,10 @@ namespace agentbox::policy {
 // What a GPU's user-space driver reads besides its device nodes.
 [[nodiscard]] std::span<const std::string_view> gpu_folders();
 // Private and empty in every room, each a tmpfs of its own; $HOME is one more.
+// The program that is `agentbox` in the room, and by another name a shim for a command of the host.
+inline constexpr std::string_view shim_folder = "/run/agentbox/bin";
+inline constexpr std::string_view room_program = "agentbox";
+
 // Of /proc, what tells the names of the owner's keys (proc(5)): the room's user has the same id on the host.
 inline constexpr std::string_view masked_files[] = {"/proc/keys", "/proc/key-users"};
 

@@ -80,6 +80,18 @@ Ruling rule_on(const Rules& rules, const Connect& connect) {
                   [&](const profile::HostRule& item, Reach reach) { return matches(item, connect, reach); });
 }
 
+// Why the rule that one would expect to match doesn't.
+void say_what_comes_near(const Rules& rules, const Command& command, Ruling& ruling) {
+  for (const auto* list : {&rules.commands.ask, &rules.commands.allow}) {
+    for (const auto& item : *list) {
+      if (!matches(item.value, command, Reach::wide)) continue;
+      ruling.why += fmt::format("; '{}' comes near, but '*' and '**' match no option, and a name is not a path",
+                                base::escape(item.value.text));
+      return;
+    }
+  }
+}
+
 Ruling rule_on(const Rules& rules, const Command& command) {
   if (command.argv.empty()) return denied("an empty command names nothing");
   if (!is_program_name(command.argv[0])) {
@@ -87,8 +99,10 @@ Ruling rule_on(const Rules& rules, const Command& command) {
   }
   auto has_nul = [](const std::string& element) { return element.find('\0') != std::string::npos; };
   if (std::ranges::any_of(command.argv, has_nul)) return denied("a command cannot hold a NUL");
-  return by_lists(rules.commands,
-                  [&](const profile::CommandPattern& item, Reach reach) { return matches(item, command, reach); });
+  Ruling ruling = by_lists(
+      rules.commands, [&](const profile::CommandPattern& item, Reach reach) { return matches(item, command, reach); });
+  if (ruling.decision != Decision::allow && ruling.rule.empty()) say_what_comes_near(rules, command, ruling);
+  return ruling;
 }
 
 Ruling rule_on(const Rules& /*rules*/, const Change& /*change*/) {

@@ -78,11 +78,6 @@ base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
   refusals.scalar(profile.files_section.deletes, "[files] deletes");
   refuse_network(profile, refusals);
 
-  constexpr std::string_view inside = "the room's own programs need no grant: they run inside";
-  refusals.list(profile.commands.allow, "a command on the host", inside);
-  refusals.list(profile.commands.ask, "a command on the host", inside);
-  refusals.unless_deny(profile.commands.default_, "commands");
-
   refusals.list(profile.messages.allow, "[messages] allow");
   refusals.list(profile.messages.ask, "[messages] ask");
   refusals.unless_deny(profile.messages.default_, "messages");
@@ -95,7 +90,6 @@ base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
   if (profile.approval.require && profile.approval.require->value == profile::Require::human_and_reviewer) {
     refusals.scalar(profile.approval.require, "[approval] require = \"human+reviewer\"");
   }
-  refusals.scalar(profile.approval.notify, "[approval] notify");
   return refusals.take();
 }
 

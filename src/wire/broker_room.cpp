@@ -14,7 +14,8 @@ constexpr std::size_t most_words = 4096;
 constexpr std::size_t most_rules = 4096;
 constexpr std::size_t most_why = 2000;
 constexpr std::array<std::string_view, 2> whats{"write", "remove"};
-constexpr std::array<std::string_view, 6> verdicts{"allow", "deny", "duplicate", "expired", "unavailable", "cancelled"};
+constexpr std::array<std::string_view, 7> verdicts{"allow",       "deny",      "duplicate", "expired",
+                                                   "unavailable", "cancelled", "pass"};
 constexpr std::array<std::string_view, 3> defaults{"deny", "ask", "allow"};
 
 std::string_view name(std::span<const std::string_view> names, auto value) {
@@ -32,6 +33,7 @@ std::string write(std::uint64_t id, const CommandRequest& request) {
   Json params{{"argv", byte_list(request.argv)}, {"directory", bytes(request.directory)}};
   put_bytes(params, "why", request.why);
   if (request.terminal) params["terminal"] = size(*request.terminal);
+  if (request.from == CommandRequest::From::shim) params["shim"] = true;
   return write_request(id, "request.command", std::move(params));
 }
 std::string write(std::uint64_t id, const ChangeRequest& request) {
@@ -80,7 +82,9 @@ std::string write(std::optional<std::uint64_t> id, const CommandStarted& /*start
 }
 std::string write(std::optional<std::uint64_t> id, const CommandExited& exited) {
   const char* key = exited.how == CommandExited::How::exited ? "code" : "signal";
-  return write_notification("command.exited", Json{{"id", id.value_or(0)}, {key, exited.number}});
+  Json params{{"id", id.value_or(0)}, {key, exited.number}};
+  put_text(params, "reason", exited.reason);
+  return write_notification("command.exited", std::move(params));
 }
 
 // ---- reading ----
@@ -102,6 +106,7 @@ CommandRequest read_command(Fields& fields) {
   CommandRequest request{.argv = fields.byte_list("argv", 1, most_words), .directory = read_path(fields, "directory")};
   request.why = fields.bytes_or_none("why", most_why);
   if (fields.has("terminal")) request.terminal = read_size(fields.object("terminal"));
+  if (fields.flag("shim")) request.from = CommandRequest::From::shim;
   return request;
 }
 
@@ -174,8 +179,14 @@ ToRoom read_result(std::uint64_t id, const Json& result) {
 
 CommandExited read_exited(Fields& fields) {
   if (fields.has("code") == fields.has("signal")) fields.refuse("code", "or params.signal, one of the two");
-  if (fields.has("signal")) return {CommandExited::How::killed, read_signal(fields)};
-  return {CommandExited::How::exited, static_cast<std::int32_t>(fields.number("code", 0, 255))};
+  CommandExited exited;
+  if (fields.has("signal")) {
+    exited = {CommandExited::How::killed, read_signal(fields), {}};
+  } else {
+    exited.number = static_cast<std::int32_t>(fields.number("code", 0, 255));
+  }
+  exited.reason = fields.text_or_none("reason", most_text);
+  return exited;
 }
 
 ToRoom read_to_room(const Json& json) {

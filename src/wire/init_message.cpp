@@ -90,8 +90,7 @@ std::vector<std::byte> encode(const Start& message) {
   out.put(message.argv);
   out.put(message.environment);
   out.put(std::string_view(message.directory));
-  for (std::uint64_t limit :
-       {message.processes, message.open_files, message.file_size, message.cpu_seconds}) {
+  for (std::uint64_t limit : {message.processes, message.open_files, message.file_size, message.cpu_seconds}) {
     out.put(limit);
   }
   out.put(message.terminal);
@@ -105,8 +104,7 @@ std::expected<Start, std::string_view> decode_start(std::span<const std::byte> b
   message.argv = in.list();
   message.environment = in.list();
   message.directory = in.text();
-  for (std::uint64_t* limit :
-       {&message.processes, &message.open_files, &message.file_size, &message.cpu_seconds}) {
+  for (std::uint64_t* limit : {&message.processes, &message.open_files, &message.file_size, &message.cpu_seconds}) {
     *limit = in.get<std::uint64_t>();
   }
   message.terminal = in.get<std::uint8_t>();
@@ -130,13 +128,9 @@ std::expected<ToInit, std::string_view> decode_to_init(std::span<const std::byte
   auto tag = static_cast<Tag>(in.get<std::uint8_t>());
   ToInit message;
   switch (tag) {
-    case Tag::continue_:
-      break;
-    case Tag::signal:
-      message = Signal{in.get<std::int32_t>()};
-      break;
-    default:
-      return std::unexpected(malformed);
+    case Tag::continue_: break;
+    case Tag::signal: message = Signal{in.get<std::int32_t>()}; break;
+    default: return std::unexpected(malformed);
   }
   if (!in.complete()) return std::unexpected(malformed);
   return message;
@@ -165,22 +159,16 @@ std::expected<FromInit, std::string_view> decode_from_init(std::span<const std::
   auto tag = static_cast<Tag>(in.get<std::uint8_t>());
   FromInit message;
   switch (tag) {
-    case Tag::started:
-      break;
+    case Tag::started: break;
     case Tag::failed: {
       auto step = in.get<std::uint8_t>();
       if (step > static_cast<std::uint8_t>(Step::execute)) return std::unexpected(malformed);
       message = Failed{static_cast<Step>(step), in.get<std::int32_t>()};
       break;
     }
-    case Tag::stopped:
-      message = Stopped{in.get<std::int32_t>()};
-      break;
-    case Tag::exited:
-      message = Exited{in.get<std::int32_t>()};
-      break;
-    default:
-      return std::unexpected(malformed);
+    case Tag::stopped: message = Stopped{in.get<std::int32_t>()}; break;
+    case Tag::exited: message = Exited{in.get<std::int32_t>()}; break;
+    default: return std::unexpected(malformed);
   }
   if (!in.complete()) return std::unexpected(malformed);
   return message;

@@ -238,6 +238,12 @@ std::string Fields::bytes_or_none(std::string_view key, std::size_t most) {
   return value == nullptr ? std::string() : bytes_of(*value, key, most);
 }
 
+bool Fields::flag(std::string_view key) {
+  const Json* value = find(key);
+  if (value != nullptr && !value->is_boolean()) refuse(key, "must be true or false");
+  return value != nullptr && value->get<bool>();
+}
+
 std::vector<std::string> Fields::byte_list(std::string_view key, std::size_t least, std::size_t most) {
   const Json& list = need(key);
   if (!list.is_array() || list.size() < least || list.size() > most) {

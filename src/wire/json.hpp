@@ -51,6 +51,8 @@ class Fields {
   [[nodiscard]] std::string bytes(std::string_view key, std::size_t most);
   [[nodiscard]] std::string text_or_none(std::string_view key, std::size_t most);
   [[nodiscard]] std::string bytes_or_none(std::string_view key, std::size_t most);
+  // False when it is missing.
+  [[nodiscard]] bool flag(std::string_view key);
   [[nodiscard]] std::vector<std::string> byte_list(std::string_view key, std::size_t least, std::size_t most);
   [[nodiscard]] std::vector<std::string> text_list(std::string_view key, std::size_t most);
   // The place of the text in `names`.

@@ -11,7 +11,7 @@ namespace agentbox::wire {
 namespace {
 
 constexpr std::array codes{Code::not_json, Code::not_a_request, Code::unknown_method, Code::wrong_parameters,
-                           Code::failed,   Code::too_many,      Code::not_yours};
+                           Code::failed,   Code::too_many,      Code::not_yours,      Code::no_such_program};
 
 Json opened() {
   return Json{{"jsonrpc", "2.0"}};

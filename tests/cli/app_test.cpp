@@ -130,6 +130,34 @@ TEST_CASE("an answer to a question is one answer, to one question") {
   CHECK(complaint({"approve", "--answer", "7", "--deny", "--list"}).starts_with("agentbox: error: "));
 }
 
+TEST_CASE("try takes one action, and after 'command' whatever belongs to the command") {
+  auto tried = parsed<TryOptions>({"try", "pi", "connect", "example.org:443", "--json"});
+  CHECK(tried.profile == "pi");
+  CHECK(tried.what == "connect");
+  CHECK(tried.arguments == Words{"example.org:443"});
+  CHECK(tried.json);
+  tried = parsed<TryOptions>(
+      {"try", "--json", "-w", "command", "command", "command", "git", "push", "--json", "-w", "--", ""});
+  CHECK(tried.workspace == "command");
+  CHECK(tried.profile == "command");
+  CHECK(tried.what == "command");
+  CHECK(tried.arguments == Words{"git", "push", "--json", "-w", "--", ""});
+  CHECK(parsed<TryOptions>({"try", "pi", "command", "--", "-x", "--"}).arguments == Words{"-x", "--"});
+  CHECK(parsed<TryOptions>({"try", "--read=/a", "pi", "command", "x"}).read == Words{"/a"});
+  CHECK(parsed<TryOptions>({"try", "pi", "pay", "12.50", "USD"}).arguments == Words{"12.50", "USD"});
+  CHECK(complaint({"try", "pi"}) == "agentbox: error: missing ACTION\nhint: see `agentbox try --help`\n");
+  CHECK(complaint({"try", "pi", "command"}) ==
+        "agentbox: error: missing ARGUMENT of 'command'\nhint: see `agentbox try --help`\n");
+  CHECK(complaint({"try", "pi", "command", "--"}) ==
+        "agentbox: error: missing ARGUMENT of 'command'\nhint: see `agentbox try --help`\n");
+  CHECK(complaint({"try", "pi", "conect", "x:1"}) ==
+        "agentbox: error: the action is one of connect, read, write, command, send, pay, not 'conect'\n"
+        "hint: did you mean 'connect'?\n");
+  CHECK(complaint({"try", "pi", "read", "/x", "/y"}) ==
+        "agentbox: error: unexpected argument '/y'\nhint: see `agentbox try --help`\n");
+  CHECK(refused_with({"try", "pi"}) == base::ExitCode::agentbox_failed);
+}
+
 TEST_CASE("what is misspelt gets the nearest suggestion") {
   CHECK(complaint({"rnu"}) == "agentbox: error: unknown command 'rnu'\nhint: see `agentbox --help`\n");
   CHECK(complaint({"expalin"}) == "agentbox: error: unknown command 'expalin'\nhint: did you mean 'explain'?\n");
@@ -221,6 +249,9 @@ TEST_CASE("help names every command, and each command's help every option") {
     for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
   }
   CHECK(documentation().commands.size() == 12);
+}
+
+  CHECK(documentation().commands.size() == 13);
   CHECK_THAT(text, !Catch::Contains("generate"));
 }
 

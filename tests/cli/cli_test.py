@@ -38,11 +38,12 @@ def test_version():
 
 
 def test_usage_error():
-    """A usage error goes to stderr alone, with code 2, and 125 for run"""
+    """A usage error goes to stderr alone, with code 2, and 125 for run and try"""
     done = agentbox("expalin")
     tap.equal((done.returncode, done.stdout, done.stderr),
               (2, b"", b"agentbox: error: unknown command 'expalin'\nhint: did you mean 'explain'?\n"))
     tap.equal(agentbox("run").returncode, 125)
+    tap.equal(agentbox("try").returncode, 125)
 
 
 def test_closed_streams():

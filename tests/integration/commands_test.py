@@ -95,6 +95,75 @@ def check(world):
         expect(done.code == 1 and done.errors.count("error:") + done.text.count("error:") == 2, name, done)
 
 
+TRIED = """
+extends = ["default"]
+[files]
+read = ["~/notes"]
+ask = ["~/Documents"]
+[network]
+allow = ["localhost:8080"]
+ask = ["*.example.org"]
+deny = ["ads.example.org"]
+[commands]
+allow = ["notify-send **"]
+ask = ["git push **", "make **"]
+deny = ["git push evil **"]
+[messages.email]
+send = ["sendmail", "-t"]
+[spending]
+limit = "100 USD/day"
+"""
+
+
+@test("try says what is allowed, denied and asked, and by which line, of a profile that can't be run yet")
+def try_actions(world):
+    profile = world.profile("p", TRIED)
+    (world.home / "notes").mkdir()
+    (world.workspace / "link").symlink_to("/usr/bin/env")
+    before = snapshot(world.base)
+    for code, words, part in (
+            (0, ["connect", "localhost:8080"], "'localhost:8080' allows it"),
+            (0, ["connect", "[::1]:8080"], "'localhost:8080' allows it"),
+            (2, ["connect", "WWW.example.org:443"], "'*.example.org' asks"),
+            (1, ["connect", "ads.example.org:443"], "'ads.example.org' denies it"),
+            (1, ["connect", "example.com:443"], "no rule of the profile allows it"),
+            (0, ["read", "/usr/bin/env"], "the system can be read"),
+            (0, ["read", "link"], "the system can be read"),
+            (0, ["read", "~/notes/a"], "the profile grants it"),
+            (1, ["write", "~/notes/a"], "granted for reading only"),
+            (0, ["write", "file"], "it lies in the workspace"),
+            (1, ["write", ".envrc"], "quarantine"),
+            (2, ["write", "AGENTS.md"], "kept only after your yes"),
+            (1, ["read", "~/.ssh/id_ed25519"], "nothing of yours is in it"),
+            (0, ["command", "notify-send", "hi"], "'notify-send **' allows it"),
+            (2, ["command", "git", "push", "origin", "main"], "'git push **' asks"),
+            (2, ["command", "--", "make"], "'make **' asks"),
+            (1, ["command", "git", "push", "--receive-pack=x"], "match no option"),
+            (1, ["command", "git", "-c", "a=b", "push", "evil"], "'git push evil **' denies it"),
+            (1, ["command", "sh", "-c", "x"], "no rule of the profile allows it"),
+            (1, ["send", "bob@example.org"], "not built yet"),
+            (1, ["pay", "12.50", "USD"], "not built yet")):
+        done = world.agentbox("try", str(profile), *words)
+        expect(done.code == code and part in done.text and not done.errors, f"try {words}: {code}", done)
+    text = world.agentbox("try", str(profile), "connect", "ads.example.org:443").text
+    expect(f"{profile}:9:9: deny = [" in text, "the line", text)
+    answer = json.loads(world.agentbox("try", "--json", str(profile), "command", "git", "push", "--json").text)
+    expect_equal((answer["decision"], answer["kind"], answer["action"]), ("deny", "command", "git push --json"), "JSON")
+    expect_equal(difference(before, snapshot(world.base)), [], "files")
+
+
+@test("try ends with 125 where it has no answer")
+def try_errors(world):
+    profile = world.profile("p", TRIED)
+    for words in (["connect", "example.org"], ["connect", "*.example.org:443"], ["connect", "x y:1"], ["pay", "-5", "USD"],
+                  ["pay", "5", "XXX"], ["fly", "away"], []):
+        done = world.agentbox("try", str(profile), *words)
+        expect(done.code == 125 and done.errors.count("error:") == 1 and not done.text, f"try {words}", done)
+    broken = world.profile("q", "[network]\nalow = []\n")
+    expect_equal(world.agentbox("try", str(broken), "read", "/").code, 125, "a broken profile")
+    expect_equal(world.agentbox("check", str(profile)).code, 0, "check does not mind what isn't built")
+
+
 @test("every shipped profile passes check")
 def shipped(world):
     listed = json.loads(world.agentbox("profiles", "--json").text)

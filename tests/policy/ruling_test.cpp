@@ -80,6 +80,10 @@ TEST_CASE("a ruling names the rule, its line and the reason") {
   CHECK(rule(rules, command({"git", "push", "origin"})).why == "the profile's rule 'git push **' asks");
   CHECK(rule(rules, command({"git", "push", "evil"})).why == "the profile's rule 'git push evil' denies it");
   CHECK(rule(rules, command({"git", "pull"})).why == "no rule of the profile allows it");
+  CHECK(
+      rule(rules, command({"git", "push", "-f"})).why ==
+      "no rule of the profile allows it; 'git push **' comes near, but '*' and '**' match no option, and a name is not "
+      "a path");
   rules.commands.default_ = Default::ask;
   rules.commands.default_origin = profile::Origin{.file = "test.toml", .at = {9, 1, 1}};
   Ruling fallen = rule(rules, command({"git", "pull"}));

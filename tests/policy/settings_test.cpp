@@ -87,10 +87,10 @@ TEST_CASE("PATH names what is in the room") {
   world.facts.environment = {{"PATH",
                               "/home/u/.local/bin:/home/u/work/bin::relative:/usr/bin:/bin:/usr/bin:/home/u/"
                               ".nix-profile/bin:/sbin"}};
-  CHECK(value(world.policy(), "PATH") == "/home/u/work/bin:/usr/bin:/bin:/home/u/.nix-profile/bin");
-  CHECK(value(world.read("~/.local/bin").policy(), "PATH").starts_with("/home/u/.local/bin:"));
+  CHECK(value(world.policy(), "PATH") == "/run/agentbox/bin:/home/u/work/bin:/usr/bin:/bin:/home/u/.nix-profile/bin");
+  CHECK(value(world.read("~/.local/bin").policy(), "PATH").starts_with("/run/agentbox/bin:/home/u/.local/bin:"));
   world.facts.environment.clear();
-  CHECK(value(world.policy(), "PATH") == "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+  CHECK(value(world.policy(), "PATH") == "/run/agentbox/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
 }
 
 TEST_CASE("a shell that is not in the room is replaced, and explain says so") {
@@ -241,17 +241,13 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
                                 "[network] via is not built yet",
                                 "[network] bytes_out is not built yet",
                                 "[network] proxy is not built yet",
-                                "a command on the host is not built yet",
-                                "a command on the host is not built yet",
-                                "[commands] default = \"ask\" is not built yet",
                                 "[messages] allow is not built yet",
                                 "[messages] ask is not built yet",
                                 "[messages] default = \"allow\" is not built yet",
                                 "[messages.email] send is not built yet",
                                 "[spending.pay] command is not built yet",
                                 "[approval] reviewer is not built yet",
-                                "[approval] require = \"human+reviewer\" is not built yet",
-                                "[approval] notify is not built yet"});
+                                "[approval] require = \"human+reviewer\" is not built yet"});
 }
 
 TEST_CASE("what only tightens or is built is no use of what isn't") {

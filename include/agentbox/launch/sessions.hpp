@@ -17,8 +17,11 @@
 
 namespace agentbox::launch {
 
-// The one file in a session's folder.
+// What is in a session's folder: its file
 inline constexpr const char* session_file = "session.json";
+// Where the room asks, and where its owner answers.
+inline constexpr const char* request_socket = "request.sock";
+inline constexpr const char* control_socket = "control.sock";
 
 struct SessionInfo {
   std::string id;                // "pi-k3f9"

@@ -101,6 +101,14 @@ struct Loopback {  // 127.0.0.1 and ::1, same port on both sides
   profile::Origin origin;
 };
 
+// How the owner is asked.
+struct Approval {
+  std::chrono::seconds timeout{120};                                     // then a question is denied
+  std::size_t questions = 10;                                            // so many may be put
+  std::chrono::seconds questions_in{600};                                // within this time; 0: the session
+  std::vector<std::string> notify;                                       // argv, run when a question is put; empty: nothing
+};
+
 struct Limits {
   std::uint64_t processes = 512;
   std::uint64_t open_files = 4096;
@@ -149,6 +157,7 @@ struct Policy {
     bool gpu = false, audio = false, display = false;
   } devices;
   Limits limits;
+  Approval approval;
   Rules rules;  // for what leaves the room while it runs
   std::vector<Note> notes;
 };
@@ -158,6 +167,10 @@ struct Policy {
 
 // All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
 [[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);
+
+// May the room read, or write, this path of the host? Answered from the mounts, as the kernel will answer: `resolved` has
+// no symbolic link in it. `write` of a held file asks: it works, and is kept only after a yes at the end.
+[[nodiscard]] Ruling rule_on_path(const Policy& policy, const base::AbsPath& resolved, Open::For purpose);
 
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);

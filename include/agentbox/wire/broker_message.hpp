@@ -57,9 +57,10 @@ enum class Code : std::int32_t {
   not_a_request = -32600,  // no JSON-RPC 2.0 object
   unknown_method = -32601,
   wrong_parameters = -32602,
-  failed = -32603,     // the broker could not do it
-  too_many = -32000,   // questions, requests or connections at once
-  not_yours = -32001,  // no open request or question of that id on this connection
+  failed = -32603,           // the broker could not do it
+  too_many = -32000,         // questions, requests or connections at once
+  not_yours = -32001,        // no open request or question of that id on this connection
+  no_such_program = -32002,  // the host has none of that name that agentbox would run
 };
 // Why a line was refused, and what to answer.
 struct Fault {
@@ -78,13 +79,16 @@ struct WindowSize {
 
 // ---- request.sock, from the room ------------------------------------------------------------------------------------
 
-// "request.command": run this on the host. With the line travel three descriptors by SCM_RIGHTS: the command's standard
-// input, output and error; the gate judges each by itself.
+// "request.command": run this on the host. No descriptor travels with it: what the room has made never becomes a
+// descriptor of a host's process. The gate makes pipes or a terminal itself and hands their other ends into the room,
+// see CommandStarted.
 struct CommandRequest {
   std::vector<std::string> argv;       // bytes; 1 to 4096 elements
   std::string directory;               // bytes; absolute, as the room sees it
   std::string why;                     // bytes, at most 2000; the agent's own words; empty: none
   std::optional<WindowSize> terminal;  // a terminal of this size is wanted
+  // shim: the room has a program of that name too, which runs when no rule speaks of this command: verdict "pass".
+  enum class From : std::uint8_t { request, shim } from = From::request;  // "shim": true
   friend bool operator==(const CommandRequest&, const CommandRequest&) = default;
 };
 // "request.change": new content for a protected or held file, or its removal. With "write" the content travels beside
@@ -131,7 +135,8 @@ struct Verdict {
     duplicate,    // the same thing was asked for at the same time, and done once
     expired,      // nobody answered in time
     unavailable,  // nobody can be asked, or it can't be recorded
-    cancelled     // by the one who asked
+    cancelled,    // by the one who asked
+    pass          // only to a shim: no rule speaks of it, so the room's own program of that name is meant
   };
   Kind verdict = Kind::deny;
   std::string reason;   // for the agent: what happened, and what to do now
@@ -158,12 +163,17 @@ struct Refusal {
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 // Notifications about the request `id`.
-struct CommandStarted {  // "command.started"
+//
+// "command.started". With its first byte travel descriptors by SCM_RIGHTS: three (write to the first for the command's
+// standard input, read its standard output and error from the others) or one, its terminal's master. A terminal that was
+// wanted may be refused so. Output may also be a file that is complete already; read it to its end.
+struct CommandStarted {
   friend bool operator==(const CommandStarted&, const CommandStarted&) = default;
 };
 struct CommandExited {  // "command.exited": {"code": 0} or {"signal": 15}
   enum class How : std::uint8_t { exited, killed } how = How::exited;
   std::int32_t number = 0;  // exit code 0 to 255 (126: not executable, 127: not found), or signal 1 to 64
+  std::string reason;       // why it was not started, or was killed by agentbox; empty: it ended by itself
   friend bool operator==(const CommandExited&, const CommandExited&) = default;
 };
 

@@ -1,0 +1,158 @@
+// From a yes to the end of a command: exactly what was asked is run, once everything has been measured again.
+
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include <sys/wait.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+
+#include "environment.hpp"
+#include "impl.hpp"
+
+namespace agentbox::gates::commands {
+
+using base::SystemError;
+using base::UniqueFd;
+
+namespace {
+
+constexpr int not_executed = 126;
+constexpr auto look_again = std::chrono::milliseconds(200);
+
+std::string in_words(int status) {
+  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
+  return "exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+wire::CommandExited exited(int status, std::string reason) {
+  if (WIFSIGNALED(status)) return {wire::CommandExited::How::killed, WTERMSIG(status), std::move(reason)};
+  return {wire::CommandExited::How::exited, WEXITSTATUS(status), std::move(reason)};
+}
+
+}  // namespace
+
+void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
+  std::expected<void, std::string> started;
+  if (running_ >= setup_.limits.running) {
+    started = std::unexpected(std::to_string(running_) + " commands run already: wait until some have ended");
+  } else {
+    try {
+      started = start(job);
+    } catch (const SystemError& error) {
+      started = std::unexpected(error.what());
+    }
+  }
+  if (!started) {
+    go_on(*job);
+    decider_.outcome(job->verdict, job->command, "not started: " + started.error());
+    tell(*job, wire::CommandExited{wire::CommandExited::How::exited, not_executed, started.error()});
+    return forget(*job);
+  }
+  ++running_;
+  watch(job);
+}
+
+std::expected<void, std::string> CommandServer::Impl::start(const std::shared_ptr<Job>& job) {
+  // From here on nobody in the room can change what is looked at.
+  if (job->git && setup_.before) {
+    setup_.before();
+    job->standing_still = true;
+  }
+  auto place = places_.open(job->command.directory);
+  if (!place) return std::unexpected(place.error());
+  if (place->device != job->device || place->inode != job->inode) {
+    return std::unexpected(base::escape(job->command.directory.str()) + " has changed since the question");
+  }
+  ToRun run{.argv = job->command.argv,
+            .environment = fixed_environment(setup_.owner, programs_.search_path(), job->command),
+            .directory = place->directory.get()};
+  if (job->git) {
+    auto git = prepare_git(job->command.argv, *place);
+    if (!git) return std::unexpected(git.error());
+    run.environment.insert(run.environment.end(), git->environment.begin(), git->environment.end());
+    run.streams = Streams::kept;
+  } else if (job->size) {
+    run.streams = Streams::terminal;
+    run.size = *job->size;
+  }
+  auto program = HostPrograms::open_again(*job->command.program);
+  if (!program) return std::unexpected(program.error().text);
+  run.program = program->get();
+  // Its interpreter opens a script by its path: who may write there can still swap it within this instant.
+  if (job->measured.form == Measured::Form::script) run.script = job->command.program->path.str();
+  auto process = Process::start(loop_, run);
+  if (!process) return std::unexpected("cannot be executed: " + base::errno_text(process.error()));
+  job->process = *std::move(process);
+  return {};
+}
+
+void CommandServer::Impl::watch(const std::shared_ptr<Job>& job) {
+  if (!job->git) tell(*job, wire::CommandStarted{}, job->process->take_streams());
+  job->process->when_ended([weak = weak_from_this(), job](int status) {
+    if (auto self = weak.lock()) self->ended(job, status);
+  });
+  if (!job->git) return;
+  job->timer = std::make_unique<boost::asio::steady_timer>(loop_, setup_.limits.standstill);
+  watch_standstill(job);
+}
+
+// The room stands still and nobody reads: neither may go on without end.
+void CommandServer::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
+  const auto deadline = job->timer->expiry();
+  job->timer->expires_at(std::min(deadline, std::chrono::steady_clock::now() + look_again));
+  job->timer->async_wait([weak = weak_from_this(), job, deadline](boost::system::error_code error) {
+    auto self = weak.lock();
+    if (error || !self || !job->process) return;
+    if (job->process->kept() > self->setup_.limits.standstill_output) {
+      return self->hang_up(job, "it wrote too much while the room stood still");
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return self->hang_up(job, "it took too long while the room stood still");
+    }
+    job->timer->expires_at(deadline);
+    self->watch_standstill(job);
+  });
+}
+
+void CommandServer::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
+  job->ended_by_us = std::move(why);
+  job->process->hang_up();
+  job->timer = std::make_unique<boost::asio::steady_timer>(loop_, setup_.limits.hang_up);
+  job->timer->async_wait([job](boost::system::error_code error) {
+    if (!error && job->process) job->process->kill();
+  });
+}
+
+void CommandServer::Impl::ended(const std::shared_ptr<Job>& job, int status) {
+  --running_;
+  std::string outcome = in_words(status);
+  if (!job->ended_by_us.empty()) outcome += ": " + job->ended_by_us;
+  decider_.outcome(job->verdict, job->command, outcome);
+  if (job->git) {
+    try {
+      tell(*job, wire::CommandStarted{}, job->process->take_streams());
+    } catch (const SystemError& error) {
+      job->ended_by_us = std::string("its output is lost: ") + error.what();
+    }
+  }
+  job->process.reset();
+  go_on(*job);
+  tell(*job, exited(status, job->ended_by_us));
+  forget(*job);
+}
+
+// Once for each `before`.
+void CommandServer::Impl::go_on(Job& job) {
+  if (std::exchange(job.standing_still, false) && setup_.after) setup_.after();
+}
+
+void CommandServer::Impl::forget(Job& job) {
+  if (auto connection = job.connection.lock()) by_id_.erase({connection.get(), job.id});
+  if (job.timer) job.timer->cancel();
+  std::erase_if(jobs_, [&](const std::shared_ptr<Job>& one) { return one.get() == &job; });
+}
+
+}  // namespace agentbox::gates::commands

@@ -1,0 +1,148 @@
+// `agentbox` as the agent sees it, and, called by another name, the shim for that command of the host. Trust: it runs in
+// the room with the agent's rights and is the agent's to misuse; nothing outside relies on it.
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "room_client.hpp"
+#include "room_command.hpp"
+#include "room_words.hpp"
+
+namespace {
+
+using namespace agentbox;
+using inside::Exit;
+
+int code(Exit exit) {
+  return static_cast<int>(exit);
+}
+void say(int stream, const std::string& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    ssize_t count = ::write(stream, text.data() + done, text.size() - done);
+    if (count < 0 && errno != EINTR) return;
+    if (count > 0) done += static_cast<std::size_t>(count);
+  }
+}
+int misused(const std::string& problem) {
+  say(2, "agentbox: " + problem + "\nhint: `agentbox help` shows how\n");
+  return code(Exit::usage);
+}
+
+std::string own_reason() {
+  const char* why = std::getenv("AGENTBOX_WHY");
+  return why == nullptr ? std::string() : std::string(why).substr(0, 2000);
+}
+
+int host(const std::vector<std::string>& words) {
+  inside::HostCommand command;
+  command.why = own_reason();
+  std::size_t at = 0;
+  for (; at < words.size() && words[at].starts_with('-'); ++at) {
+    const std::string& word = words[at];
+    if (word == "--") {
+      ++at;
+      break;
+    }
+    if (word == "--tty") {
+      command.terminal = inside::Terminal::wanted;
+    } else if (word == "--no-tty") {
+      command.terminal = inside::Terminal::unwanted;
+    } else if (word == "--why" && at + 1 < words.size()) {
+      command.why = words[++at];
+    } else if (word.starts_with("--why=")) {
+      command.why = word.substr(6);
+    } else {
+      return misused("host: unknown option, or one without its value: " + base::quote(word));
+    }
+  }
+  command.argv.assign(words.begin() + static_cast<std::ptrdiff_t>(at), words.end());
+  if (command.argv.empty()) return misused("host: no command is given");
+  if (command.why.size() > 2000) return misused("--why: at most 2000 bytes");
+  return inside::run_on_host(command);
+}
+
+int status(const std::vector<std::string>& words) {
+  const bool json = words.size() == 1 && words[0] == "--json";
+  if (!words.empty() && !json) return misused("status: takes nothing but --json");
+  auto client = inside::RoomClient::connect(inside::socket_path());
+  if (!client || !client->send({1, wire::StatusRequest{}})) {
+    say(2, "agentbox: there is no broker at " + inside::socket_path() + ": " + std::strerror(errno) + "\n");
+    return code(Exit::failed);
+  }
+  std::deque<inside::RoomClient::Heard> heard;
+  while (heard.empty()) {
+    if (client->receive(heard) == inside::RoomClient::State::closed) break;
+  }
+  const auto* answer = heard.empty() ? nullptr : std::get_if<wire::RoomStatus>(&heard.front().message.body);
+  if (answer == nullptr) {
+    say(2, "agentbox: the broker gives no answer\n");
+    return code(Exit::failed);
+  }
+  say(1, json ? inside::in_json(*answer) : inside::in_words(*answer));
+  return 0;
+}
+
+bool is_this_program(const std::string& path) {
+  struct stat one{}, own{};
+  return ::stat(path.c_str(), &one) == 0 && ::stat("/proc/self/exe", &own) == 0 && one.st_dev == own.st_dev &&
+         one.st_ino == own.st_ino;
+}
+
+// The room's own program of that name: the next one in PATH that isn't a shim.
+int become_rooms_own(const std::string& name, char** argv) {
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+  int error = ENOENT;
+  while (!rest.empty()) {
+    std::string folder(rest.substr(0, rest.find(':')));
+    rest.remove_prefix(std::min(folder.size() + 1, rest.size()));
+    std::string file = (folder.empty() ? "." : folder) + "/" + name;
+    if (is_this_program(file) || ::access(file.c_str(), X_OK) != 0) continue;
+    ::execv(file.c_str(), argv);
+    error = errno;
+  }
+  say(2, "agentbox: no rule lets this run on the host, and the room has no program " + base::quote(name) +
+             " of its own\nhint: `agentbox status` lists what may run on the host\n");
+  return code(error == ENOENT ? Exit::not_found : Exit::not_started);
+}
+
+int shim(const std::string& name, int count, char** argv) {
+  inside::HostCommand command{.argv = {name}, .why = own_reason(), .from = wire::CommandRequest::From::shim};
+  command.argv.insert(command.argv.end(), argv + 1, argv + count);
+  const int result = inside::run_on_host(command);
+  return result >= 0 ? result : become_rooms_own(name, argv);
+}
+
+}  // namespace
+
+int main(int count, char** argv) {
+  if (count < 1) return code(Exit::usage);
+  std::string name(argv[0]);
+  if (std::size_t slash = name.rfind('/'); slash != std::string::npos) name.erase(0, slash + 1);
+  if (name != "agentbox" && name != "agentbox-room") return shim(name, count, argv);
+  std::vector<std::string> words(argv + 1, argv + count);
+  const std::string verb = words.empty() ? "help" : words.front();
+  if (!words.empty()) words.erase(words.begin());
+  if (verb == "host") return host(words);
+  if (verb == "status") return status(words);
+  if (verb == "help" || verb == "--help" || verb == "-h") {
+    say(1, inside::help());
+    return 0;
+  }
+  if (verb == "propose" || verb == "send" || verb == "pay" || verb == "ask") {
+    say(2, "agentbox: " + verb + " is not built yet: tell the owner what you need, and why\n");
+    return code(Exit::denied);
+  }
+  return misused("there is no command " + base::quote(verb) + " in the room");
+}

@@ -1,0 +1,140 @@
+#include "room_words.hpp"
+
+#include <string_view>
+
+#include "agentbox/base/escape.hpp"
+
+namespace agentbox::inside {
+
+using Kind = wire::Verdict::Kind;
+
+namespace {
+
+constexpr std::string_view no_workaround =
+    "This was decided outside the room. Do not try a workaround: go on without it, or tell the owner what you need and "
+    "why. `agentbox status` lists what is allowed.\n";
+
+std::string_view heading(Kind kind) {
+  switch (kind) {
+    case Kind::deny: return "denied";
+    case Kind::duplicate: return "not run a second time";
+    case Kind::expired: return "nobody answered in time";
+    case Kind::unavailable: return "nobody can be asked";
+    case Kind::cancelled: return "cancelled";
+    case Kind::allow:
+    case Kind::pass: break;
+  }
+  return "allowed";
+}
+
+std::string_view advice(Kind kind) {
+  switch (kind) {
+    case Kind::duplicate:
+      return "The same command was asked for at the same time, and is run once. Do not ask again unless it failed.\n";
+    case Kind::expired:
+      return "The owner may be away. Do something else, and ask once more later if you still need it; do not try a "
+             "workaround.\n";
+    case Kind::unavailable:
+      return "Nothing was run. Do something else, and tell the owner that this could not be asked; do not try a "
+             "workaround.\n";
+    case Kind::cancelled: return "";
+    case Kind::deny:
+    case Kind::allow:
+    case Kind::pass: break;
+  }
+  return no_workaround;
+}
+
+void add(std::string& text, std::string_view label, const std::string& value) {
+  if (!value.empty()) text += "  " + std::string(label) + ": " + base::escape(value) + "\n";
+}
+
+void add_lists(std::string& text, const wire::RoomStatus::Lists& lists) {
+  auto lines = [&text](std::string_view label, const std::vector<std::string>& rules) {
+    for (const std::string& rule : rules) text += "  " + std::string(label) + base::escape(rule) + "\n";
+  };
+  lines("allowed   ", lists.allow);
+  lines("asks      ", lists.ask);
+  lines("denied    ", lists.deny);
+  using Default = wire::RoomStatus::Lists::Default;
+  text += "  all else  ";
+  text += lists.otherwise == Default::allow ? "allowed" : lists.otherwise == Default::ask ? "asks" : "denied";
+  text += "\n";
+}
+
+}  // namespace
+
+Exit exit_of(Kind kind) noexcept {
+  switch (kind) {
+    case Kind::deny: return Exit::denied;
+    case Kind::duplicate:
+    case Kind::expired:
+    case Kind::unavailable: return Exit::try_later;
+    case Kind::cancelled: return Exit::cancelled;
+    case Kind::allow:
+    case Kind::pass: break;
+  }
+  return Exit::failed;
+}
+
+Exit exit_of(wire::Code code) noexcept {
+  switch (code) {
+    case wire::Code::no_such_program: return Exit::not_found;
+    case wire::Code::too_many: return Exit::try_later;
+    default: return Exit::not_started;
+  }
+}
+
+std::string in_words(const std::vector<std::string>& argv, const wire::Verdict& verdict) {
+  std::string text = "agentbox: " + std::string(heading(verdict.verdict)) + ": " + base::quote(argv) + "\n";
+  add(text, "reason", verdict.reason);
+  add(text, "rule", verdict.rule);
+  add(text, "the owner says", verdict.comment);
+  return text + std::string(advice(verdict.verdict));
+}
+
+std::string in_words(const std::vector<std::string>& argv, const wire::Refusal& refusal) {
+  std::string text = "agentbox: not run on the host: " + base::quote(argv) + "\n";
+  // The broker has escaped what it quotes.
+  return text + "  reason: " + refusal.message + "\n";
+}
+
+std::string in_words(const wire::RoomStatus& status) {
+  std::string text = "You are in a room of agentbox: session " + base::escape(status.session) + ", profile " +
+                     base::escape(status.profile) +
+                     ".\n\nCommands on the host, outside the room (`agentbox host --why REASON -- COMMAND...`):\n";
+  add_lists(text, status.commands);
+  text += "Network:\n";
+  add_lists(text, status.network);
+  text += "Questions that wait for the owner: " + std::to_string(status.waiting) + "\n";
+  return text +
+         "\n\"asks\": the owner sees the exact command and answers; say why you need it. /run/agentbox/SKILL.md says "
+         "more.\n";
+}
+
+std::string in_json(const wire::RoomStatus& status) {
+  const std::string line = wire::encode(wire::ToRoom{.id = 0, .body = status});
+  constexpr std::string_view before = "\"result\":";
+  std::size_t at = line.find(before) + before.size();
+  return line.substr(at, line.rfind('}') - at) + "\n";
+}
+
+std::string help() {
+  return R"(usage: agentbox host [--why TEXT] [--tty | --no-tty] [--] COMMAND [ARGUMENT...]
+       agentbox status [--json]
+       agentbox help
+
+In a room of agentbox. `host` asks to run a command on the host, outside the room, in the same directory;
+its owner's rules or its owner decide. `status` says what is allowed and what asks.
+
+  --why TEXT   why you need it; the owner reads it (also: AGENTBOX_WHY, for commands that are called by their name)
+  --tty        with a terminal of its own; the default when standard input and output are terminals
+  --no-tty     without
+
+Exit code: the command's own, 128+n when signal n ended it;
+  77 denied, 75 nobody could answer or it was done already, 130 cancelled,
+  125 there is no broker, 126 it could not be started, 127 there is no such program
+)";
+}
+
+}  // namespace agentbox::inside

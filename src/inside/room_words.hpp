@@ -1,0 +1,33 @@
+#pragma once
+
+// What `agentbox` in the room says to an agent: what was refused, why, and what to do instead. Pure.
+
+#include <string>
+#include <vector>
+
+#include "agentbox/wire/broker_message.hpp"
+
+namespace agentbox::inside {
+
+// Exit codes besides the command's own (128+n for a signal).
+enum class Exit : std::uint8_t {
+  usage = 2,
+  try_later = 75,  // EX_TEMPFAIL of sysexits(3): expired, unavailable, or done by a twin
+  denied = 77,     // EX_NOPERM
+  failed = 125,    // no broker, or it makes no sense
+  not_started = 126,
+  not_found = 127,
+  cancelled = 130
+};
+[[nodiscard]] Exit exit_of(wire::Verdict::Kind kind) noexcept;
+[[nodiscard]] Exit exit_of(wire::Code code) noexcept;
+
+// Lines, each with its newline; every foreign byte is escaped. Not for `allow` and `pass`.
+[[nodiscard]] std::string in_words(const std::vector<std::string>& argv, const wire::Verdict& verdict);
+[[nodiscard]] std::string in_words(const std::vector<std::string>& argv, const wire::Refusal& refusal);
+[[nodiscard]] std::string in_words(const wire::RoomStatus& status);
+// The result object alone, in one line.
+[[nodiscard]] std::string in_json(const wire::RoomStatus& status);
+[[nodiscard]] std::string help();
+
+}  // namespace agentbox::inside

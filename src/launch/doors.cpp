@@ -1,0 +1,197 @@
+#include "doors.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/broker/broker.hpp"
+#include "agentbox/broker/control_server.hpp"
+#include "agentbox/broker/terminal_panel.hpp"
+#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/prompt/relay.hpp"
+#include "agentbox/store/store.hpp"
+
+#include "places.hpp"
+
+namespace agentbox::launch {
+
+namespace {
+
+using base::AbsPath;
+using base::SystemError;
+using base::UniqueFd;
+
+const AbsPath& room_folder() {
+  static const AbsPath folder = AbsPath() / "run/agentbox";
+  return folder;
+}
+
+// Everybody in the room may connect: he has the owner's uid there.
+UniqueFd listen_at(const AbsPath& path) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.str().size() >= sizeof address.sun_path) {
+    throw SystemError(ENAMETOOLONG, "cannot make " + base::escape(path.str()), "set XDG_RUNTIME_DIR to a shorter path");
+  }
+  path.str().copy(address.sun_path, sizeof address.sun_path - 1);
+  mode_t before = ::umask(0177);
+  bool bound = fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  int error = errno;
+  ::umask(before);
+  if (!bound || ::listen(fd.get(), 64) != 0) {
+    throw SystemError(bound ? errno : error, "cannot make " + base::escape(path.str()));
+  }
+  return fd;
+}
+
+broker::Settings settings_for(const RunRequest& request, const Session& session) {
+  const policy::Approval& approval = request.policy.approval;
+  broker::Settings settings;
+  settings.session = session.id();
+  settings.profile = request.policy.profile;
+  settings.rules = request.policy.rules;
+  settings.record = request.facts.state_home / "agentbox" / store::file_name;
+  settings.timeout = approval.timeout;
+  settings.questions = approval.questions;
+  // For the whole session: longer than any lives.
+  settings.questions_in = approval.questions_in.count() > 0 ? approval.questions_in : std::chrono::hours(24 * 365);
+  settings.absent = request.on_ask == OnAsk::queue ? broker::Settings::Absent::wait : broker::Settings::Absent::deny;
+  return settings;
+}
+
+std::vector<gates::commands::Root> roots_of(const policy::Policy& policy) {
+  using Root = gates::commands::Root;
+  std::vector<Root> roots;
+  for (const policy::Mount& mount : policy.mounts) {
+    using Why = policy::Mount::Why;
+    bool is_grant = mount.why == Why::grant || mount.why == Why::workspace || mount.why == Why::git;
+    if (!is_grant || mount.kind != policy::FileKind::directory || mount.access == policy::Access::hidden) continue;
+    roots.push_back({mount.target, mount.access == policy::Access::write ? Root::Access::write : Root::Access::read});
+  }
+  return roots;
+}
+
+gates::commands::Owner owner_of(const policy::HostFacts& facts) {
+  gates::commands::Owner owner{
+      .name = facts.user.name, .home = facts.user.home.str(), .shell = facts.user.shell.str(), .environment = {}};
+  for (const auto& [name, value] : facts.environment) owner.environment.push_back(name + "=" + value);
+  return owner;
+}
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+class Doors::Impl {
+ public:
+  Impl(boost::asio::io_context& loop, const RunRequest& request, const Session& session)
+      : loop_(loop),
+        request_(request),
+        session_(session),
+        listener_(listen_at(session.folder() / request_socket)),
+        broker_(loop, settings_for(request, session)) {}
+
+  std::vector<plan::Furnishing> furnishings() const {
+    AbsPath socket = session_.folder() / request_socket;
+    return {plan::Bind{.source = room_program(),
+                       .target = room_folder() / "bin/agentbox",
+                       .kind = policy::FileKind::regular,
+                       .mode = plan::Bind::Mode::read},
+            plan::Bind{.source = socket,
+                       .target = room_folder() / request_socket,
+                       .kind = policy::FileKind::socket,
+                       .mode = plan::Bind::Mode::read}};
+  }
+
+  void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
+    broker_.on_motion = [&room](broker::Broker::Motion motion) {
+      motion == broker::Broker::Motion::pause ? room.freeze() : room.thaw();
+    };
+    if (request_.on_ask != OnAsk::deny) {
+      control_.emplace(loop_, broker_, session_.folder() / control_socket,
+                       broker::ControlServer::About{.workspace = request_.policy.workspace.str(), .started = now_ms()});
+    }
+    if (request_.on_ask == OnAsk::terminal && human != nullptr) {
+      auto colours = request_.colour == base::Colour::on ? prompt::Colours::sixteen : prompt::Colours::none;
+      panel_.emplace(loop_, broker_, *human, relay, colours);
+    }
+    gates::commands::Setup setup;
+    setup.session = session_.id();
+    setup.profile = request_.policy.profile;
+    setup.rules = request_.policy.rules;
+    setup.roots = roots_of(request_.policy);
+    for (const policy::Mount& mount : request_.policy.mounts) {
+      if (mount.access == policy::Access::hidden) setup.hidden.push_back(mount.target);
+    }
+    setup.owner = owner_of(request_.facts);
+    setup.folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name);
+    // A mount that a host's program made fall off is placed again by the guard, before the room goes on.
+    setup.before = [&room] { room.freeze(); };
+    setup.after = [&room] { room.thaw(); };
+    setup.waiting = [this] { return broker_.open().size(); };
+    commands_.emplace(loop_, broker_, std::move(setup));
+    commands_->serve(std::move(listener_));
+  }
+
+  void leave_terminal() {
+    if (panel_) panel_->stop();
+  }
+
+  void close() {
+    if (commands_) commands_->stop();
+    commands_.reset();
+    broker_.finish();
+    panel_.reset();
+    control_.reset();
+    const broker::Summary& did = broker_.summary();
+    if (did.asked + did.allowed + did.denied == 0) return;
+    std::string text = fmt::format("{} allowed, {} denied; {} {}; `agentbox log --session {}` shows each", did.allowed,
+                                   did.denied, did.asked, did.asked == 1 ? "question" : "questions", session_.id());
+    std::fputs(base::render({.severity = base::Severity::note, .message = text}, request_.colour).c_str(), stderr);
+  }
+
+ private:
+  boost::asio::io_context& loop_;
+  const RunRequest& request_;
+  const Session& session_;
+  UniqueFd listener_;
+  broker::Broker broker_;
+  std::optional<broker::ControlServer> control_;
+  std::optional<broker::TerminalPanel> panel_;
+  std::optional<gates::commands::CommandServer> commands_;
+};
+
+Doors::Doors(boost::asio::io_context& loop, const RunRequest& request, const Session& session)
+    : impl_(std::make_unique<Impl>(loop, request, session)) {}
+Doors::~Doors() = default;
+
+std::vector<plan::Furnishing> Doors::furnishings() const {
+  return impl_->furnishings();
+}
+void Doors::open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
+  impl_->open(room, human, relay);
+}
+void Doors::leave_terminal() {
+  impl_->leave_terminal();
+}
+void Doors::close() {
+  impl_->close();
+}
+
+}  // namespace agentbox::launch

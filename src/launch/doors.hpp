@@ -1,0 +1,47 @@
+#pragma once
+
+// What leads out of the room while it runs: the broker with its two sockets, the question on the terminal, and the gates
+// that go through it. One for each run; made before the room is furnished, opened when it stands.
+
+#include <memory>
+#include <vector>
+
+#include "agentbox/launch/room.hpp"
+#include "agentbox/launch/run.hpp"
+#include "agentbox/launch/sessions.hpp"
+#include "agentbox/plan/plan.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+namespace agentbox::prompt {
+class HumanTerminal;
+class Relay;
+}  // namespace agentbox::prompt
+
+namespace agentbox::launch {
+
+class Doors {
+ public:
+  // Makes request.sock in the session's folder; nobody is served yet. Throws base::SystemError.
+  Doors(boost::asio::io_context& loop, const RunRequest& request, const Session& session);
+  ~Doors();
+  Doors(const Doors&) = delete;
+  Doors& operator=(const Doors&) = delete;
+
+  // What must be placed in the room for them: before everything else, on the room's own tmpfs.
+  [[nodiscard]] std::vector<plan::Furnishing> furnishings() const;
+  // `human` and `relay`: the terminal, or nullptr. Throws base::SystemError.
+  void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay);
+  // Questions leave the terminal; before Relay::drain.
+  void leave_terminal();
+  // The room is dead: commands are ended, what is open is cancelled, the record is closed. Says what happened, if
+  // anything did.
+  void close();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace agentbox::launch

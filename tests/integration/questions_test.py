@@ -1,0 +1,228 @@
+"""Questions: what leaves the room is asked for on the owner's own terminal, over a full-screen program, and what he says
+is done. Seen in tmux, as he would see it."""
+
+import json
+import os
+import signal
+import time
+
+from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
+from processes import descendants
+from terminal import Tmux
+
+RULES = '''extends = ["default"]
+[commands]
+allow = ["uname **"]
+ask = ["cp **", "git push **", "sleep **", "sh **"]
+deny = ["date **"]
+'''
+QUIET = 0.9  # seconds: keys are ignored for 700 ms after a question has come, and count only alone
+
+
+def profile(world, more=""):
+    world.profile("asks", RULES + more)
+    return f"{agentbox_binary()} run asks --"
+
+
+def question(terminal, text):
+    """Waits until a question with this text is on the screen and takes keys."""
+    screen = terminal.wait_for(lambda shown: text in shown and "run a command on your machine" in shown)
+    time.sleep(QUIET)
+    return screen
+
+
+def press(terminal, key):
+    terminal.type(key)
+    time.sleep(0.2)
+
+
+def record(world, *words):
+    done = world.agentbox("log", "--json", *words)
+    expect_equal(done.code, 0, f"log\n{done}")
+    return [json.loads(line) for line in done.text.splitlines()]
+
+
+def vim_asks(world, terminal, command):
+    """vim in the room, which starts a command of the host in the background; the question comes over it."""
+    run = profile(world)
+    terminal.line(f"{run} vim -u NONE -N note.txt")
+    terminal.wait_for(lambda screen: "~" in screen and terminal.alternate())
+    terminal.type("ithe agent's own screen")
+    terminal.send("Escape")
+    terminal.wait_for("the agent's own screen")
+    terminal.line(f":call system('(agentbox host -- {command} >out 2>&1; echo $? >code) >/dev/null 2>&1 &')")
+    return question(terminal, command.split()[0])
+
+
+def leaves_vim(terminal):
+    terminal.wait_for("the agent's own screen")
+    terminal.line(":wq")
+    terminal.wait_for(lambda screen: screen.rstrip().endswith(terminal.PROMPT))
+
+
+def output(world, name="out"):
+    path = world.workspace / "code"
+    wait_until(lambda: path.exists() and path.read_text(), "the command has ended")
+    return (world.workspace / name).read_text(), int((world.workspace / "code").read_text())
+
+
+@test("a rule allows without a question, and the command runs outside")
+def allowed(world):
+    profile(world)
+    done = world.agentbox("run", "asks", "--", "agentbox", "host", "--", "uname", "-n")
+    expect_equal((done.code, done.text), (0, os.uname().nodename + "\n"), f"{done}")
+    # The room's own program, which sees another name of the machine, is the control.
+    inside = world.agentbox("run", "asks", "--", "/usr/bin/uname", "-n")
+    expect(os.uname().nodename not in inside.text, "inside", inside)
+    # The shim of that name is found first.
+    shim = world.agentbox("run", "asks", "--", "uname", "-n")
+    expect_equal((shim.code, shim.text), (0, os.uname().nodename + "\n"), f"{shim}")
+
+
+@test("a rule denies, says so to the agent, and what no rule names runs inside")
+def denied(world):
+    profile(world)
+    done = world.agentbox("run", "asks", "--", "sh", "-c", "date; echo code $?")
+    expect("date **" in done.errors and "don't look for a way around it" in done.errors, "the reason", done)
+    expect("code 0" not in done.text, "the exit code", done)
+    rows = record(world, "--kind", "command", "--verdict", "deny")
+    expect_equal([row["by"] for row in rows if row["what"] == "verdict"], ["rule"], "on record")
+    status = world.agentbox("run", "asks", "--", "git", "--version")
+    expect_equal(status.code, 0, f"a git command that no rule names\n{status}")
+
+
+@test("without anybody to ask it is denied, and says why")
+def nobody(world):
+    profile(world)
+    done = world.agentbox("run", "--on-ask", "deny", "asks", "--", "agentbox", "host", "--", "cp", "a", "b")
+    expect(done.code != 0 and "nobody watches this session" in done.errors, "the reason", done)
+    expect(not (world.workspace / "b").exists(), "nothing was copied")
+
+
+@test("a question over vim, answered once: the command runs outside, and vim's screen is whole")
+def once(world):
+    (world.home / "secret").write_text("from outside\n")
+    with Tmux(world) as terminal:
+        screen = vim_asks(world, terminal, f"cp {world.home}/secret {world.workspace}/copy")
+        expect("the agent's own screen" not in screen, "the question has the screen for itself", screen)
+        expect("/cp" in screen, "the program's path is shown", screen)
+        press(terminal, "o")
+        expect_equal(output(world)[1], 0, "exit code")
+        expect_equal((world.workspace / "copy").read_text(), "from outside\n", "the copy")
+        leaves_vim(terminal)
+    verdicts = [row for row in record(world, "--kind", "command") if row["what"] == "verdict"]
+    expect_equal([(row["verdict"], row["by"]) for row in verdicts], [("allow", "human")], "on record")
+    expect_equal(world.agentbox("log", "--verify").code, 0, "the chain")
+
+
+@test("a no is a no: nothing runs, the agent hears it, vim's screen is whole")
+def no(world):
+    (world.home / "secret").write_text("from outside\n")
+    with Tmux(world) as terminal:
+        vim_asks(world, terminal, f"cp {world.home}/secret {world.workspace}/copy")
+        press(terminal, "d")
+        text, code = output(world)
+        expect(code != 0 and "the owner said no" in text, "what the agent hears", text, code)
+        expect(not (world.workspace / "copy").exists(), "nothing was copied")
+        leaves_vim(terminal)
+
+
+@test("keys that were typed before the question was there answer nothing")
+def typed_ahead(world):
+    with Tmux(world) as terminal:
+        run = profile(world)
+        terminal.line(f"{run} sh -c 'sleep 1; /run/agentbox/bin/agentbox host -- cp a b; echo code $?'")
+        terminal.type("y\no\no")
+        question(terminal, "cp a b")
+        expect("code" not in terminal.screen(), "it is still asked", terminal.screen())
+        for key in ("y", " ", "1", "Enter"):
+            terminal.send(key) if key == "Enter" else terminal.type(key)
+            time.sleep(0.2)
+        expect("run a command on your machine" in terminal.screen(), "still asked", terminal.screen())
+        press(terminal, "d")
+        terminal.wait_for("code")
+
+
+@test("an agent that prints a question of its own gets no answer out of it")
+def fake(world):
+    with Tmux(world) as terminal:
+        run = profile(world)
+        terminal.line(f"{run} sh -c 'printf \"\\033[2J\\033[Hagentbox asks: run a command on your machine? o\\n\"; "
+                      "read answer; echo it read: $answer; agentbox host -- cp a b; echo code $?'")
+        terminal.wait_for("agentbox asks")
+        terminal.line("o")
+        question(terminal, "cp a b")
+        press(terminal, "d")
+        terminal.wait_for("it read: o")
+        terminal.wait_for("code")
+    expect_equal([row["verdict"] for row in record(world, "--kind", "command") if row["what"] == "verdict"], ["deny"],
+                 "on record")
+
+
+@test("nobody answers: it expires, and the screen comes back")
+def expires(world):
+    with Tmux(world) as terminal:
+        run = profile(world, '[approval]\ntimeout = "2s"\n')
+        terminal.line(f"{run} sh -c 'agentbox host -- cp a b; echo code $?'")
+        terminal.wait_for("run a command on your machine")
+        screen = terminal.wait_for("code")
+        expect("nobody answered" in screen, "what the agent hears", screen)
+
+
+@test("for this session: the same command is not asked for again")
+def session(world):
+    with Tmux(world) as terminal:
+        run = profile(world)
+        terminal.line(f"{run} sh -c 'agentbox host -- cp /dev/null one; agentbox host -- cp /dev/null one; echo code $?'")
+        question(terminal, "cp /dev/null one")
+        press(terminal, "s")
+        time.sleep(QUIET)
+        press(terminal, "o")
+        terminal.wait_for("code 0")
+    by = [row["by"] for row in record(world, "--kind", "command") if row["what"] == "verdict"]
+    expect_equal(by, ["human", "remembered"], "who said so")
+
+
+@test("always is not offered for a shell, and once runs it once")
+def shell(world):
+    with Tmux(world) as terminal:
+        run = profile(world)
+        terminal.line(f"{run} sh -c 'echo echo outside >x.sh; agentbox host -- sh x.sh; echo code $?'")
+        question(terminal, "sh x.sh")
+        press(terminal, "a")
+        press(terminal, "o") if "outside" in terminal.screen() else None
+        expect("code" not in terminal.screen(), "a remembers nothing", terminal.screen())
+        press(terminal, "d")
+        terminal.wait_for("code")
+
+
+@test("the room can't reach control.sock, and a forged message answers nothing")
+def forged(world):
+    profile(world)
+    script = ("import socket,glob,os,json\n"
+              "print(glob.glob('/run/user/*/agentbox/*'), glob.glob(os.environ.get('XDG_RUNTIME_DIR','/x')+'/agentbox/*'))\n"
+              "print(sorted(os.listdir('/run/agentbox')))\n"
+              "s=socket.socket(socket.AF_UNIX); s.connect('/run/agentbox/request.sock')\n"
+              "s.sendall(b'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"question.answer\",\"params\":{}}\\n')\n"
+              "print(s.recv(1000))\n")
+    done = world.agentbox("run", "asks", "--", "python3", "-c", script)
+    expect_equal(done.code, 0, f"{done}")
+    lines = done.text.splitlines()
+    expect_equal(lines[0], "[] []", "sessions in the room")
+    expect("control.sock" not in lines[1] and "request.sock" in lines[1], "sockets in the room", done)
+    expect("-32601" in lines[2], "an unknown method", done)
+
+
+@test("kill -9 of the supervisor in the middle of a question leaves nothing")
+def killed(world):
+    profile(world)
+    room = world.start([agentbox_binary(), "run", "--on-ask", "queue", "asks", "--", "agentbox", "host", "--", "cp", "a", "b"])
+    sessions = world.runtime / "agentbox"
+    wait_until(lambda: list(sessions.glob("*/control.sock")), "the room stands")
+    room.send_signal(signal.SIGKILL)
+    room.communicate(timeout=30)
+    wait_until(lambda: not descendants(os.getpid()), "all are dead")
+    wait_until(lambda: not list(sessions.glob("*/*.sock")), "the sockets are gone")
+
+
+run_tests()

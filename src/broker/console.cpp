@@ -132,7 +132,7 @@ void Console::open(const Key& key) {
 void Console::answer(const prompt::Answer& answer) {
   const Key key = shown_;
   answered_.insert(key);
-  const std::string name = fmt::format("{} {}", key.first, key.second);
+  const std::string name = fmt::format("{}/{}", key.first, key.second);
   watch_.answer(key.first, key.second, answer, [this, key, name, kind = answer.kind](const wire::AnswerTaken& taken) {
     answered_.erase(key);
     const bool ok = taken.outcome == wire::AnswerTaken::Outcome::taken;
@@ -164,7 +164,7 @@ void Console::gone(const std::string& session, const wire::QuestionGone& gone) {
   const Key key(session, gone.question);
   const bool on_screen = page_ && shown_ == key;
   questions_.erase(key);
-  if (!answered_.contains(key)) tell(fmt::format("{} {} {}", session, gone.question, broker::words_for(gone)));
+  if (!answered_.contains(key)) tell(fmt::format("{}/{} {}", session, gone.question, broker::words_for(gone)));
   if (on_screen) return show_list();
   refresh();
 }

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "agentbox/broker/watch.hpp"
+
 #include "support.hpp"
 
 using namespace agentbox;
@@ -141,4 +143,16 @@ TEST_CASE("every answer goes over the socket and comes back as it was") {
     CHECK(back.comment == answer.comment);
     CHECK(back.digest == answer.digest);
   }
+}
+
+TEST_CASE("what became of a question is said in words") {
+  using Kind = wire::Verdict::Kind;
+  auto words = [](Kind verdict, const char* by) { return words_for({.question = "7", .verdict = verdict, .by = by}); };
+  CHECK(words(Kind::allow, "terminal") == "was allowed at the session's own terminal");
+  CHECK(words(Kind::deny, "control") == "was denied elsewhere");
+  CHECK(words(Kind::deny, "limit") == "was denied: no more questions of this session are answered");
+  CHECK(words(Kind::deny, "something later") == "was denied");
+  CHECK(words(Kind::expired, "clock") == "expired: nobody answered in time");
+  CHECK(words(Kind::cancelled, "requester") == "was given up by who asked");
+  CHECK(words(Kind::unavailable, "fault") == "is denied: its session has ended or can't go on");
 }

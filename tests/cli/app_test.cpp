@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 using namespace agentbox;
 using namespace agentbox::cli;
@@ -90,7 +91,43 @@ TEST_CASE("each other command fills in its own options") {
   CHECK(parsed<RulesOptions>({"rules"}).action == "list");
   CHECK(parsed<RulesOptions>({"rules", "--all", "--json"}).all);
   CHECK(parsed<RulesOptions>({"rules", "revoke", "3", "7"}).ids == Words{"3", "7"});
+  CHECK(parsed<ApproveOptions>({"approve"}).answer.empty());
+  CHECK(parsed<ApproveOptions>({"approve", "--list", "--json", "--in", "pi-3fa2"}).list);
+  CHECK(parsed<ApproveOptions>({"approve", "--socket", "a", "--socket", "b"}).sockets == Words{"a", "b"});
+  auto approve = parsed<ApproveOptions>(
+      {"approve", "--answer", "pi-3fa2/7", "--always", "--scope", "2", "--comment", "-x", "--digest", "d"});
+  CHECK((approve.answer == "pi-3fa2/7" && approve.how == ApproveOptions::How::always && approve.scope == 2));
+  CHECK((approve.comment == "-x" && approve.digest == "d"));
+  using How = ApproveOptions::How;
+  for (auto [option, how] : {std::pair{"--once", How::once}, std::pair{"--session", How::session},
+                             std::pair{"--deny", How::deny}, std::pair{"--deny-session", How::deny_session}}) {
+    CHECK(parsed<ApproveOptions>({"approve", "--answer", "7", option}).how == how);
+  }
   (void)parsed<DemoOptions>({"demo"});
+}
+
+TEST_CASE("an answer to a question is one answer, to one question") {
+  const std::string one =
+      "agentbox: error: --answer needs one of --once, --session, --always, --deny and --deny-session\n"
+      "hint: see `agentbox approve --help`\n";
+  CHECK(complaint({"approve", "--answer", "7"}) == one);
+  CHECK(complaint({"approve", "--answer", "7", "--once", "--deny"}) == one);
+  const std::string none =
+      "agentbox: error: an answer without a question\nhint: for example `agentbox approve --answer 7 --once`\n";
+  CHECK(complaint({"approve", "--once"}) == none);
+  CHECK(complaint({"approve", "--comment", "x"}) == none);
+  CHECK(complaint({"approve", "--answer", "7", "--once", "--scope", "1"}) ==
+        "agentbox: error: --scope goes with --session and --always\nhint: see `agentbox approve --help`\n");
+  for (const char* scope : {"-1", "100", "x", "1x", "0x1", " 1"}) {
+    CHECK(complaint({"approve", "--answer", "7", "--session", std::string("--scope=") + scope}) ==
+          fmt::format(
+              "agentbox: error: --scope takes a number from 0 to 99, not '{}'\nhint: the question's session_scopes "
+              "and lasting_scopes are counted from 0\n",
+              scope));
+  }
+  CHECK(complaint({"approve", "--answer", "7", "--deny", "--comment", std::string(501, 'x')}) ==
+        "agentbox: error: a comment has at most 500 bytes, not 501\nhint: the agent reads it with the verdict\n");
+  CHECK(complaint({"approve", "--answer", "7", "--deny", "--list"}).starts_with("agentbox: error: "));
 }
 
 TEST_CASE("try takes one action, and after 'command' whatever belongs to the command") {
@@ -211,6 +248,9 @@ TEST_CASE("help names every command, and each command's help every option") {
     CHECK(own == parsed<ShowText>({"help", command.name}).text);
     for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
   }
+  CHECK(documentation().commands.size() == 12);
+}
+
   CHECK(documentation().commands.size() == 13);
   CHECK_THAT(text, !Catch::Contains("generate"));
 }

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
@@ -62,8 +63,14 @@ class Session:
         if kind is None and self.process.poll() is None:
             self.end()
         elif self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
+            self.kill()
+
+    def kill(self):
+        """And clears away what a killed session leaves."""
+        self.process.kill()
+        self.process.communicate()
+        self.socket.unlink()
+        self.folder.rmdir()
 
 
 class Events:
@@ -215,8 +222,8 @@ def follows(world):
         expect_equal((event["event"], event["session"], event["question"]["subject"]),
                      ("added", "pi-3fa2", "git push origin main"), "added")
         session.ask("make")
-        seen = [events.next() for _ in range(2)]
-        expect_equal(sorted(each["event"] for each in seen), ["added", "changed"], "one more waits")
+        seen = [events.next() for _ in range(3)]
+        expect_equal(sorted(each["event"] for each in seen), ["added", "changed", "changed"], "each waits for the other")
         session.say(terminal="once", id="1")
         expect_equal(events.next(), {"event": "gone", "session": "pi-3fa2", "id": "1", "verdict": "allow",
                                      "by": "terminal"}, "answered elsewhere")
@@ -232,17 +239,9 @@ def follows(world):
         late.end()
         session.ask("make", "again")
         expect_equal(events.next()["event"], "added", "before it is killed")
-        session.process.kill()
-        session.process.communicate()
+        session.kill()
         expect_equal(events.next(), {"event": "gone", "session": "pi-3fa2", "id": "3", "verdict": "unavailable",
                                      "by": "fault"}, "killed")
-    clear(session)
-
-
-def clear(session):
-    """What a killed session leaves."""
-    session.socket.unlink()
-    session.folder.rmdir()
 
 
 @test("--json ends with its reader")
@@ -358,7 +357,6 @@ def forwarded(world):
 # ---- the terminal ------------------------------------------------------------------------------------------------
 
 APPROVE = [agentbox_binary(), "approve"]
-QUIET = "keys work in"  # while they do not yet
 
 
 @contextlib.contextmanager
@@ -403,7 +401,7 @@ def once(world):
         screen = open_question(tmux, "git push origin main")
         expect("run a command on your machine" in screen and "the tests pass" in screen and "/usr/bin/git" in screen,
                "the question", screen)
-        press(tmux, "o", "pi-3fa2 1: allowed once")
+        press(tmux, "o", "pi-3fa2/1: allowed once")
         expect_equal(session.verdict()["verdict"], "allow", "the verdict")
         tmux.wait_for("nothing is waiting")
 
@@ -420,7 +418,7 @@ def deny(world):
         tmux.wait_for("quite not")
         tmux.send("Enter")
         tmux.wait_for("the comment goes with your answer")
-        press(tmux, "d", "pi-3fa2 1: denied")
+        press(tmux, "d", "pi-3fa2/1: denied")
         got = session.verdict()
         expect_equal((got["verdict"], got["comment"]), ("deny", "quite not"), "the verdict")
 
@@ -431,16 +429,16 @@ def elsewhere(world):
         session.ask(*PUSH)
         open_question(tmux, "git push origin main")
         session.say(terminal="deny", id="1")
-        tmux.wait_for("pi-3fa2 1 was denied at the session's own terminal")
+        tmux.wait_for("pi-3fa2/1 was denied at the session's own terminal")
         tmux.wait_for("nothing is waiting")
         session.ask("make")
         open_question(tmux, "make")
         expect_equal(world.agentbox("approve", "--answer", "2", "--once").code, 0, "from a script")
-        tmux.wait_for("pi-3fa2 2 was allowed elsewhere")
+        tmux.wait_for("pi-3fa2/2 was allowed elsewhere")
         with Session(world, "late-0001", seconds=3) as late:
             late.say(connect="example.org")
             open_question(tmux, "example.org")
-            tmux.wait_for("late-0001 1 expired")
+            tmux.wait_for("late-0001/1 expired")
             expect_equal(late.verdict()["verdict"], "expired", "the verdict")
 
 
@@ -450,11 +448,9 @@ def killed(world):
         session = Session(world)
         session.ask(*PUSH)
         open_question(tmux, "git push origin main")
-        session.process.kill()
-        session.process.communicate()
+        session.kill()
         tmux.wait_for("pi-3fa2 has ended")
         tmux.wait_for("no session runs")
-        clear(session)
         with Session(world) as again:
             again.ask("make")
             tmux.wait_for("make")
@@ -466,12 +462,12 @@ def resized(world):
         session.ask(*PUSH)
         open_question(tmux, "git push origin main")
         tmux("resize-window", "-x", "60", "-y", "14")
-        tmux.wait_for(lambda screen: "git push origin main" in screen and "o allow once" in screen)
+        tmux.wait_for(lambda screen: "git push origin main" in screen and "o  once" in screen)
         tmux("resize-window", "-x", "25", "-y", "6")
         tmux.wait_for("make this window")
         tmux.send("o")
         tmux("resize-window", "-x", "100", "-y", "30")
-        tmux.wait_for("o allow once")
+        tmux.wait_for("allow once")
         press(tmux, "q", "1 waiting")
         expect_equal(len(listed(world)), 1, "it is still open")
         tmux("resize-window", "-x", "45", "-y", "8")
@@ -486,15 +482,16 @@ def many(world):
             tmux.wait_for(f"target-{number}")
         second.ask("make", "other")
         tmux.wait_for("5 waiting")
-        tmux.send("Down")
-        tmux.send("Down")
-        tmux.wait_for("> 1:59" if False else lambda screen: any(line.startswith(">") and "target-2" in line
-                                                                 for line in screen.splitlines()))
+        # New ones come above; the first stays chosen until another is.
+        tmux.wait_for(lambda screen: any(line.startswith(">") and "target-0" in line for line in screen.splitlines()))
+        tmux.send("Up")
+        tmux.send("Up")
+        tmux.wait_for(lambda screen: any(line.startswith(">") and "target-2" in line for line in screen.splitlines()))
         second.ask("make", "another")
         tmux.wait_for("6 waiting")
         screen = open_question(tmux, "target-2")
         expect("make target-2" in screen and "target-3" not in screen, "the chosen one", screen)
-        press(tmux, "d", "pi-3fa2 3: denied")
+        press(tmux, "d", "pi-3fa2/3: denied")
         expect_equal(first.verdict()["ticket"], 3, "the verdict")
 
 
@@ -503,11 +500,12 @@ def hostile(world):
     odd = "\x1b[2J\x1b]0;x\x07\r\u202e"
     with Session(world) as session, Pty(world, APPROVE) as pty:
         session.ask("echo", odd, said=odd)
-        session.say(connect="xn--" + odd)
+        session.ask("printf", odd)
         pty.wait_for(b"2 waiting")
         pty.wait_for(rb"\x1b[2J")
-        expect(b"\x1b[2J" not in pty.output and b"\x07" not in pty.output and b"]0;x" not in
-               pty.output.replace(rb"\x1b]0;x", b""), "only text", pty.output)
+        # One clearing of the screen is our own.
+        expect(pty.output.count(b"\x1b[2J") == 1 and not any(
+            each in pty.output for each in (b"\x1b]", b"\x07", b"\r", "\u202e".encode())), "only text", pty.output)
         pty.send(b"q")
         expect_equal(pty.wait(), 0, "its end")
         expect_equal(pty.settings(), pty.before, "the terminal's settings")
@@ -527,8 +525,8 @@ def no_colour(world):
             pty.wait_for(b"nothing is waiting")
             pty.send(b"q")
             expect_equal(pty.wait(), 0, "its end")
-            expect_equal(b"\x1b[3" in pty.output or b"\x1b[9" in pty.output or b"\x1b[4" in pty.output or
-                         b";3" in pty.output, coloured, f"colours\n{pty.output!r}")
+            looks = {int(number) for look in re.findall(rb"\x1b\[([0-9;]+)m", pty.output) for number in look.split(b";")}
+            expect_equal(any(number >= 30 for number in looks), coloured, f"colours: {looks}")
 
 
 @test("a terminal that goes away, and a signal, end it and leave nothing changed")
@@ -554,5 +552,4 @@ def ends(world):
         expect_equal(len(listed(world)), 1, "the question is still open")
 
 
-if __name__ == "__main__":
-    run_tests()
+run_tests()

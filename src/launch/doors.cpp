@@ -17,12 +17,14 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/broker/broker.hpp"
 #include "agentbox/broker/control_server.hpp"
+#include "agentbox/broker/notifier.hpp"
 #include "agentbox/broker/terminal_panel.hpp"
 #include "agentbox/gates/commands/command_server.hpp"
 #include "agentbox/gates/commands/programs.hpp"
 #include "agentbox/prompt/relay.hpp"
 #include "agentbox/store/store.hpp"
 
+#include "host_program.hpp"
 #include "places.hpp"
 
 namespace agentbox::launch {
@@ -131,6 +133,7 @@ class Doors::Impl {
       auto colours = request_.colour == base::Colour::on ? prompt::Colours::sixteen : prompt::Colours::none;
       panel_.emplace(loop_, broker_, *human, relay, colours);
     }
+    notify();
     gates::commands::Setup setup;
     setup.session = session_.id();
     setup.profile = request_.policy.profile;
@@ -157,6 +160,7 @@ class Doors::Impl {
     if (commands_) commands_->stop();
     commands_.reset();
     broker_.finish();
+    notifier_.reset();
     panel_.reset();
     control_.reset();
     const broker::Summary& did = broker_.summary();
@@ -167,6 +171,25 @@ class Doors::Impl {
   }
 
  private:
+  void notify() {
+    const std::vector<std::string>& argv = request_.policy.approval.notify;
+    if (argv.empty() || request_.on_ask == OnAsk::deny) return;
+    std::optional<AbsPath> program =
+        argv.front().starts_with('/') ? AbsPath::parse(argv.front()) : find_program(argv.front().c_str());
+    if (!program) {
+      throw SystemError(ENOENT, "cannot find " + base::escape(argv.front()),
+                        "[approval] notify names it; install it, or leave it out");
+    }
+    auto variable = [this](const char* name) -> const char* {
+      auto found = request_.facts.environment.find(name);
+      return found == request_.facts.environment.end() ? nullptr : found->second.c_str();
+    };
+    notifier_.emplace(loop_, broker_,
+                      broker::NotifyCommand{.program = *std::move(program),
+                                            .argv = argv,
+                                            .environment = broker::notify_environment(variable)});
+  }
+
   boost::asio::io_context& loop_;
   const RunRequest& request_;
   const Session& session_;
@@ -174,6 +197,7 @@ class Doors::Impl {
   broker::Broker broker_;
   std::optional<broker::ControlServer> control_;
   std::optional<broker::TerminalPanel> panel_;
+  std::optional<broker::Notifier> notifier_;
   std::optional<gates::commands::CommandServer> commands_;
 };
 

@@ -99,7 +99,6 @@ UNBUILT = {
     "a network grant beyond the loopback": '[network]\nallow = ["example.org:443"]\n',
     "network via": '[network]\nvia = "socks5h://127.0.0.1:9050"\n',
     "files ask": '[files]\nask = ["~/.ssh"]\n',
-    "commands": '[commands]\nask = ["git push **"]\n',
     "workspace review": '[workspace]\nmode = "review"\n',
     "a message backend": '[messages.email]\nsend = ["sendmail", "-t"]\n',
     "a payment backend": '[spending]\nlimit = "1 USD/day"\n[spending.pay]\ncommand = ["pay"]\n',

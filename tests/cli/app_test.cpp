@@ -248,9 +248,6 @@ TEST_CASE("help names every command, and each command's help every option") {
     CHECK(own == parsed<ShowText>({"help", command.name}).text);
     for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
   }
-  CHECK(documentation().commands.size() == 12);
-}
-
   CHECK(documentation().commands.size() == 13);
   CHECK_THAT(text, !Catch::Contains("generate"));
 }

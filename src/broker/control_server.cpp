@@ -75,7 +75,7 @@ wire::AnswerTaken taken_to_wire(Broker::Taken taken) {
 class ControlServer::Impl final : public Panel, public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& loop, Broker& broker, base::AbsPath path, About about)
-      : loop_(loop), broker_(broker), path_(std::move(path)), about_(std::move(about)), acceptor_(loop) {}
+      : broker_(broker), path_(std::move(path)), about_(std::move(about)), acceptor_(loop) {}
 
   void start();
   void stop();
@@ -122,7 +122,6 @@ class ControlServer::Impl final : public Panel, public std::enable_shared_from_t
   void write(const PeerPtr& peer);
   void drop(const PeerPtr& peer);
 
-  asio::io_context& loop_;
   Broker& broker_;
   base::AbsPath path_;
   About about_;

@@ -191,9 +191,10 @@ void add_approve(CLI::App& program, Filled& filled) {
   app.add_option("--comment", options.comment, "A word for the agent, with the answer")->type_name("TEXT");
   app.add_option("--digest", options.digest, "Answer only if the question has this digest, as --json prints it")
       ->type_name("DIGEST");
-  app.add_option("--in", options.session, "Only this session")->type_name("SESSION");
+  CLI::Option* in = app.add_option("--in", options.session, "Only this session")->type_name("SESSION");
   repeated(app, "--socket", options.sockets, "Use this control.sock, for example one that ssh forwards")
-      ->type_name("PATH");
+      ->type_name("PATH")
+      ->excludes(in);
   app.footer(
       "On a terminal it shows the questions of all rooms of this user, newest first, and goes on until 'q'. An answer "
       "that is given here takes the question from the room's own terminal, and the other way round.\n\n"

@@ -128,12 +128,14 @@ What the room exposes, what was skipped or changed; and what
 would refuse.
 .El
 .Pp
-.Cm ps , profiles , doctor , quarantine , log , rules
+.Cm ps , profiles , doctor , quarantine , approve , log , rules
 and
 .Cm try
 print what their text shows with
 .Fl \-json
 too;
+.Cm approve
+and
 .Cm log
 one object a line.
 .Sh EXAMPLES
@@ -169,6 +171,7 @@ Take a remembered answer back:
 .Xr bwrap 1 ,
 .Xr seccomp 2 ,
 .Xr agentbox-profile 5 ,
+.Xr agentbox-broker 7 ,
 .Xr namespaces 7
 .Sh CAVEATS
 The room is as strong as the kernel that it runs on.

@@ -102,7 +102,7 @@ class Peer {
     if (json.contains("cancel")) return broker_.cancel(json["cancel"].get<std::uint64_t>());
     if (json.contains("terminal")) {
       for (const prompt::Question& question : broker_.open()) {
-        if (question.id != json["id"]) continue;
+        if (question.id != json.at("id").get<std::string>()) continue;
         auto kind = json["terminal"] == "once" ? prompt::Answer::Kind::once : prompt::Answer::Kind::deny;
         (void)broker_.answer(question.id, {.kind = kind, .digest = question.digest}, "terminal");
         return;

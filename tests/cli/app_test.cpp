@@ -128,6 +128,7 @@ TEST_CASE("an answer to a question is one answer, to one question") {
   CHECK(complaint({"approve", "--answer", "7", "--deny", "--comment", std::string(501, 'x')}) ==
         "agentbox: error: a comment has at most 500 bytes, not 501\nhint: the agent reads it with the verdict\n");
   CHECK(complaint({"approve", "--answer", "7", "--deny", "--list"}).starts_with("agentbox: error: "));
+  CHECK(complaint({"approve", "--socket", "x", "--in", "pi-3fa2"}).starts_with("agentbox: error: "));
 }
 
 TEST_CASE("try takes one action, and after 'command' whatever belongs to the command") {

@@ -13,7 +13,7 @@ import stat
 import subprocess
 import threading
 
-from harness import DEADLINE, ROOT, Failed, agentbox_binary, expect, expect_equal, run_tests, test, wait_until
+from harness import DEADLINE, ROOT, Failed, agentbox_binary, expect, expect_equal, need_program, run_tests, test, wait_until
 from terminal import Pty, Tmux
 
 PUSH = ["git", "push", "origin", "main"]
@@ -493,6 +493,24 @@ def many(world):
         expect("make target-2" in screen and "target-3" not in screen, "the chosen one", screen)
         press(tmux, "d", "pi-3fa2/3: denied")
         expect_equal(first.verdict()["ticket"], 3, "the verdict")
+
+
+@test("in a tmux popup")
+def popup(world):
+    tmux = need_program("tmux")
+    with Session(world) as session, Pty(world, [tmux, "-S", world.base / "tmux", "-f", "/dev/null", "new-session"]) as pty:
+        session.ask(*PUSH)
+        until_listed(world, 1)
+        command = world.start([tmux, "-S", world.base / "tmux", "display-popup", "-w", "90%", "-h", "80%", "-E",
+                               *APPROVE])
+        pty.wait_for(b"git push origin main")
+        pty.send(b"q")
+        while command.poll() is None:
+            pty.pump()
+        out, err = command.communicate()
+        expect_equal((command.returncode, out, err), (0, b"", b""), "the popup is gone")
+        world.expect_ok([tmux, "-S", world.base / "tmux", "kill-server"])
+        pty.wait()
 
 
 @test("what an agent says does nothing to the terminal")

@@ -75,7 +75,8 @@ prompt::Question question_of(const std::string& id, const Asked& asked, const Se
   for (const policy::Scope& scope : asked.lasting_scopes) question.lasting_scopes.push_back(scope.shown);
   if (const auto* command = std::get_if<policy::Command>(&asked.action)) {
     std::string why = policy::knowledge_of(*command).why;
-    if (!why.empty()) question.why_not_session = question.why_not_lasting = why;
+    if (why.empty()) why = "agentbox doesn't know what this program does with its arguments";
+    question.why_not_session = question.why_not_lasting = why;
   }
   question.asked = prompt::Clock::now();
   question.deadline = question.asked + settings.timeout;

@@ -209,7 +209,7 @@ TEST_CASE("a shim runs what a rule speaks of on the host, and else the room's ow
   // In the room: the shim's own folder comes first in PATH, and holds the very same program.
   std::filesystem::create_directory(world.folder / "shims");
   std::filesystem::create_directory(world.folder / "room");
-  std::filesystem::create_hard_link(AGENTBOX_ROOM, world.folder / "shims/tool");
+  std::filesystem::create_symlink(AGENTBOX_ROOM, world.folder / "shims/tool");
   write_file(world.folder / "room/tool", "#!/bin/sh\necho room \"$0\" \"$@\"\n", 0755);
   world.start();
   const std::string path = "PATH=" + (world.folder / "shims") + ":" + (world.folder / "room");

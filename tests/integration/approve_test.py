@@ -354,6 +354,23 @@ def forwarded(world):
     (world.home / "agentbox").rmdir()
 
 
+@test("a real room's question is answered by a script, and only what was allowed is done")
+def room(world):
+    world.profile("asks", 'extends = ["default"]\n[commands]\nask = ["cp **"]\n')
+    (world.workspace / "here").write_text("x")
+    for words, code in ((["--deny", "--comment", "not that one"], 77), (["--once"], 0)):
+        process = world.start([agentbox_binary(), "run", "--on-ask", "queue", "asks", "--", "agentbox", "host", "--",
+                               "cp", "here", "there"])
+        question = until_listed(world, 1)[0]
+        expect_equal(question["question"]["subject"], "cp here there", "the question")
+        done = world.agentbox("approve", "--answer", f"{question['session']}/{question['question']['id']}", *words)
+        expect_equal(done.code, 0, f"{words}\n{done}")
+        out, err = process.communicate(timeout=DEADLINE)
+        expect_equal(process.returncode, code, f"{words}\n{out}{err}")
+        expect_equal((world.workspace / "there").exists(), code == 0, f"{words}: what was done")
+        expect(code == 0 or b"not that one" in err, "the comment reaches the agent", err)
+
+
 # ---- the terminal ------------------------------------------------------------------------------------------------
 
 APPROVE = [agentbox_binary(), "approve"]

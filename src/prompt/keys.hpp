@@ -71,7 +71,7 @@ class KeyReader {
   State state_ = State::ground;
   std::string text_;        // of what is unfinished
   std::size_t wanted_ = 0;  // bytes of a letter
-  Clock::time_point last_{};
+  Clock::time_point last_;
   bool any_ = false;  // `last_` is of a read
 };
 

@@ -22,7 +22,7 @@ struct OpenQuestion {
   std::string profile;
   std::string kind;     // "command"
   std::string summary;  // one line; cut where it does not fit, for the question itself shows it in full
-  Clock::time_point asked{}, deadline{};  // a deadline of zero: none
+  Clock::time_point asked, deadline;  // a deadline of zero: none
 };
 
 class ApprovePage final : public Page {

@@ -24,7 +24,7 @@ struct Flood {
   std::size_t more = 0;             // so many questions `go_on` grants
   std::size_t waiting = 0;          // open now
   std::vector<std::string> latest;  // raw or escaped: what was asked for, the newest first, a line each
-  Clock::time_point deadline{};     // of the oldest question that waits; zero: none
+  Clock::time_point deadline;       // of the oldest question that waits; zero: none
 };
 
 class Banner final : public Page {

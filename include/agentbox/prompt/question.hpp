@@ -48,8 +48,8 @@ struct Question {
   std::string content;
   // What a yes can be remembered for, shown in full; empty: not offered. The narrowest first.
   std::vector<std::string> session_scopes, lasting_scopes;
-  Clock::time_point asked{}, deadline{};  // a deadline of zero: none
-  std::size_t waiting = 0;                // other questions behind this one
+  Clock::time_point asked, deadline;  // a deadline of zero: none
+  std::size_t waiting = 0;            // other questions behind this one
 
   // `quoted`: the subject and the scopes were made by base::quote, whose backslashes are not doubled again. A subject
   // that says so without having been quoted can look like another one.

@@ -1,10 +1,12 @@
 #include "doors.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <optional>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -93,6 +95,14 @@ gates::commands::Owner owner_of(const policy::HostFacts& facts) {
   return owner;
 }
 
+// The gate holds each granted folder open; the soft limit is mostly 1,024.
+void allow_descriptors(std::size_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // what then can't be opened says so
+}
+
 std::int64_t now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -139,6 +149,7 @@ class Doors::Impl {
     setup.profile = request_.policy.profile;
     setup.rules = request_.policy.rules;
     setup.roots = roots_of(request_.policy);
+    allow_descriptors(setup.roots.size() + 640);
     for (const policy::Mount& mount : request_.policy.mounts) {
       if (mount.access == policy::Access::hidden) setup.hidden.push_back(mount.target);
     }

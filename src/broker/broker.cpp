@@ -306,8 +306,7 @@ void Broker::Impl::cancel(Ticket ticket) {
 void Broker::Impl::outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) {
   try {
     recorder_.append({recorder_.outcome(verdict.question, action, what)});
-  } catch (const store::StoreError&) {
-    // It is done already. The verdict that allowed it is on record.
+  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): done already; what allowed it is on record
   }
 }
 
@@ -485,8 +484,7 @@ void Broker::Impl::finish() {
   }
   try {
     recorder_.end(summary_);
-  } catch (const store::StoreError&) {
-    // The next session of this name forgets what was remembered for this one.
+  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): the next session of this name forgets for us
   }
 }
 

@@ -318,7 +318,7 @@ void PageScreen::Impl::give_back() noexcept {
   if (!was_raw_) terminal_->restore();
   try {
     if (relay_ != nullptr) relay_->release();
-  } catch (const std::exception&) {  // the terminal is gone; the relay has noticed or will
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the terminal is gone; the relay has noticed or will
   }
 }
 

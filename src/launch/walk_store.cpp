@@ -145,8 +145,7 @@ void WalkStore::save() noexcept {
     if (key_.empty() || worth_of(notes.directories) < worth_saving) return;
     std::optional<std::string> bytes = memory_of(notes.directories, notes.before.get(), notes.place, key_);
     if (bytes) write(*bytes);
-  } catch (const std::exception&) {
-    // See the header.
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the next start walks in full
   }
 }
 

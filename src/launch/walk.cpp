@@ -48,8 +48,7 @@ class Helper {
           thrown_ = std::current_exception();
         }
       });
-    } catch (const std::system_error&) {
-      // No thread to be had: one is enough.
+    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): no thread to be had: one is enough
     }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }

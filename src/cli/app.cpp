@@ -613,7 +613,7 @@ std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> a
   if (name() == "help") {
     return filled_.help.empty() ? ShowText{help(documentation())} : CommandLine().parse({filled_.help, "--help"});
   }
-  if (name() == "try" && filled_.try_action.what == "command") filled_.try_action.arguments = std::move(tail);
+  if (name() == "try" && filled_.try_action.what == "command") filled_.try_action.arguments = tail;
   if (base::Diagnostics errors = check(); !errors.empty()) return refuse(std::move(errors));
   return request(std::move(tail));
 }

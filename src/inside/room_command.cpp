@@ -200,13 +200,13 @@ class Run {
 int run_on_host(const HostCommand& command) {
   auto client = RoomClient::connect(socket_path());
   if (!client) {
-    complain("agentbox: there is no broker at " + socket_path() + ": " + std::strerror(errno) +
+    complain("agentbox: there is no broker at " + socket_path() + ": " + ::strerrordesc_np(errno) +
              "\nThis program asks the owner of a room of agentbox; nothing was run.\n");
     return static_cast<int>(Exit::failed);
   }
   std::array<char, 4097> directory{};
   if (::getcwd(directory.data(), directory.size()) == nullptr) {
-    complain(std::string("agentbox: the working directory is unknown: ") + std::strerror(errno) + "\n");
+    complain(std::string("agentbox: the working directory is unknown: ") + ::strerrordesc_np(errno) + "\n");
     return static_cast<int>(Exit::failed);
   }
   wire::CommandRequest request{

@@ -186,7 +186,7 @@ class Doors::Impl {
     const std::vector<std::string>& argv = request_.policy.approval.notify;
     if (argv.empty() || request_.on_ask == OnAsk::deny) return;
     std::optional<AbsPath> program =
-        argv.front().starts_with('/') ? AbsPath::parse(argv.front()) : find_program(argv.front().c_str());
+        argv.front().starts_with('/') ? AbsPath::parse(argv.front()) : find_program(argv.front());
     if (!program) {
       throw SystemError(ENOENT, "cannot find " + base::escape(argv.front()),
                         "[approval] notify names it; install it, or leave it out");

@@ -17,7 +17,7 @@ struct KnownProgram {
   Trust trust = Trust::plain;
   std::string_view why;
   // Arguments that make it an interpreter: these words, and those that begin with one that ends in '='.
-  std::span<const std::string_view> commands = {};
+  std::span<const std::string_view> commands;
 };
 
 // programs.cpp. Nothing for a program that isn't in the table. `name` is a file name; "python3.11" finds "python".

@@ -127,6 +127,7 @@ void kill_session(pid_t session) {
     bool found = false;
     DIR* processes = ::opendir("/proc");
     if (processes == nullptr) return;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own
     while (const dirent* entry = ::readdir(processes)) {
       pid_t pid = 0;
       const char* end = entry->d_name + std::strlen(entry->d_name);

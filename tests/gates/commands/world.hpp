@@ -116,7 +116,7 @@ class FakeDecider : public broker::Decider {
   void answer_all(const Verdict& said) {
     std::unique_lock lock(mutex_);
     for (auto& [ticket, done] : open_) {
-      boost::asio::post(loop_, [done = std::move(done), said] { done(said); });
+      boost::asio::post(loop_, [call = std::move(done), said] { call(said); });
     }
     open_.clear();
   }

@@ -189,9 +189,9 @@ TEST_CASE("what is no session is a failure with its reason, and the others go on
                                     "\n",
                                     "it refused: no"},
                                    {"", "it hung up"}}) {
-    std::thread lies([&, words = words] {
+    std::thread lies([&listener, said = words] {
       base::UniqueFd peer(::accept(listener.get(), nullptr, nullptr));
-      (void)!::send(peer.get(), words.data(), words.size(), MSG_NOSIGNAL);
+      (void)!::send(peer.get(), said.data(), said.size(), MSG_NOSIGNAL);
     });
     Notes notes(Watch::Mode::once, {liar, session.socket()});
     notes.on = [&](const std::string& what) {

@@ -170,7 +170,7 @@ TEST_CASE("each way of not being run has its exit code") {
                                                           {Verdict::Kind::unavailable, 75},
                                                           {Verdict::Kind::duplicate, 75},
                                                           {Verdict::Kind::cancelled, 130}}));
-  world.decider.answer = [kind = kind](const broker::Asked&) { return verdict(kind); };
+  world.decider.answer = [said = kind](const broker::Asked&) { return verdict(said); };
   world.start();
   CHECK(Program(world, "agentbox", {"host", "true"}).whole().code == code);
   auto missing = Program(world, "agentbox", {"host", "no-such-program"}).whole();

@@ -190,7 +190,7 @@ TEST_CASE("only so many commands run at once") {
   World world([](auto& setup) { setup.limits.running = 2; });
   world.start();
   Client client = world.client();
-  for (std::uint64_t id : {1, 2}) {
+  for (std::uint64_t id : {std::uint64_t{1}, std::uint64_t{2}}) {
     client.run(id, {"sleep", "1000"}, world.workspace);
     client.expect<wire::Verdict>();
     client.expect<CommandStarted>();

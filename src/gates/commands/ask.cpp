@@ -103,7 +103,8 @@ void CommandServer::Impl::ask(const Linked& connection, std::uint64_t id, wire::
     known.standstill = Known::Standstill::yes;
     known.notes.push_back("hooks, fsmonitor, external diff and pagers are off; the repository's settings are harmless");
   }
-  put(connection, std::move(job), question_about(job->command, known, std::move(request.why)));
+  asked = question_about(job->command, known, std::move(request.why));
+  put(connection, std::move(job), std::move(asked));
 }
 
 void CommandServer::Impl::put(const Linked& connection, std::shared_ptr<Job> job, broker::Asked asked) {

@@ -11,7 +11,7 @@
 #include "world.hpp"
 
 using namespace agentbox;
-using namespace agentbox::test;
+using namespace agentbox::test::commands;
 
 namespace {
 
@@ -249,7 +249,7 @@ TEST_CASE("an interrupt takes a question back, and ends a command as it would at
   if (asking) world.decider.answer = [](const broker::Asked&) { return std::nullopt; };
   world.start();
   Program program(world, "agentbox",
-                  {"host", "sh", "-c", "trap 'echo heard; exit 3' INT; echo ready; sleep 1000 & wait"});
+                  {"host", "sh", "-c", "trap 'echo heard; exit 3' INT; echo ready; while :; do read x; done"});
   world.decider.asked(1);
   if (!asking) read_until(program.out.read, "ready");
   ::kill(program.pid, SIGINT);

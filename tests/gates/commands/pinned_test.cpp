@@ -7,7 +7,7 @@
 #include "world.hpp"
 
 using namespace agentbox;
-using namespace agentbox::test;
+using namespace agentbox::test::commands;
 using gates::commands::HostPrograms;
 using gates::commands::Measured;
 using gates::commands::NotMeasured;

@@ -8,7 +8,7 @@
 #include "world.hpp"
 
 using namespace agentbox;
-using namespace agentbox::test;
+using namespace agentbox::test::commands;
 using wire::CommandExited;
 using wire::CommandStarted;
 using How = CommandExited::How;

@@ -36,7 +36,8 @@
 #include "agentbox/gates/commands/programs.hpp"
 #include "agentbox/wire/broker_message.hpp"
 
-namespace agentbox::test {
+// A namespace of its own: other tests of the same program have a Client and a Heard too.
+namespace agentbox::test::commands {
 
 using base::AbsPath;
 using base::UniqueFd;
@@ -363,4 +364,4 @@ class World {
   std::optional<gates::commands::CommandServer> server;
 };
 
-}  // namespace agentbox::test
+}  // namespace agentbox::test::commands

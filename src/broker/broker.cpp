@@ -64,6 +64,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Ticket ask(Asked asked, std::function<void(const Verdict&)> done);
   void cancel(Ticket ticket);
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
+  void refused(const policy::Action& action, const std::string& why);
   void add(Panel& panel);
   void remove(Panel& panel);
   void presence_changed();
@@ -310,6 +311,18 @@ void Broker::Impl::outcome(const Verdict& verdict, const policy::Action& action,
   }
 }
 
+void Broker::Impl::refused(const policy::Action& action, const std::string& why) {
+  const std::string id = std::to_string(++last_id_);
+  const Asked asked{.action = action};
+  const Verdict verdict{.kind = Kind::deny, .by = By::fault, .reason = why, .question = id};
+  const std::string digest = digest_of(id, asked, settings_);
+  ++summary_.denied;
+  try {
+    recorder_.append({recorder_.request(id, asked, digest), recorder_.verdict(id, action, digest, verdict)});
+  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): it is refused, recorded or not
+  }
+}
+
 // ---- from the panels -----------------------------------------------------------------------------------------------
 
 bool Broker::Impl::anybody() const {
@@ -502,6 +515,9 @@ void Broker::cancel(Ticket ticket) {
 }
 void Broker::outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) {
   impl_->outcome(verdict, action, what);
+}
+void Broker::refused(const policy::Action& action, const std::string& why) {
+  impl_->refused(action, why);
 }
 void Broker::add(Panel& panel) {
   impl_->add(panel);

@@ -250,6 +250,13 @@ void ControlServer::Impl::broadcast(const wire::ToControl& message) {
 
 void ControlServer::Impl::send(const PeerPtr& peer, std::string line) {
   if (peer->gone) return;
+  // At once where it fits: the session may be over before the loop comes round, and a peer whose answer was taken must
+  // hear so.
+  if (peer->unsent.empty()) {
+    ssize_t sent = ::send(peer->socket.native_handle(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) line.erase(0, static_cast<std::size_t>(sent));
+    if (line.empty()) return;
+  }
   peer->unsent_bytes += line.size();
   if (peer->unsent_bytes > most_unsent) return drop(peer);
   peer->unsent.push_back(std::move(line));

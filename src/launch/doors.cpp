@@ -158,6 +158,7 @@ class Doors::Impl {
     // A mount that a host's program made fall off is placed again by the guard, before the room goes on.
     setup.before = [&room] { room.freeze(); };
     setup.after = [&room] { room.thaw(); };
+    setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
     setup.waiting = [this] { return broker_.open().size(); };
     commands_.emplace(loop_, broker_, std::move(setup));
     commands_->serve(std::move(listener_));

@@ -285,6 +285,19 @@ TEST_CASE("a record that breaks between question and answer turns a yes into a n
   CHECK(world.verdicts[at].value().kind == Kind::unavailable);
 }
 
+TEST_CASE("what a gate refuses by itself is on record, and asks nobody") {
+  World world;
+  world.broker->refused(World::asked({"git", "fetch"}).action, "the repository would run something");
+  auto rows = world.record();
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[1].summary == "git fetch");
+  CHECK(rows[2].verdict == "deny");
+  CHECK(rows[2].by == "fault");
+  CHECK(rows[2].detail.find("the repository would run something") != std::string::npos);
+  CHECK(world.broker->summary().denied == 1);
+  CHECK(world.panel.shown.empty());
+}
+
 TEST_CASE("the chain of a session holds") {
   World world;
   world.ask(World::asked({"date"}));

@@ -106,8 +106,8 @@ def become_ordinary():
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
+    script = os.path.abspath(sys.argv[0])  # before the folder that it is relative to is left
     os.chdir("/")
-    script = os.path.abspath(sys.argv[0])
     os.execve(interpreter, [interpreter, script, *sys.argv[1:]], kept)
 
 

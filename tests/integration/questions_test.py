@@ -212,6 +212,21 @@ def shell(world):
     expect_equal(json.loads(world.agentbox("rules", "--json").text or "[]"), [], "nothing is remembered")
 
 
+@test("git on the host refuses a repository that would run something, and that is on record")
+def hostile_repository(world):
+    world.profile("fetches", 'extends = ["default"]\n[commands]\nallow = ["git fetch **"]\n')
+    world.expect_ok(["git", "init", "-q"])
+    world.expect_ok(["git", "remote", "add", "origin", "https://localhost:1/x.git"])
+    control = world.agentbox("run", "fetches", "--", "git", "fetch", "origin")
+    expect("not run on the host" not in control.errors and control.code == 128, "control: git itself runs", control)
+    world.expect_ok(["git", "config", "core.sshCommand", f"touch {world.home}/owned"])
+    done = world.agentbox("run", "fetches", "--", "git", "fetch", "origin")
+    expect(done.code == 126 and "core.sshcommand" in done.errors, "the reason", done)
+    expect(not (world.home / "owned").exists(), "nothing ran")
+    verdicts = [row for row in record(world, "--kind", "command") if row["what"] == "verdict"]
+    expect_equal([(row["verdict"], row["by"]) for row in verdicts], [("allow", "rule"), ("deny", "fault")], "on record")
+
+
 @test("the room can't reach control.sock, and a forged message answers nothing")
 def forged(world):
     profile(world)

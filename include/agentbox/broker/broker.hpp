@@ -59,6 +59,9 @@ class Broker final : public Decider {
   void cancel(Ticket ticket) override;
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) override;
 
+  // What a gate refused by itself, because it can't be carried out safely: for the record. `why`: one clause.
+  void refused(const policy::Action& action, const std::string& why);
+
   // A panel is told of all open questions at once. It must be removed before it goes.
   void add(Panel& panel);
   void remove(Panel& panel);

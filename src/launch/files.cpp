@@ -11,9 +11,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "look_disk.hpp"
-
 namespace agentbox::launch {
+
+policy::FileKind kind_of_mode(unsigned mode) {
+  using policy::FileKind;
+  switch (mode & S_IFMT) {
+    case S_IFREG: return FileKind::regular;
+    case S_IFDIR: return FileKind::directory;
+    case S_IFLNK: return FileKind::symlink;
+    case S_IFSOCK: return FileKind::socket;
+    case S_IFIFO: return FileKind::fifo;
+    case S_IFCHR: return FileKind::character_device;
+    case S_IFBLK: return FileKind::block_device;
+    default: return FileKind::unreadable;
+  }
+}
 
 std::optional<std::string> read_all(int fd, std::size_t limit) {
   std::string bytes;

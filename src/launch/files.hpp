@@ -13,6 +13,9 @@
 
 namespace agentbox::launch {
 
+// st_mode's file type. Sockets, FIFOs and devices are what they are; what has no name is `unreadable`.
+[[nodiscard]] policy::FileKind kind_of_mode(unsigned mode);
+
 // The whole content of a regular file; nothing if the last component is a symbolic link or anything but a
 // regular file, if it can't be read, or if it has more than `limit` bytes.
 [[nodiscard]] std::optional<std::string> read_regular(const base::AbsPath& path, std::size_t limit);

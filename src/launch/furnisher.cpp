@@ -17,6 +17,8 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 
+#include "files.hpp"
+
 namespace agentbox::launch {
 
 namespace {
@@ -55,19 +57,6 @@ std::uint64_t mount_id(const UniqueFd& fd) {
     throw SystemError(errno, "cannot tell which mount a directory belongs to", "Linux 5.8 or newer is needed");
   }
   return info.stx_mnt_id;
-}
-
-FileKind kind_of(mode_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG: return FileKind::regular;
-    case S_IFDIR: return FileKind::directory;
-    case S_IFLNK: return FileKind::symlink;
-    case S_IFSOCK: return FileKind::socket;
-    case S_IFIFO: return FileKind::fifo;
-    case S_IFCHR: return FileKind::character_device;
-    case S_IFBLK: return FileKind::block_device;
-    default: return FileKind::unreadable;
-  }
 }
 
 UniqueFd clone_tree(const UniqueFd& source) {
@@ -193,7 +182,7 @@ UniqueFd Furnisher::clone(const plan::Bind& bind) {
   UniqueFd source = open_exactly(bind.source);
   struct stat info{};
   if (!source || ::fstat(source.get(), &info) != 0) throw SystemError(errno, "cannot open " + shown(bind.source));
-  if (kind_of(info.st_mode) != bind.kind) {
+  if (kind_of_mode(info.st_mode) != bind.kind) {
     throw SystemError(0, shown(bind.source) + " was replaced while the room was built", "try again");
   }
   UniqueFd tree = clone_tree(source);

@@ -19,6 +19,8 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 
+#include "files.hpp"
+
 namespace agentbox::launch {
 
 namespace {
@@ -42,19 +44,6 @@ UniqueFd open_beneath(int root, const char* relative, std::uint64_t flags) {
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
   return UniqueFd(static_cast<int>(fd));
-}
-
-FileKind kind_of_mode(unsigned mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG: return FileKind::regular;
-    case S_IFDIR: return FileKind::directory;
-    case S_IFLNK: return FileKind::symlink;
-    case S_IFSOCK: return FileKind::socket;
-    case S_IFIFO: return FileKind::fifo;
-    case S_IFCHR: return FileKind::character_device;
-    case S_IFBLK: return FileKind::block_device;
-    default: return FileKind::unreadable;
-  }
 }
 
 std::int64_t nanoseconds(const struct statx_timestamp& time) {

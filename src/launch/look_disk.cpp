@@ -8,23 +8,12 @@
 
 #include <climits>
 
+#include "files.hpp"
+
 namespace agentbox::launch {
 
 using policy::FileFact;
 using policy::FileKind;
-
-FileKind kind_of_mode(unsigned mode) {
-  switch (mode & S_IFMT) {
-    case S_IFREG: return FileKind::regular;
-    case S_IFDIR: return FileKind::directory;
-    case S_IFLNK: return FileKind::symlink;
-    case S_IFSOCK: return FileKind::socket;
-    case S_IFIFO: return FileKind::fifo;
-    case S_IFCHR: return FileKind::character_device;
-    case S_IFBLK: return FileKind::block_device;
-    default: return FileKind::unreadable;
-  }
-}
 
 namespace {
 

@@ -27,7 +27,4 @@ class HostDisk final : public policy::Disk {
   std::unordered_map<base::AbsPath, policy::FileFact> seen_;
 };
 
-// st_mode's file type. Sockets, FIFOs and devices are what they are; what has no name is `unreadable`.
-[[nodiscard]] policy::FileKind kind_of_mode(unsigned mode);
-
 }  // namespace agentbox::launch

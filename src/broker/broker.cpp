@@ -64,6 +64,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Ticket ask(Asked asked, std::function<void(const Verdict&)> done);
   void cancel(Ticket ticket);
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
+  void outcomes(std::span<const Decider::Done> done);
   void refused(const policy::Action& action, const std::string& why);
   void add(Panel& panel);
   void remove(Panel& panel);
@@ -311,6 +312,18 @@ void Broker::Impl::outcome(const Verdict& verdict, const policy::Action& action,
   }
 }
 
+void Broker::Impl::outcomes(std::span<const Decider::Done> done) {
+  std::vector<store::Event> events;
+  events.reserve(done.size());
+  for (const Decider::Done& one : done) {
+    events.push_back(recorder_.outcome(one.verdict.question, one.action, one.what, one.traffic));
+  }
+  try {
+    recorder_.append(std::move(events));
+  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): as above
+  }
+}
+
 void Broker::Impl::refused(const policy::Action& action, const std::string& why) {
   const std::string id = std::to_string(++last_id_);
   const Asked asked{.action = action};
@@ -515,6 +528,9 @@ void Broker::cancel(Ticket ticket) {
 }
 void Broker::outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) {
   impl_->outcome(verdict, action, what);
+}
+void Broker::outcomes(std::span<const Done> done) {
+  impl_->outcomes(done);
 }
 void Broker::refused(const policy::Action& action, const std::string& why) {
   impl_->refused(action, why);

@@ -177,13 +177,20 @@ store::Event Recorder::verdict(const std::string& question, const policy::Action
   return row;
 }
 
-store::Event Recorder::outcome(const std::string& question, const policy::Action& action,
-                               const std::string& what) const {
+store::Event Recorder::outcome(const std::string& question, const policy::Action& action, const std::string& what,
+                               const std::optional<Traffic>& traffic) const {
   store::Event row = event(store::Event::What::outcome);
   row.question = question;
   row.kind = policy::kind_of(action);
   row.summary = policy::summary(action);
-  row.detail = dump({{"outcome", bytes(what)}});
+  nlohmann::json detail = {{"outcome", bytes(what)}};
+  if (traffic) {
+    detail["address"] = traffic->address;
+    detail["sent"] = traffic->sent;
+    detail["received"] = traffic->received;
+    detail["milliseconds"] = traffic->lasted.count();
+  }
+  row.detail = dump(detail);
   return row;
 }
 

@@ -30,8 +30,8 @@ class Recorder {
   [[nodiscard]] store::Event request(const std::string& question, const Asked& asked, const std::string& digest) const;
   [[nodiscard]] store::Event verdict(const std::string& question, const policy::Action& action,
                                      const std::string& digest, const Verdict& verdict, std::size_t twins = 0) const;
-  [[nodiscard]] store::Event outcome(const std::string& question, const policy::Action& action,
-                                     const std::string& what) const;
+  [[nodiscard]] store::Event outcome(const std::string& question, const policy::Action& action, const std::string& what,
+                                     const std::optional<Traffic>& traffic = {}) const;
 
  private:
   [[nodiscard]] static store::Time now();

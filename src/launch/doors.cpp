@@ -164,6 +164,8 @@ class Doors::Impl {
     commands_->serve(std::move(listener_));
   }
 
+  broker::Decider& decider() { return broker_; }
+
   void leave_terminal() {
     if (panel_) panel_->stop();
   }
@@ -196,10 +198,10 @@ class Doors::Impl {
       auto found = request_.facts.environment.find(name);
       return found == request_.facts.environment.end() ? nullptr : found->second.c_str();
     };
-    notifier_.emplace(loop_, broker_,
-                      broker::NotifyCommand{.program = *std::move(program),
-                                            .argv = argv,
-                                            .environment = broker::notify_environment(variable)});
+    notifier_.emplace(
+        loop_, broker_,
+        broker::NotifyCommand{
+            .program = *std::move(program), .argv = argv, .environment = broker::notify_environment(variable)});
   }
 
   boost::asio::io_context& loop_;
@@ -219,6 +221,9 @@ Doors::~Doors() = default;
 
 std::vector<plan::Furnishing> Doors::furnishings() const {
   return impl_->furnishings();
+}
+broker::Decider& Doors::decider() {
+  return impl_->decider();
 }
 void Doors::open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
   impl_->open(room, human, relay);

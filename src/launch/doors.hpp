@@ -14,6 +14,9 @@
 namespace boost::asio {
 class io_context;
 }
+namespace agentbox::broker {
+class Decider;
+}
 namespace agentbox::prompt {
 class HumanTerminal;
 class Relay;
@@ -31,6 +34,8 @@ class Doors {
 
   // What must be placed in the room for them: before everything else, on the room's own tmpfs.
   [[nodiscard]] std::vector<plan::Furnishing> furnishings() const;
+  // What every gate goes through.
+  [[nodiscard]] broker::Decider& decider();
   // `human` and `relay`: the terminal, or nullptr. Throws base::SystemError.
   void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay);
   // Questions leave the terminal; before Relay::drain.

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <ctime>
-#include <map>
 #include <string>
 #include <vector>
-
-#include <dirent.h>
 
 #include "agentbox/base/error.hpp"
 
@@ -20,21 +16,6 @@ namespace agentbox::launch {
 namespace {
 
 enum class Activity { stopped, waiting, running };  // waiting: uninterruptible, in the kernel
-
-// The numbers among a directory's names.
-std::vector<pid_t> numbers_in(const std::string& path) {
-  std::vector<pid_t> numbers;
-  DIR* directory = ::opendir(path.c_str());
-  if (directory == nullptr) return numbers;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is ours alone
-  while (const dirent* entry = ::readdir(directory)) {
-    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
-      numbers.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
-    }
-  }
-  ::closedir(directory);
-  return numbers;
-}
 
 Activity activity_of(char state) {
   switch (state) {
@@ -56,20 +37,6 @@ Activity activity_of(pid_t pid) {
     most = std::max(most, activity_of(read_stat(tasks + "/" + std::to_string(thread) + "/stat").state));
   }
   return most;
-}
-
-// An orphan of the room becomes init's child, so the tree below init is the whole room.
-std::vector<pid_t> room_processes(pid_t init) {
-  std::multimap<pid_t, pid_t> children;
-  for (pid_t pid : numbers_in("/proc")) {
-    children.emplace(parent_of(pid), pid);
-  }
-  std::vector<pid_t> room = {init};
-  for (std::size_t next = 0; next < room.size(); ++next) {
-    auto [first, last] = children.equal_range(room[next]);
-    for (; first != last; ++first) room.push_back(first->second);
-  }
-  return room;
 }
 
 // Sends SIGSTOP to whoever is not stopped yet.

@@ -7,7 +7,6 @@
 #include <optional>
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <sys/capability.h>
@@ -41,6 +40,7 @@ struct Header {
   std::uint8_t kind = 0;  // policy::FileKind
   std::uint8_t mode = 0;  // plan::Bind::Mode; 255: a Mask
   std::uint8_t family = 0;
+  std::uint8_t use = 0;  // Listener::Use
   std::uint16_t port = 0;
   std::int32_t error = 0;
   std::uint16_t first = 0, second = 0;  // lengths of the two texts that follow
@@ -137,33 +137,6 @@ UniqueFd open_terminal() {
   return master;
 }
 
-// Empty where the machine has no IPv6 at all.
-UniqueFd listen_inside(int family, std::uint16_t port) {
-  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd && family == AF_INET6 && errno == EAFNOSUPPORT) return fd;
-  sockaddr_in v4{};
-  v4.sin_family = AF_INET;
-  v4.sin_port = htons(port);
-  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  sockaddr_in6 v6{};
-  v6.sin6_family = AF_INET6;
-  v6.sin6_port = htons(port);
-  v6.sin6_addr = in6addr_loopback;
-  const auto* address =
-      family == AF_INET ? reinterpret_cast<const sockaddr*>(&v4) : reinterpret_cast<const sockaddr*>(&v6);
-  socklen_t size = family == AF_INET ? sizeof v4 : sizeof v6;
-  int on = 1;
-  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
-    throw SystemError(errno, "cannot make a socket in the room");
-  }
-  if (::bind(fd.get(), address, size) != 0) {
-    if (family == AF_INET6 && errno == EADDRNOTAVAIL) return {};
-    throw SystemError(errno, "cannot listen on port " + std::to_string(port) + " in the room");
-  }
-  if (::listen(fd.get(), SOMAXCONN) != 0) throw SystemError(errno, "cannot listen in the room");
-  return fd;
-}
-
 // What is left to do needs the right to enter the room's mount namespace and to mount, and nothing else.
 void confine() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw SystemError(errno, "cannot confine the helper");
@@ -254,6 +227,8 @@ struct SessionFolder {
 
 void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket) {
   Namespaces namespaces(bwrap, child);
+  std::optional<Capture> capture;
+  if (work.outside == policy::Outside::ruled) capture.emplace();
   Furnisher furnisher(namespaces);
   furnisher.clone_ahead(work.furnishings, work.init);
   namespaces.enter_finished_room(work.marker);
@@ -263,13 +238,22 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
     UniqueFd terminal = open_terminal();
     send_packet(socket, {.tag = Tag::terminal}, {}, {}, terminal.get());
   }
+  auto send_listener = [socket](const Listener& listener) {
+    Header header{.tag = Tag::listener,
+                  .family = static_cast<std::uint8_t>(listener.family),
+                  .use = static_cast<std::uint8_t>(listener.use),
+                  .port = listener.port};
+    send_packet(socket, header, {}, {}, listener.fd.get());
+  };
   for (std::uint16_t port : work.loopback) {
     for (int family : {AF_INET, AF_INET6}) {
-      UniqueFd fd = listen_inside(family, port);
-      if (!fd) continue;
-      Header header{.tag = Tag::listener, .family = static_cast<std::uint8_t>(family), .port = port};
-      send_packet(socket, header, {}, {}, fd.get());
+      UniqueFd fd = listen_inside(family, SOCK_STREAM, port);
+      if (fd) send_listener({Listener::Use::loopback, port, family, std::move(fd)});
     }
+  }
+  if (capture) {
+    for (const Listener& listener : capture->install()) send_listener(listener);
+    capture.reset();
   }
   furnisher.place_init();
   send_packet(socket, {.tag = Tag::ready});
@@ -353,7 +337,8 @@ Furnished Helper::wait(const Spawned& spawned, int interrupt) {
     switch (packet->header.tag) {
       case Tag::terminal: furnished.terminal = std::move(packet->fd); break;
       case Tag::listener:
-        furnished.listeners.push_back({packet->header.port, packet->header.family, std::move(packet->fd)});
+        furnished.listeners.push_back({static_cast<Listener::Use>(packet->header.use), packet->header.port,
+                                       packet->header.family, std::move(packet->fd)});
         break;
       case Tag::ready: return furnished;
       default: throw_failure(*packet);

@@ -14,6 +14,7 @@
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/plan/plan.hpp"
 
+#include "capture.hpp"
 #include "spawn.hpp"
 
 namespace agentbox::launch {
@@ -25,13 +26,8 @@ struct HelperWork {
   std::string marker;                   // as given to `spawn`
   bool terminal = false;                // a pseudo-terminal of the room's own is wanted
   std::vector<std::uint16_t> loopback;  // ports on which to listen inside, on 127.0.0.1 and ::1
-  base::AbsPath session;                // the session's folder: removed if the supervisor is killed
-};
-
-struct Listener {
-  std::uint16_t port = 0;
-  int family = 0;  // AF_INET or AF_INET6
-  base::UniqueFd fd;
+  policy::Outside outside = policy::Outside::closed;
+  base::AbsPath session;  // the session's folder: removed if the supervisor is killed
 };
 
 // What came out of the room.

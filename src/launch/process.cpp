@@ -2,8 +2,10 @@
 
 #include <array>
 #include <cstdlib>
+#include <map>
 #include <string_view>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -38,6 +40,33 @@ ProcessStat stat_of(pid_t pid) {
 
 pid_t parent_of(pid_t pid) {
   return stat_of(pid).parent;
+}
+
+std::vector<pid_t> numbers_in(const std::string& path) {
+  std::vector<pid_t> numbers;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return numbers;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is ours alone
+  while (const dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
+      numbers.push_back(static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10)));
+    }
+  }
+  ::closedir(directory);
+  return numbers;
+}
+
+std::vector<pid_t> room_processes(pid_t init) {
+  std::multimap<pid_t, pid_t> children;
+  for (pid_t pid : numbers_in("/proc")) {
+    children.emplace(parent_of(pid), pid);
+  }
+  std::vector<pid_t> room = {init};
+  for (std::size_t next = 0; next < room.size(); ++next) {
+    auto [first, last] = children.equal_range(room[next]);
+    for (; first != last; ++first) room.push_back(first->second);
+  }
+  return room;
 }
 
 }  // namespace agentbox::launch

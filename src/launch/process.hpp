@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -17,5 +18,10 @@ struct ProcessStat {
 [[nodiscard]] ProcessStat read_stat(const std::string& path);
 [[nodiscard]] ProcessStat stat_of(pid_t pid);
 [[nodiscard]] pid_t parent_of(pid_t pid);
+
+// The numbers among a directory's names: processes of /proc, threads of a task folder, descriptors of a process.
+[[nodiscard]] std::vector<pid_t> numbers_in(const std::string& path);
+// An orphan of the room becomes init's child, so the tree below init is the whole room, init included.
+[[nodiscard]] std::vector<pid_t> room_processes(pid_t init);
 
 }  // namespace agentbox::launch

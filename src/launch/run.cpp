@@ -12,7 +12,6 @@
 #include "agentbox/launch/run.hpp"
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -23,7 +22,6 @@
 #include <boost/asio/post.hpp>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/gates/network/loopback.hpp"
 #include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/look.hpp"
 #include "agentbox/launch/sessions.hpp"
@@ -33,6 +31,7 @@
 #include "cgroup.hpp"
 #include "doors.hpp"
 #include "helper.hpp"
+#include "network_doors.hpp"
 #include "places.hpp"
 #include "report.hpp"
 #include "seccomp_compile.hpp"
@@ -94,6 +93,7 @@ class Run {
                     .marker = marker_for(session),
                     .terminal = streams_.any_terminal(),
                     .loopback = {},
+                    .outside = request_.policy.outside,
                     .session = session.folder()};
     for (const policy::Loopback& grant : request_.policy.loopback) work.loopback.push_back(grant.port);
     helper_.emplace(work, spawned_);
@@ -104,12 +104,8 @@ class Run {
 
   // Everything that goes in and out of the room from now on.
   void open_doors(Guard& guard) {
-    for (Listener& listener : furnished_.listeners) serve(std::move(listener));
-    for (const profile::Publication& publication : request_.policy.publish) {
-      publish_.push_back(std::make_unique<gates::network::PublishGate>(
-          loop_, splicer(), publication.outside, publication.inside,
-          [this](int family) { return supervisor_->room_socket(family); }));
-    }
+    network_.emplace(loop_, doors_.decider(), request_.policy, *supervisor_, spawned_.child,
+                     std::move(furnished_.listeners));
     guard.watch(loop_, *supervisor_);
     if (!furnished_.terminal) return doors_.open(*supervisor_, nullptr, nullptr);
     human_ = prompt::HumanTerminal::open();
@@ -137,22 +133,12 @@ class Run {
     end_room(spawned_);
     if (helper_) helper_->dismiss();
   }
-  void close_doors() { doors_.close(); }
+  void close_doors() {
+    network_.reset();
+    doors_.close();
+  }
 
  private:
-  // Made when the first door needs it.
-  gates::network::Splicer& splicer() {
-    if (!splicer_) splicer_.emplace(loop_);
-    return *splicer_;
-  }
-
-  // One gate for a port, whatever the family.
-  void serve(Listener listener) {
-    std::unique_ptr<gates::network::LoopbackGate>& gate = loopback_[listener.port];
-    if (!gate) gate = std::make_unique<gates::network::LoopbackGate>(loop_, splicer(), listener.port);
-    gate->serve(std::move(listener.fd));
-  }
-
   const RunRequest& request_;
   boost::asio::io_context& loop_;
   SignalGate& signals_;
@@ -164,10 +150,8 @@ class Run {
   std::optional<Supervisor> supervisor_;
   std::optional<prompt::HumanTerminal> human_;
   std::optional<prompt::Relay> relay_;
-  std::optional<gates::network::Splicer> splicer_;
-  std::map<std::uint16_t, std::unique_ptr<gates::network::LoopbackGate>> loopback_;
-  std::vector<std::unique_ptr<gates::network::PublishGate>> publish_;
   Doors doors_;
+  std::optional<NetworkDoors> network_;
 };
 
 // From the spawn to the death of the room.

@@ -88,7 +88,7 @@ void decide_approval(Draft& draft) {
 }
 
 void place_files(Draft& draft) {
-  base::Result<std::vector<RoomFile>> files = etc_files(draft.policy.user);
+  base::Result<std::vector<RoomFile>> files = etc_files(draft.policy.user, draft.policy.outside);
   if (!files) {
     draft.fail(files.error());
     return;
@@ -155,9 +155,9 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   place_mounts(draft);
   place_shims(draft);
   choose_shell(draft);
+  decide_network(draft);
   place_files(draft);
 
-  decide_network(draft);
   decide_environment(draft);
   draft.policy.rules = rules_of(merged);
   decide_approval(draft);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "agentbox/policy/room_addresses.hpp"
+
 namespace agentbox::policy {
 
 namespace {
@@ -145,7 +147,7 @@ bool is_in_store(const AbsPath& path) {
   return path.str().starts_with("/nix/store/") || path.str().starts_with("/gnu/store/");
 }
 
-base::Result<std::vector<RoomFile>> etc_files(const User& user) {
+base::Result<std::vector<RoomFile>> etc_files(const User& user, Outside outside) {
   for (std::string_view field : {std::string_view(user.name), std::string_view(user.group),
                                  std::string_view(user.home.str()), std::string_view(user.shell.str())}) {
     if (field.empty() || !fits_passwd(field)) {
@@ -153,6 +155,9 @@ base::Result<std::vector<RoomFile>> etc_files(const User& user) {
                         "an empty field, a colon or a newline in it would make programs read another user");
     }
   }
+  const bool is_ruled = outside == Outside::ruled;
+  // Empty: the room asks no name server. glibc then tries 127.0.0.1, where nobody listens.
+  const std::string resolver = is_ruled ? fmt::format("nameserver {}\n", room_address_v4) : std::string();
   auto file = [](std::string_view path, std::string content) {
     return RoomFile{.target = *AbsPath::parse(path), .content = std::move(content)};
   };
@@ -161,11 +166,10 @@ base::Result<std::vector<RoomFile>> etc_files(const User& user) {
       file("/etc/group", group(user)),
       file("/etc/hostname", fmt::format("{}\n", room_name)),
       file("/etc/hosts", fmt::format("127.0.0.1 localhost {0}\n::1 localhost {0}\n", room_name)),
-      // Says nothing: the room asks no name server. glibc then tries 127.0.0.1, where nobody listens.
-      file("/etc/resolv.conf", ""),
-      file("/etc/nsswitch.conf",
-           "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"
-           "services: files\nprotocols: files\n"),
+      file("/etc/resolv.conf", resolver),
+      file("/etc/nsswitch.conf", fmt::format("passwd: files\ngroup: files\nshadow: files\nhosts: files{}\n"
+                                             "services: files\nprotocols: files\n",
+                                             is_ruled ? " dns" : "")),
       // The same in every room, so that it tells nothing about the machine (machine-id(5): 32 hexadecimal
       // digits).
       file("/etc/machine-id", "a6e47b0ca6e47b0ca6e47b0ca6e47b0c\n"),

@@ -34,6 +34,6 @@ inline constexpr std::string_view masked_files[] = {"/proc/keys", "/proc/key-use
 inline constexpr std::string_view private_folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 
 // The generated part of /etc.
-[[nodiscard]] base::Result<std::vector<RoomFile>> etc_files(const User& user);
+[[nodiscard]] base::Result<std::vector<RoomFile>> etc_files(const User& user, Outside outside);
 
 }  // namespace agentbox::policy

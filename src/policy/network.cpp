@@ -68,6 +68,31 @@ void add_loopback(Draft& draft, std::uint16_t port, const profile::Located<HostR
   }
 }
 
+// A denied one stays closed.
+void add_asking_loopback(Draft& draft, std::uint16_t port, const profile::Located<HostRule>& rule) {
+  auto denies = [&](const profile::Located<HostRule>& other) {
+    return names_loopback(other.value) && covers_port(other.value, port);
+  };
+  auto& all = draft.policy.loopback;
+  if (std::ranges::any_of(draft.profile.network.deny, denies)) return;
+  if (std::ranges::find(all, port, &Loopback::port) != all.end()) return;
+  all.push_back({.port = port, .asks = Loopback::Asks::yes, .speech = rule.value.speech, .origin = rule.origin});
+}
+
+std::vector<std::uint16_t> ports_of(const HostRule& rule) {
+  if (rule.ports == PortSet::one) return {rule.port};
+  return {web_ports.begin(), web_ports.end()};
+}
+
+// Is anything but plain ports of the loopback granted, or asked for?
+Outside outside_of(const profile::Profile& profile) {
+  const auto& network = profile.network;
+  const bool ruled =
+      (network.default_ && network.default_->value != profile::Default::deny) || !network.ask.empty() ||
+      std::ranges::any_of(network.allow, [](const auto& rule) { return rule.value.kind != HostKind::localhost; });
+  return ruled ? Outside::ruled : Outside::closed;
+}
+
 template <class T>
 void take(const std::optional<profile::Located<T>>& from, T& to) {
   if (from) to = from->value;
@@ -91,12 +116,13 @@ void require_controller(Draft& draft, std::string_view key, std::string_view con
 void decide_network(Draft& draft) {
   for (const auto& rule : draft.profile.network.allow) {
     if (rule.value.kind != HostKind::localhost || rule.value.ports == PortSet::all) continue;  // see `unbuilt`
-    if (rule.value.ports == PortSet::one) {
-      add_loopback(draft, rule.value.port, rule);
-    } else {
-      for (std::uint16_t port : web_ports) add_loopback(draft, port, rule);
-    }
+    for (std::uint16_t port : ports_of(rule.value)) add_loopback(draft, port, rule);
   }
+  for (const auto& rule : draft.profile.network.ask) {
+    if (rule.value.kind != HostKind::localhost || rule.value.ports == PortSet::all) continue;
+    for (std::uint16_t port : ports_of(rule.value)) add_asking_loopback(draft, port, rule);
+  }
+  draft.policy.outside = outside_of(draft.profile);
   std::ranges::sort(draft.policy.loopback, {}, &Loopback::port);
   for (const auto& publication : draft.profile.network.publish) {
     auto& all = draft.policy.publish;

@@ -42,15 +42,15 @@ class Refusals {
 };
 
 constexpr std::string_view asking = "until then, grant it or leave it out";
-constexpr std::string_view loopback_only = "so far a room reaches only ports of this machine: \"localhost:8080\"";
+
+bool names_every_port_of_this_machine(const profile::HostRule& rule) {
+  return rule.kind == profile::HostKind::localhost && rule.ports == profile::PortSet::all;
+}
 
 void refuse_network(const profile::Profile& profile, Refusals& refusals) {
   for (const auto& rule : profile.network.allow) {
     std::string text = base::escape(rule.value.text);
-    if (rule.value.kind != profile::HostKind::localhost) {
-      refusals.add(rule.origin, fmt::format("a network grant beyond loopback ('{}')", text),
-                   std::string(loopback_only));
-    } else if (rule.value.ports == profile::PortSet::all) {
+    if (names_every_port_of_this_machine(rule.value)) {
       refusals.add(rule.origin, fmt::format("a grant of every port of this machine ('{}')", text), "name the ports");
     } else if (rule.value.speech == profile::Speech::llm) {
       refusals.add(rule.origin, fmt::format("`as = \"llm\"` ('{}')", text),
@@ -59,8 +59,12 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
       refusals.add(rule.origin, fmt::format("`via` ('{}')", text), {});
     }
   }
-  refusals.list(profile.network.ask, "[network] ask", asking);
-  refusals.unless_deny(profile.network.default_, "network");
+  for (const auto& rule : profile.network.ask) {
+    if (!names_every_port_of_this_machine(rule.value)) continue;
+    refusals.add(rule.origin,
+                 fmt::format("asking for every port of this machine ('{}')", base::escape(rule.value.text)),
+                 "name the ports");
+  }
   refusals.scalar(profile.network.via, "[network] via");
   refusals.scalar(profile.network.bytes_out, "[network] bytes_out");
   if (profile.network.proxy && profile.network.proxy->value) refusals.scalar(profile.network.proxy, "[network] proxy");

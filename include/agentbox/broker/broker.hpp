@@ -58,6 +58,7 @@ class Broker final : public Decider {
   Ticket ask(Asked asked, std::function<void(const Verdict&)> done) override;
   void cancel(Ticket ticket) override;
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) override;
+  void outcomes(std::span<const Done> done) override;
 
   // What a gate refused by itself, because it can't be carried out safely: for the record. `why`: one clause.
   void refused(const policy::Action& action, const std::string& why);

@@ -3,8 +3,11 @@
 // The one function through which every action that would leave the room goes (DESIGN §2, "The way of one action"). A gate
 // hands in what the agent tries; it gets one verdict, and carries out exactly what it has handed in.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +47,13 @@ struct Asked {
   std::vector<policy::Scope> session_scopes, lasting_scopes;
 };
 
+// What went through a connection that ended.
+struct Traffic {
+  std::string address;                   // that was connected to
+  std::uint64_t sent = 0, received = 0;  // bytes, as the room sees it
+  std::chrono::milliseconds lasted{};
+};
+
 class Decider {
  public:
   virtual ~Decider() = default;
@@ -55,6 +65,14 @@ class Decider {
   virtual void cancel(Ticket ticket) = 0;
   // What came of an allowed deed, for the record: "exit code 0", "killed by signal 9", "cannot be executed: ...".
   virtual void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) = 0;
+  // Many at once, with one wait for the disk.
+  struct Done {
+    Verdict verdict;
+    policy::Action action;
+    std::string what;
+    std::optional<Traffic> traffic;
+  };
+  virtual void outcomes(std::span<const Done> done) = 0;
 };
 
 }  // namespace agentbox::broker

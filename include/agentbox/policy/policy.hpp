@@ -97,16 +97,23 @@ struct ToMake {
 
 struct Loopback {  // 127.0.0.1 and ::1, same port on both sides
   std::uint16_t port = 0;
+  enum class Asks : std::uint8_t { no, yes } asks = Asks::no;  // each connection is ruled on
   profile::Speech speech = profile::Speech::any;
   profile::Origin origin;
 };
 
+// What becomes of connections to anywhere but granted ports of the loopback.
+enum class Outside : std::uint8_t {
+  closed,  // there is no way
+  ruled,   // the gate rules on each, by name
+};
+
 // How the owner is asked.
 struct Approval {
-  std::chrono::seconds timeout{120};                                     // then a question is denied
-  std::size_t questions = 10;                                            // so many may be put
-  std::chrono::seconds questions_in{600};                                // within this time; 0: the session
-  std::vector<std::string> notify;                                       // argv, run when a question is put; empty: nothing
+  std::chrono::seconds timeout{120};       // then a question is denied
+  std::size_t questions = 10;              // so many may be put
+  std::chrono::seconds questions_in{600};  // within this time; 0: the session
+  std::vector<std::string> notify;         // argv, run when a question is put; empty: nothing
 };
 
 struct Limits {
@@ -152,6 +159,7 @@ struct Policy {
   std::vector<std::string> seccomp_allow, seccomp_deny;
   bool nested_userns = false;  // seccomp.allow has "userns"
   std::vector<Loopback> loopback;
+  Outside outside = Outside::closed;
   std::vector<profile::Publication> publish;
   struct {
     bool gpu = false, audio = false, display = false;

@@ -32,11 +32,13 @@ struct Acceptor::Listener {
   Listener(boost::asio::io_context& loop, int family_of_socket) : socket(loop), timer(loop), family(family_of_socket) {}
 };
 
-Acceptor::Acceptor(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket, std::uint16_t port,
-                   Limits limits)
-    : loop_(loop), splicer_(splicer), make_socket_(std::move(make_socket)), port_(port), limits_(limits) {}
+Acceptor::Acceptor(boost::asio::io_context& loop, std::size_t most_open, Accepted accepted)
+    : loop_(loop), most_open_(most_open), accepted_(std::move(accepted)) {}
 
-Acceptor::~Acceptor() = default;
+Acceptor::~Acceptor() {
+  *alive_ = false;
+  close();
+}
 
 void Acceptor::serve(base::UniqueFd listener) {
   int family = 0, listens = 0;
@@ -44,10 +46,10 @@ void Acceptor::serve(base::UniqueFd listener) {
   if (::getsockopt(listener.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 ||
       ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
       ::fcntl(listener.get(), F_SETFL, ::fcntl(listener.get(), F_GETFL) | O_NONBLOCK) != 0) {
-    throw base::SystemError(errno, "cannot serve port " + std::to_string(port_));
+    throw base::SystemError(errno, "cannot accept connections");
   }
   if (listens == 0 || (family != AF_INET && family != AF_INET6)) {
-    throw base::SystemError(EINVAL, "cannot serve port " + std::to_string(port_));
+    throw base::SystemError(EINVAL, "cannot accept connections");
   }
   auto& added = *listeners_.emplace_back(std::make_unique<Listener>(loop_, family));
   added.socket.assign(listener.release());
@@ -64,44 +66,38 @@ void Acceptor::close() {
 }
 
 void Acceptor::wait(Listener& listener) {
-  if (closed_ || open_ >= limits_.connections || std::exchange(listener.waiting, true)) return;
+  if (closed_ || open_ >= most_open_ || std::exchange(listener.waiting, true)) return;
   listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                             [self = shared_from_this(), &listener](boost::system::error_code error) {
+                             [this, alive = alive_, &listener](boost::system::error_code error) {
+                               if (!*alive) return;
                                listener.waiting = false;
-                               if (!error && !self->closed_) self->accept(listener);
+                               if (!error && !closed_) accept(listener);
                              });
 }
 
 void Acceptor::accept(Listener& listener) {
-  for (int i = 0; i < most_at_once && open_ < limits_.connections && !closed_; ++i) {
+  for (int i = 0; i < most_at_once && open_ < most_open_ && !closed_; ++i) {
     base::UniqueFd client(::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!client) {
       if (errno == EAGAIN) break;
       if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) continue;  // a client that left
       listener.waiting = true;
       listener.timer.expires_after(try_again);
-      listener.timer.async_wait([self = shared_from_this(), &listener](boost::system::error_code error) {
+      listener.timer.async_wait([this, alive = alive_, &listener](boost::system::error_code error) {
+        if (!*alive) return;
         listener.waiting = false;
-        if (!error) self->wait(listener);
+        if (!error) wait(listener);
       });
       return;
     }
-    ++counters_.connections;
     ++open_;
-    const int other = listener.family == AF_INET ? AF_INET6 : AF_INET;
-    splicer_.connect(std::move(client), {Target::loopback(listener.family, port_), Target::loopback(other, port_)},
-                     make_socket_, [weak = weak_from_this()](Outcome outcome, Bytes bytes) {
-                       if (auto self = weak.lock()) self->ended(outcome, bytes);
-                     });
+    accepted_(std::move(client), listener.family);
   }
   wait(listener);
 }
 
-void Acceptor::ended(Outcome outcome, Bytes bytes) {
+void Acceptor::release() {
   --open_;
-  if (outcome == Outcome::refused) ++counters_.refused;
-  counters_.bytes.to_upstream += bytes.to_upstream;
-  counters_.bytes.to_client += bytes.to_client;
   for (auto& listener : listeners_) wait(*listener);
 }
 

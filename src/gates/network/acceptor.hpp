@@ -1,44 +1,49 @@
 #pragma once
 
-// Accepts from listeners and hands each connection to the splicer, never more at once than the limit.
+// Accepts from listeners, never more connections at once than the limit.
 
-#include <cstdint>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "agentbox/base/unique_fd.hpp"
-#include "agentbox/gates/network/loopback.hpp"
+
+namespace boost::asio {
+class io_context;
+}
 
 namespace agentbox::gates::network {
 
-class Acceptor : public std::enable_shared_from_this<Acceptor> {
+class Acceptor {
  public:
-  Acceptor(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket, std::uint16_t port,
-           Limits limits);
-  ~Acceptor();
+  // Called for each connection, which is non-blocking. It counts as open until `release`.
+  using Accepted = std::function<void(base::UniqueFd client, int family)>;
 
-  // Connections that arrive here go to that port of the loopback, the listener's own family first.
+  Acceptor(boost::asio::io_context& loop, std::size_t most_open, Accepted accepted);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // A listening TCP socket, IPv4 or IPv6. Throws base::SystemError.
   void serve(base::UniqueFd listener);
+  // One connection less is open.
+  void release();
   void close();
-  [[nodiscard]] Counters counters() const noexcept { return counters_; }
 
  private:
   struct Listener;
 
   void wait(Listener& listener);
   void accept(Listener& listener);
-  void ended(Outcome outcome, Bytes bytes);
 
   boost::asio::io_context& loop_;
-  Splicer& splicer_;
-  Splicer::MakeSocket make_socket_;
-  std::uint16_t port_;
-  Limits limits_;
+  std::size_t most_open_;
+  Accepted accepted_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  Counters counters_;
   std::size_t open_ = 0;
   bool closed_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace agentbox::gates::network

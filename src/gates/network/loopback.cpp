@@ -12,14 +12,51 @@
 
 namespace agentbox::gates::network {
 
-// The gates differ in where they listen and whose socket connects; the rest is the acceptor's.
-class LoopbackGate::Impl : public Acceptor {
+// The gates differ in where they listen and whose socket connects.
+class PortRelay : public std::enable_shared_from_this<PortRelay> {
  public:
-  using Acceptor::Acceptor;
+  PortRelay(boost::asio::io_context& loop, Splicer& splicer, Splicer::MakeSocket make_socket, std::uint16_t port,
+            Limits limits)
+      : splicer_(splicer),
+        make_socket_(std::move(make_socket)),
+        port_(port),
+        acceptor_(loop, limits.connections,
+                  [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }) {}
+
+  void serve(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
+  void close() { acceptor_.close(); }
+  [[nodiscard]] Counters counters() const noexcept { return counters_; }
+
+ private:
+  // The listener's own family first.
+  void accepted(base::UniqueFd client, int family) {
+    ++counters_.connections;
+    const int other = family == AF_INET ? AF_INET6 : AF_INET;
+    splicer_.connect(std::move(client), {Target::loopback(family, port_), Target::loopback(other, port_)}, make_socket_,
+                     [weak = weak_from_this()](Outcome outcome, Bytes bytes) {
+                       if (auto self = weak.lock()) self->ended(outcome, bytes);
+                     });
+  }
+  void ended(Outcome outcome, Bytes bytes) {
+    if (outcome == Outcome::refused) ++counters_.refused;
+    counters_.bytes.to_upstream += bytes.to_upstream;
+    counters_.bytes.to_client += bytes.to_client;
+    acceptor_.release();
+  }
+
+  Splicer& splicer_;
+  Splicer::MakeSocket make_socket_;
+  std::uint16_t port_;
+  Counters counters_;
+  Acceptor acceptor_;
 };
-class PublishGate::Impl : public Acceptor {
+class LoopbackGate::Impl : public PortRelay {
  public:
-  using Acceptor::Acceptor;
+  using PortRelay::PortRelay;
+};
+class PublishGate::Impl : public PortRelay {
+ public:
+  using PortRelay::PortRelay;
 };
 
 LoopbackGate::LoopbackGate(boost::asio::io_context& loop, Splicer& splicer, std::uint16_t port, Limits limits)

@@ -113,6 +113,9 @@ class FakeDecider : public broker::Decider {
     outcomes_.push_back(what);
     changed_.notify_all();
   }
+  void outcomes(std::span<const Done> done) override {
+    for (const Done& one : done) outcome(one.verdict, one.action, one.what);
+  }
 
   void answer_all(const Verdict& said) {
     std::unique_lock lock(mutex_);

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sys/socket.h>
@@ -37,9 +38,13 @@ enum class Outcome : std::uint8_t {
 
 class Target {
  public:
-  [[nodiscard]] static Target loopback(int family, std::uint16_t port) noexcept;  // AF_INET or AF_INET6
+  [[nodiscard]] static Target loopback(int family, std::uint16_t port) noexcept;     // AF_INET or AF_INET6
+  [[nodiscard]] static Target of(const sockaddr* address, socklen_t size) noexcept;  // sockaddr_in or sockaddr_in6
   [[nodiscard]] int family() const noexcept { return address_.ss_family; }
   [[nodiscard]] const sockaddr* address() const noexcept { return reinterpret_cast<const sockaddr*>(&address_); }
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  // As inet_ntop(3) writes it, without the port; of an IPv4-mapped address its IPv4 form.
+  [[nodiscard]] std::string text() const;
   [[nodiscard]] socklen_t size() const noexcept { return size_; }
 
  private:

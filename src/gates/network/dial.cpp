@@ -1,0 +1,105 @@
+#include "dial.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace agentbox::gates::network {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// An address that doesn't answer leaves the next ones some of the time.
+constexpr std::chrono::milliseconds least{500};
+
+}  // namespace
+
+class Dial::Impl {
+ public:
+  Impl(boost::asio::io_context& loop, std::vector<Target> all, std::chrono::milliseconds patience, Done then)
+      : socket(loop), timer(loop), targets(std::move(all)), end(Clock::now() + patience), done(std::move(then)) {}
+
+  boost::asio::posix::stream_descriptor socket;
+  boost::asio::steady_timer timer;
+  std::vector<Target> targets;
+  std::size_t at = 0;
+  Clock::time_point end;
+  int error = EHOSTUNREACH;
+  Done done;
+};
+
+Dial::Dial(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Dial::~Dial() = default;
+
+std::shared_ptr<Dial> Dial::start(boost::asio::io_context& loop, std::vector<Target> targets,
+                                  std::chrono::milliseconds patience, Done done) {
+  std::shared_ptr<Dial> dial(new Dial(std::make_unique<Impl>(loop, std::move(targets), patience, std::move(done))));
+  boost::asio::post(loop, [dial] {
+    if (dial->impl_->done) dial->next();
+  });
+  return dial;
+}
+
+void Dial::cancel() {
+  impl_->done = nullptr;
+  impl_->timer.cancel();
+  boost::system::error_code ignored;
+  impl_->socket.close(ignored);
+}
+
+void Dial::next() {
+  const auto now = Clock::now();
+  const std::size_t left = impl_->targets.size() - impl_->at;
+  if (left == 0 || now >= impl_->end) return finish({}, nullptr, left == 0 ? impl_->error : ETIMEDOUT);
+  const Target& target = impl_->targets[impl_->at];
+  base::UniqueFd socket = own_socket(target.family());
+  if (!socket) {
+    impl_->error = errno;
+    ++impl_->at;
+    return next();
+  }
+  const int on = 1;
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const bool connected = ::connect(socket.get(), target.address(), target.size()) == 0;
+  const int error = connected ? 0 : errno;
+  impl_->socket.assign(socket.release());
+  if (error != EINPROGRESS) return established(error);
+  const auto share = std::max<Clock::duration>((impl_->end - now) / static_cast<int>(left), least);
+  impl_->timer.expires_at(std::min(now + share, impl_->end));
+  impl_->timer.async_wait([self = shared_from_this()](boost::system::error_code ended) {
+    if (!ended && self->impl_->done) self->established(ETIMEDOUT);
+  });
+  impl_->socket.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                           [self = shared_from_this()](boost::system::error_code ended) {
+                             if (ended || !self->impl_->done) return;
+                             int result = 0;
+                             socklen_t size = sizeof result;
+                             ::getsockopt(self->impl_->socket.native_handle(), SOL_SOCKET, SO_ERROR, &result, &size);
+                             self->established(result);
+                           });
+}
+
+void Dial::established(int error) {
+  impl_->timer.cancel();
+  base::UniqueFd socket(impl_->socket.release());
+  if (error == 0) return finish(std::move(socket), &impl_->targets[impl_->at], 0);
+  impl_->error = error;
+  ++impl_->at;
+  next();
+}
+
+void Dial::finish(base::UniqueFd socket, const Target* target, int error) {
+  if (Done done = std::exchange(impl_->done, nullptr)) done(std::move(socket), target, error);
+}
+
+}  // namespace agentbox::gates::network

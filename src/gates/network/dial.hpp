@@ -1,0 +1,35 @@
+#pragma once
+
+// Connects to the first of some addresses that answers, one after the other.
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "agentbox/gates/network/splicer.hpp"
+
+namespace agentbox::gates::network {
+
+class Dial : public std::enable_shared_from_this<Dial> {
+ public:
+  // `socket` is empty when nobody answered, and `error` is the errno of the last one; else `target` did.
+  using Done = std::function<void(base::UniqueFd socket, const Target* target, int error)>;
+
+  // `done` is called once, from the loop, never from within; not after `cancel`. `patience` is for all together.
+  [[nodiscard]] static std::shared_ptr<Dial> start(boost::asio::io_context& loop, std::vector<Target> targets,
+                                                   std::chrono::milliseconds patience, Done done);
+  ~Dial();
+  void cancel();
+
+ private:
+  class Impl;
+  explicit Dial(std::unique_ptr<Impl> impl);
+  void next();
+  void established(int error);
+  void finish(base::UniqueFd socket, const Target* target, int error);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace agentbox::gates::network

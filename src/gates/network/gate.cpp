@@ -1,0 +1,318 @@
+#include "agentbox/gates/network/gate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <unordered_set>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <linux/netfilter_ipv4.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/policy/room_addresses.hpp"
+
+#include "acceptor.hpp"
+#include "address_class.hpp"
+#include "dns_server.hpp"
+#include "gate_connection.hpp"
+#include "gate_question.hpp"
+#include "lookup.hpp"
+#include "name_table.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Verdict = broker::Verdict;
+
+// A remembered answer can be taken back while we run.
+constexpr std::chrono::seconds remembered_holds{60};
+// How soon a client that has gone away is noticed, and how long a row may wait for others to be written with it.
+constexpr std::chrono::milliseconds look_after{500};
+constexpr std::size_t most_rows_waiting = 256;
+
+constexpr int original_destination_v6 = 80;  // IP6T_SO_ORIGINAL_DST; its header doesn't go with netinet/in.h
+
+// Nothing: the connection was made to the listener itself.
+std::optional<Target> original_destination(int socket, int family) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const int level = family == AF_INET ? SOL_IP : SOL_IPV6;
+  const int option = family == AF_INET ? SO_ORIGINAL_DST : original_destination_v6;
+  if (::getsockopt(socket, level, option, &address, &size) != 0) return std::nullopt;
+  return Target::of(reinterpret_cast<const sockaddr*>(&address), size);
+}
+
+NameTable::Prefix names_prefix() {
+  std::array<std::uint8_t, 16> bytes{};
+  std::string text(policy::names_v6.substr(0, policy::names_v6.find('/')));
+  ::inet_pton(AF_INET6, text.c_str(), bytes.data());
+  NameTable::Prefix prefix{};
+  std::copy_n(bytes.begin(), prefix.size(), prefix.begin());
+  return prefix;
+}
+
+using Key = std::pair<std::string, std::uint16_t>;
+Key key_of(const policy::Connect& action) {
+  return {action.host, action.port};
+}
+
+}  // namespace
+
+class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnection::Gate {
+ public:
+  Impl(boost::asio::io_context& loop, broker::Decider& decider, Splicer& splicer, GateSetup setup)
+      : loop_(loop),
+        decider_(decider),
+        splicer_(splicer),
+        setup_(std::move(setup)),
+        names_(names_prefix(), {.names = setup_.names, .life = std::chrono::seconds(60)}),
+        lookup_(loop, setup_.look_up),
+        acceptor_(loop, setup_.connections,
+                  [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }),
+        dns_(loop, names_, setup_.rules),
+        timer_(loop) {}
+
+  void serve_connections(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
+  void serve_loopback(base::UniqueFd listener, std::uint16_t port) {
+    auto& acceptor = loopback_[port];
+    if (!acceptor) {
+      acceptor = std::make_unique<Acceptor>(loop_, setup_.connections, [this, port](base::UniqueFd client, int) {
+        add(std::move(client),
+            {.action = {.host = "localhost", .port = port}, .name = {}, .kind = Wanted::Kind::localhost});
+      });
+    }
+    acceptor->serve(std::move(listener));
+  }
+  DnsServer& dns() { return dns_; }
+
+  void stop() {
+    acceptor_.close();
+    for (auto& [port, acceptor] : loopback_) acceptor->close();
+    dns_.close();
+    timer_.cancel();
+    for (const auto& connection : connections_) connection->abandon();
+    connections_.clear();
+    for (const auto& [key, open] : open_) decider_.cancel(open.ticket);
+    open_.clear();
+    write_rows();
+  }
+  [[nodiscard]] const GateCounters& counters() const noexcept { return counters_; }
+
+  // ---- for a connection ----
+
+  void decide(GateConnection& connection, Heard heard) override {
+    const Key key = key_of(connection.wanted());
+    if (auto yes = yes_.find(key); yes != yes_.end()) {
+      if (Clock::now() < yes->second.until) return heard(yes->second.verdict);
+      yes_.erase(yes);
+    }
+    // One question for a name and port, for all that want it while it is open; it stays when they give up.
+    auto [open, first] = open_.try_emplace(key);
+    open->second.waiting.push_back({connection.weak_from_this(), std::move(heard)});
+    watch();
+    if (!first) return;
+    broker::Asked asked = question_about(connection.wanted(), facts_about(connection));
+    open->second.ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), key](const Verdict& verdict) {
+      if (auto self = weak.lock()) self->answered(key, verdict);
+    });
+  }
+
+  [[nodiscard]] policy::Ruling rule(const policy::Connect& action) const override {
+    return policy::rule(setup_.rules, action);
+  }
+  Lookup& lookup() override { return lookup_; }
+  Splicer& splicer() override { return splicer_; }
+  [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }
+
+  void ended(GateConnection& connection, Ended what) override {
+    if (what.address.empty()) ++counters_.refused;
+    counters_.bytes.to_upstream += what.bytes.to_upstream;
+    counters_.bytes.to_client += what.bytes.to_client;
+    // What was denied has its verdict on the record.
+    if (what.verdict.kind == Verdict::Kind::allow || what.verdict.kind == Verdict::Kind::cancelled) {
+      rows_.push_back(std::move(what));
+    }
+    watch();
+    // Not from within the connection's own call.
+    boost::asio::post(loop_, [weak = weak_from_this(), gone = connection.shared_from_this()] {
+      auto self = weak.lock();
+      if (!self || self->connections_.erase(gone) == 0) return;
+      const auto loopback = self->loopback_.find(gone->wanted().port);
+      const bool own = gone->wanted().host == "localhost" && loopback != self->loopback_.end();
+      (own ? *loopback->second : self->acceptor_).release();
+    });
+    if (rows_.size() >= most_rows_waiting) write_rows();
+  }
+
+ private:
+  struct Yes {
+    Verdict verdict;
+    Clock::time_point until;
+  };
+  struct Waiting {
+    std::weak_ptr<GateConnection> connection;
+    Heard heard;
+  };
+  struct Open {
+    broker::Decider::Ticket ticket = 0;
+    std::vector<Waiting> waiting;
+  };
+
+  void accepted(base::UniqueFd client, int family) {
+    const std::optional<Target> target = original_destination(client.get(), family);
+    std::optional<Address> address = target ? Address::parse(target->text()) : std::nullopt;
+    // Made to the listener itself: there is nothing that it could mean.
+    if (!address || class_of(*address) == AddressClass::loopback) return break_off(std::move(client));
+    if (!names_.in_range(*address)) {
+      return add(
+          std::move(client),
+          {.action = {.host = address->text(), .port = target->port()}, .name = {}, .kind = Wanted::Kind::address});
+    }
+    std::optional<NameTable::Pin> name = names_.arrive(*address, Clock::now());
+    if (!name) return break_off(std::move(client));
+    policy::Connect action{.host = name->name(), .port = target->port()};
+    add(std::move(client), {.action = std::move(action), .name = std::move(name), .kind = Wanted::Kind::name});
+  }
+
+  void break_off(base::UniqueFd client) {
+    ++counters_.connections;
+    ++counters_.refused;
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    client.reset();
+    boost::asio::post(loop_, [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->acceptor_.release();
+    });
+  }
+
+  void add(base::UniqueFd client, Wanted wanted) {
+    ++counters_.connections;
+    auto connection = std::make_shared<GateConnection>(loop_, *this, std::move(client), std::move(wanted));
+    connections_.insert(connection);
+    connection->start();
+  }
+
+  QuestionFacts facts_about(GateConnection& connection) {
+    QuestionFacts facts{.protocol = connection.protocol(),
+                        .requester = {},
+                        .sent = counters_.bytes.to_upstream,
+                        .once_holds = setup_.once_holds};
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    const bool asks = rule(connection.wanted()).decision == policy::Decision::ask;
+    if (asks && setup_.who && ::getpeername(connection.client(), reinterpret_cast<sockaddr*>(&peer), &size) == 0) {
+      facts.requester = setup_.who(peer);
+    }
+    return facts;
+  }
+
+  void answered(const Key& key, const Verdict& verdict) {
+    if (verdict.kind == Verdict::Kind::allow) yes_.insert_or_assign(key, Yes{verdict, Clock::now() + holds(verdict)});
+    auto node = open_.extract(key);
+    if (node.empty()) return;
+    for (Waiting& waiting : node.mapped().waiting) {
+      if (waiting.connection.lock()) waiting.heard(verdict);
+    }
+  }
+
+  [[nodiscard]] std::chrono::seconds holds(const Verdict& verdict) const {
+    switch (verdict.by) {
+      case Verdict::By::rule: return std::chrono::hours(24 * 365);  // rules don't change while a room runs
+      case Verdict::By::human: return setup_.once_holds;
+      default: return remembered_holds;
+    }
+  }
+
+  void watch() {
+    if (std::exchange(watching_, true)) return;
+    timer_.expires_after(look_after);
+    timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+      auto self = weak.lock();
+      if (error || !self) return;
+      self->watching_ = false;
+      self->write_rows();
+      self->let_go();
+      if (!self->open_.empty()) self->watch();
+    });
+  }
+
+  // A client that gave up leaves its question standing.
+  void let_go() {
+    for (auto& [key, open] : open_) {
+      std::erase_if(open.waiting, [this](const Waiting& waiting) {
+        auto connection = waiting.connection.lock();
+        if (!connection) return true;
+        if (!connection->gave_up()) return false;
+        Ended gone;
+        gone.action = connection->wanted();
+        gone.verdict.kind = Verdict::Kind::cancelled;
+        gone.why = "gave up while the owner was asked";
+        connection->abandon();
+        ended(*connection, std::move(gone));
+        return true;
+      });
+    }
+  }
+
+  // Rows wait for each other: one wait for the disk for all that ended in half a second.
+  void write_rows() {
+    std::vector<broker::Decider::Done> done;
+    done.reserve(rows_.size());
+    for (Ended& row : rows_) done.push_back(record_of(row));
+    rows_.clear();
+    if (!done.empty()) decider_.outcomes(done);
+  }
+
+  boost::asio::io_context& loop_;
+  broker::Decider& decider_;
+  Splicer& splicer_;
+  GateSetup setup_;
+  NameTable names_;
+  Lookup lookup_;
+  Acceptor acceptor_;
+  std::map<std::uint16_t, std::unique_ptr<Acceptor>> loopback_;
+  DnsServer dns_;
+  boost::asio::steady_timer timer_;
+  bool watching_ = false;
+  std::map<Key, Yes> yes_;
+  std::map<Key, Open> open_;
+  std::unordered_set<std::shared_ptr<GateConnection>> connections_;
+  std::vector<Ended> rows_;
+  GateCounters counters_;
+};
+
+Gate::Gate(boost::asio::io_context& loop, broker::Decider& decider, Splicer& splicer, GateSetup setup)
+    : impl_(std::make_shared<Impl>(loop, decider, splicer, std::move(setup))) {}
+Gate::~Gate() {
+  impl_->stop();
+}
+void Gate::serve_connections(base::UniqueFd listener) {
+  impl_->serve_connections(std::move(listener));
+}
+void Gate::serve_loopback(base::UniqueFd listener, std::uint16_t port) {
+  impl_->serve_loopback(std::move(listener), port);
+}
+void Gate::serve_dns_stream(base::UniqueFd listener) {
+  impl_->dns().serve_stream(std::move(listener));
+}
+void Gate::serve_dns_datagrams(base::UniqueFd socket) {
+  impl_->dns().serve_datagrams(std::move(socket));
+}
+void Gate::stop() {
+  impl_->stop();
+}
+GateCounters Gate::counters() const noexcept {
+  return impl_->counters();
+}
+
+}  // namespace agentbox::gates::network

@@ -1,0 +1,343 @@
+#include "gate_connection.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+
+#include "address_class.hpp"
+#include "client_hello.hpp"
+#include "host_name.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+using Descriptor = boost::asio::posix::stream_descriptor;
+using Error = boost::system::error_code;
+
+// So long may a client take to say who it is, once it has begun.
+constexpr std::chrono::seconds hello_patience{10};
+// A question tells what is spoken, if the client says it at once; who is refused hears it in his own language.
+constexpr std::chrono::milliseconds glance{100};
+// After the last word to a refused client.
+constexpr std::chrono::seconds farewell{1};
+
+Target target_of(const Address& address, std::uint16_t port) {
+  if (address.family() == Address::Family::v6) {
+    sockaddr_in6 six{};
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(port);
+    std::memcpy(&six.sin6_addr, address.bytes().data(), sizeof six.sin6_addr);
+    return Target::of(reinterpret_cast<const sockaddr*>(&six), sizeof six);
+  }
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(port);
+  std::memcpy(&four.sin_addr, address.bytes().data(), sizeof four.sin_addr);
+  return Target::of(reinterpret_cast<const sockaddr*>(&four), sizeof four);
+}
+
+void set_low_water(int socket, int bytes) {
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+void reset_on_close(int socket) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void drop_input(int socket) {
+  std::array<char, 4096> bytes{};
+  for (int i = 0; i < 16 && ::recv(socket, bytes.data(), bytes.size(), MSG_DONTWAIT) > 0; ++i) {
+  }
+}
+
+// A fatal alert, "access_denied" (RFC 8446 §6.2), in a record that every version takes.
+constexpr std::string_view access_denied("\x15\x03\x01\x00\x02\x02\x31", 7);
+
+std::string forbidden(std::string_view why) {
+  std::string body = fmt::format("agentbox: {}\n", why);
+  return fmt::format(
+      "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: "
+      "close\r\n\r\n{}",
+      body.size(), body);
+}
+
+}  // namespace
+
+GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted)
+    : loop_(loop),
+      gate_(&gate),
+      client_(loop, client.release()),
+      upstream_(loop),
+      timer_(loop),
+      wanted_(std::move(wanted)) {}
+
+void GateConnection::start() {
+  if (gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
+  look_ahead(glance, [this] { decide(); });
+}
+
+void GateConnection::abandon() {
+  ended_ = true;
+  gate_ = nullptr;
+  if (dial_) dial_->cancel();
+  timer_.cancel();
+  reset_on_close(client_.native_handle());
+  Error ignored;
+  client_.close(ignored);
+  upstream_.close(ignored);
+}
+
+bool GateConnection::gave_up() {
+  pollfd state{client_.native_handle(), POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) <= 0) return false;
+  if ((state.revents & (POLLERR | POLLHUP)) != 0) return true;
+  int unread = 0;
+  // A client that has asked and says no more may still listen.
+  return (state.revents & POLLRDHUP) != 0 && ::ioctl(client_.native_handle(), FIONREAD, &unread) == 0 && unread == 0;
+}
+
+void GateConnection::look_ahead(std::chrono::milliseconds patience, std::function<void()> then) {
+  auto once = std::make_shared<std::function<void()>>(std::move(then));
+  auto go_on = [self = shared_from_this(), once] {
+    if (self->ended_ || !*once) return;
+    Peeked peeked;
+    peek(self->client_.native_handle(), peeked);
+    self->protocol_ = protocol_of(peeked.bytes);
+    std::exchange(*once, nullptr)();
+  };
+  timer_.expires_after(patience);
+  timer_.async_wait([go_on](Error error) {
+    if (!error) go_on();
+  });
+  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), go_on](Error error) {
+    if (error) return;
+    self->timer_.cancel();
+    go_on();
+  });
+}
+
+void GateConnection::decide() {
+  gate_->decide(*this, [self = shared_from_this()](const broker::Verdict& verdict) {
+    if (!self->ended_) self->heard(verdict);
+  });
+}
+
+void GateConnection::heard(const broker::Verdict& verdict) {
+  verdict_ = verdict;
+  if (verdict.kind != broker::Verdict::Kind::allow) return refuse(verdict.reason);
+  look_up();
+}
+
+void GateConnection::look_up() {
+  const policy::Connect& action = wanted_.action;
+  switch (wanted_.kind) {
+    case Wanted::Kind::localhost:
+      return dial({Target::loopback(AF_INET, action.port), Target::loopback(AF_INET6, action.port)});
+    case Wanted::Kind::address: {
+      std::optional<Address> address = Address::parse(action.host);
+      if (!address) return refuse("not an address: " + base::escape(action.host));
+      return dial({target_of(*address, action.port)});
+    }
+    case Wanted::Kind::name: break;
+  }
+  gate_->lookup().find(action.host, action.port, [weak = weak_from_this()](const Lookup::Found& found) {
+    if (auto self = weak.lock(); self && !self->ended_) self->found(found);
+  });
+}
+
+// A name that anybody may give away leads where its owner likes: into this machine and the networks around it only as
+// far as the profile grants those addresses.
+void GateConnection::found(const Lookup::Found& found) {
+  if (found.targets.empty()) return refuse(found.error);
+  std::vector<Target> good;
+  std::string why;
+  for (const Target& target : found.targets) {
+    std::optional<Address> address = Address::parse(target.text());
+    if (!address) continue;
+    AddressClass kind = class_of(*address);
+    if (kind == AddressClass::public_ ||
+        gate_->rule({.host = address->text(), .port = wanted_.action.port}).decision == policy::Decision::allow) {
+      good.push_back(target);
+    } else {
+      why = fmt::format("{} leads to {}, which is {}: grant that address itself if it is meant", wanted_.action.host,
+                        address->text(), text_of(kind));
+    }
+  }
+  if (good.empty()) return refuse(why.empty() ? wanted_.action.host + " has no address" : why);
+  dial(std::move(good));
+}
+
+void GateConnection::dial(std::vector<Target> targets) {
+  dial_ = Dial::start(loop_, std::move(targets), gate_->connect_patience(),
+                      [weak = weak_from_this()](base::UniqueFd socket, const Target* target, int error) {
+                        if (auto self = weak.lock(); self && !self->ended_) {
+                          self->dialled(std::move(socket), target, error);
+                        }
+                      });
+}
+
+void GateConnection::dialled(base::UniqueFd socket, const Target* target, int error) {
+  if (!socket) {
+    return refuse(fmt::format("nobody answers at {}:{}: {}", wanted_.action.host, wanted_.action.port,
+                              std::strerror(error)));  // NOLINT(concurrency-mt-unsafe): glibc's is safe
+  }
+  address_ = target->text();
+  upstream_.assign(socket.release());
+  // An address was ruled on as an address: whatever is said to it goes there.
+  if (wanted_.kind != Wanted::Kind::name) return relay();
+  listen_to_both();
+}
+
+// Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
+// choose another host, because the server has been chosen before.
+void GateConnection::listen_to_both() {
+  auto first = std::make_shared<bool>(true);
+  auto once = [first] { return std::exchange(*first, false); };
+  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+    if (error || self->ended_ || !once()) return;
+    self->upstream_.cancel();
+    self->timer_.expires_after(hello_patience);
+    self->timer_.async_wait([self](Error ended) {
+      if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
+    });
+    self->inspect();
+  });
+  upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+    if (error || self->ended_ || !once()) return;
+    self->client_.cancel();
+    self->relay();
+  });
+}
+
+void GateConnection::inspect() {
+  Peeked peeked;
+  peek(client_.native_handle(), peeked);
+  protocol_ = protocol_of(peeked.bytes);
+  switch (protocol_) {
+    case Protocol::tls: return inspect_hello(peeked.bytes);
+    case Protocol::http: return relay_requests();
+    case Protocol::other: return relay();
+    case Protocol::unknown:
+      if (peeked.ended) return relay();
+      return wait_for_more(peeked.bytes.size());
+  }
+}
+
+void GateConnection::inspect_hello(std::string_view bytes) {
+  ClientHelloReader reader;
+  const ClientHelloReader::Result& result =
+      reader.feed({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+  if (std::holds_alternative<ClientHelloReader::NeedMore>(result)) {
+    if (bytes.size() >= most_peeked) return refuse("its TLS greeting is too long");
+    return wait_for_more(bytes.size());
+  }
+  const auto* hello = std::get_if<ClientHello>(&result);
+  if (hello == nullptr) {
+    const auto* broken = std::get_if<ClientHelloReader::Malformed>(&result);
+    return refuse(fmt::format("its TLS greeting is broken: {}", broken != nullptr ? broken->why : "it is not TLS"));
+  }
+  if (!hello->server_name) return refuse(fmt::format("TLS to {} without naming it (no SNI)", wanted_.action.host));
+  const auto named = canonical_host(*hello->server_name);
+  if (!named || named->text != wanted_.action.host) {
+    return refuse(
+        fmt::format("TLS for {} on a connection to {}", base::escape(*hello->server_name), wanted_.action.host));
+  }
+  relay();
+}
+
+void GateConnection::wait_for_more(std::size_t have) {
+  set_low_water(client_.native_handle(), static_cast<int>(have) + 1);
+  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
+    if (error || self->ended_) return;
+    Peeked peeked;
+    peek(self->client_.native_handle(), peeked);
+    // The end of the stream wakes us, too.
+    if (peeked.bytes.size() <= have) return self->refuse("it broke off while it said who it is");
+    self->inspect();
+  });
+}
+
+void GateConnection::relay() {
+  timer_.cancel();
+  set_low_water(client_.native_handle(), 1);
+  base::UniqueFd client(client_.release()), upstream(upstream_.release());
+  gate_->splicer().relay(std::move(client), std::move(upstream),
+                         [self = shared_from_this()](Outcome outcome, Bytes bytes) {
+                           if (self->ended_) return;
+                           self->bytes_ = bytes;
+                           self->finish(outcome == Outcome::finished ? "" : "broken off");
+                         });
+}
+
+// Until each request can be held against the name.
+void GateConnection::relay_requests() {
+  refuse("HTTP without TLS is not relayed yet");
+}
+
+void GateConnection::refuse(std::string why) {
+  why_ = std::move(why);
+  Error ignored;
+  upstream_.close(ignored);
+  if (dial_) dial_->cancel();
+  timer_.cancel();
+  client_.cancel();
+  set_low_water(client_.native_handle(), 1);
+  Peeked peeked;
+  peek(client_.native_handle(), peeked);
+  protocol_ = protocol_of(peeked.bytes);
+  if (protocol_ == Protocol::unknown && !peeked.ended) return look_ahead(glance, [this] { say_no(); });
+  say_no();
+}
+
+// In the client's own language, so that it fails at once and says why; else a reset.
+void GateConnection::say_no() {
+  const int socket = client_.native_handle();
+  std::string words;
+  if (protocol_ == Protocol::tls) words = access_denied;
+  if (protocol_ == Protocol::http) words = forbidden(why_);
+  drop_input(socket);  // what is unread at the end would become a reset that overtakes our words
+  if (words.empty() || ::send(socket, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
+      ::shutdown(socket, SHUT_WR) != 0) {
+    reset_on_close(socket);
+    return finish(why_);
+  }
+  timer_.expires_after(farewell);
+  timer_.async_wait([self = shared_from_this()](Error) {
+    if (!self->ended_) self->finish(self->why_);
+  });
+  client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+    if (!error && !self->ended_) self->timer_.cancel();
+  });
+}
+
+void GateConnection::finish(std::string why) {
+  ended_ = true;
+  timer_.cancel();
+  Error ignored;
+  if (client_.is_open()) client_.close(ignored);
+  if (upstream_.is_open()) upstream_.close(ignored);
+  Ended ended;
+  if (verdict_) ended.verdict = *verdict_;
+  ended.action = wanted_.action;
+  ended.address = address_;
+  ended.bytes = bytes_;
+  ended.lasted = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_);
+  ended.why = std::move(why);
+  gate_->ended(*this, std::move(ended));
+}
+
+}  // namespace agentbox::gates::network

@@ -1,0 +1,104 @@
+#pragma once
+
+// One connection of the room, from its arrival to its end: what it wants, the verdict on that, an address that was
+// checked, a look at its first bytes, the relay.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agentbox/gates/network/gate.hpp"
+
+#include "dial.hpp"
+#include "first_bytes.hpp"
+#include "lookup.hpp"
+#include "name_table.hpp"
+
+namespace agentbox::gates::network {
+
+// Where a connection goes, as the room said it.
+struct Wanted {
+  policy::Connect action;
+  std::optional<NameTable::Pin> name;  // of a name: it keeps its address for so long
+  // What is checked after the verdict, because only a name can lead elsewhere than it says.
+  enum class Kind : std::uint8_t { name, address, localhost } kind = Kind::name;
+};
+
+// What a connection came to, for the record.
+struct Ended {
+  broker::Verdict verdict;
+  policy::Action action;
+  std::string address;  // that was connected to; empty: none
+  Bytes bytes;
+  std::chrono::milliseconds lasted{};
+  std::string why;  // why it was refused or broken off; empty: it ended by itself
+};
+
+class GateConnection : public std::enable_shared_from_this<GateConnection> {
+ public:
+  // What the gate does for it.
+  class Gate {
+   public:
+    virtual ~Gate() = default;
+    using Heard = std::function<void(const broker::Verdict&)>;
+    virtual void decide(GateConnection& connection, Heard heard) = 0;
+    [[nodiscard]] virtual policy::Ruling rule(const policy::Connect& action) const = 0;
+    virtual Lookup& lookup() = 0;
+    virtual Splicer& splicer() = 0;
+    [[nodiscard]] virtual std::chrono::milliseconds connect_patience() const = 0;
+    virtual void ended(GateConnection& connection, Ended what) = 0;
+  };
+
+  GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted);
+
+  void start();
+  // Breaks off, whatever it is doing; `ended` is not called.
+  void abandon();
+
+  [[nodiscard]] const policy::Connect& wanted() const noexcept { return wanted_.action; }
+  [[nodiscard]] Protocol protocol() const noexcept { return protocol_; }
+  [[nodiscard]] int client() { return client_.native_handle(); }
+  // Has the program in the room gone away?
+  [[nodiscard]] bool gave_up();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void look_ahead(std::chrono::milliseconds patience, std::function<void()> then);
+  void decide();
+  void heard(const broker::Verdict& verdict);
+  void look_up();
+  void found(const Lookup::Found& found);
+  void dial(std::vector<Target> targets);
+  void dialled(base::UniqueFd socket, const Target* target, int error);
+  // Who speaks first?
+  void listen_to_both();
+  void inspect();
+  void inspect_hello(std::string_view bytes);
+  void wait_for_more(std::size_t have);
+  void relay();
+  void relay_requests();
+  void refuse(std::string why);
+  void say_no();
+  void finish(std::string why);
+
+  boost::asio::io_context& loop_;
+  Gate* gate_;
+  boost::asio::posix::stream_descriptor client_, upstream_;
+  boost::asio::steady_timer timer_;
+  Wanted wanted_;
+  Clock::time_point began_ = Clock::now();
+  Protocol protocol_ = Protocol::unknown;
+  std::optional<broker::Verdict> verdict_;
+  std::shared_ptr<Dial> dial_;
+  std::string address_, why_;
+  Bytes bytes_;
+  bool ended_ = false;
+};
+
+}  // namespace agentbox::gates::network

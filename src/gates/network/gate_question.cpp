@@ -1,0 +1,81 @@
+#include "gate_question.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
+#include "agentbox/policy/ruling.hpp"
+
+#include "address.hpp"
+#include "address_class.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+std::string bytes_text(std::uint64_t bytes) {
+  if (bytes < 10'000) return fmt::format("{} bytes", bytes);
+  if (bytes < 10'000'000) return fmt::format("{} kB", bytes / 1000);
+  return fmt::format("{} MB", bytes / 1'000'000);
+}
+
+std::string minutes_text(std::chrono::seconds time) {
+  return fmt::format("{} minutes", std::chrono::duration_cast<std::chrono::minutes>(time).count());
+}
+
+// "curl (4711), started by bash, pi"
+std::string requester_text(const Requester& requester) {
+  std::string text = fmt::format("{} ({})", requester.program, requester.pid);
+  for (std::size_t i = 0; i < requester.parents.size(); ++i) {
+    text += (i == 0 ? ", started by " : ", ") + requester.parents[i];
+  }
+  return text;
+}
+
+}  // namespace
+
+broker::Asked question_about(const policy::Connect& action, const QuestionFacts& facts) {
+  using Weight = prompt::Fact::Weight;
+  broker::Asked asked;
+  asked.title = "connect to a host";
+  asked.action = action;
+  asked.subject = policy::summary(asked.action);
+  auto fact = [&asked](std::string label, std::string value, Weight weight = Weight::normal) {
+    asked.facts.push_back({.label = std::move(label), .value = std::move(value), .weight = weight});
+  };
+  if (std::optional<Address> address = Address::parse(action.host)) {
+    const AddressClass kind = class_of(*address);
+    fact("host", "an address without a name", Weight::warning);
+    if (kind != AddressClass::public_) fact("caution", std::string(text_of(kind)), Weight::warning);
+  }
+  if (action.host.find("xn--") != std::string::npos) {
+    fact("caution", "the name is written in letters that can look like others", Weight::warning);
+  }
+  fact("speaks", std::string(name_of(facts.protocol)),
+       facts.protocol == Protocol::http ? Weight::warning : Weight::normal);
+  fact("program", facts.requester ? requester_text(*facts.requester) + ", as far as can be told" : "not found");
+  fact("sent so far", bytes_text(facts.sent) + " left the room in this session");
+  fact("once", fmt::format("holds for this name and port for {}", minutes_text(facts.once_holds)));
+  asked.session_scopes = policy::session_scopes(asked.action);
+  asked.lasting_scopes = policy::lasting_scopes(asked.action);
+  return asked;
+}
+
+broker::Decider::Done record_of(const Ended& ended) {
+  broker::Decider::Done done{.verdict = ended.verdict, .action = ended.action, .what = {}, .traffic = {}};
+  if (ended.address.empty()) {
+    done.what = ended.why.empty() ? "not connected" : "not connected: " + ended.why;
+    return done;
+  }
+  done.traffic = broker::Traffic{.address = ended.address,
+                                 .sent = ended.bytes.to_upstream,
+                                 .received = ended.bytes.to_client,
+                                 .lasted = ended.lasted};
+  done.what = fmt::format("{}: {} sent, {} received, {:.1f} s", ended.address, bytes_text(ended.bytes.to_upstream),
+                          bytes_text(ended.bytes.to_client), static_cast<double>(ended.lasted.count()) / 1000);
+  if (!ended.why.empty()) done.what += ", " + ended.why;
+  return done;
+}
+
+}  // namespace agentbox::gates::network

@@ -1,0 +1,27 @@
+#pragma once
+
+// What a person is shown of a connection before he says yes, and what the record says of one that ended. Pure.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "agentbox/broker/decider.hpp"
+#include "agentbox/gates/network/gate.hpp"
+
+#include "first_bytes.hpp"
+#include "gate_connection.hpp"
+
+namespace agentbox::gates::network {
+
+struct QuestionFacts {
+  Protocol protocol = Protocol::unknown;
+  std::optional<Requester> requester;
+  std::uint64_t sent = 0;  // bytes that left the room so far in this session
+  std::chrono::seconds once_holds{};
+};
+[[nodiscard]] broker::Asked question_about(const policy::Connect& action, const QuestionFacts& facts);
+
+[[nodiscard]] broker::Decider::Done record_of(const Ended& ended);
+
+}  // namespace agentbox::gates::network

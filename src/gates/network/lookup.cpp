@@ -1,0 +1,164 @@
+#include "lookup.hpp"
+
+#include <array>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <thread>
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include "agentbox/base/error.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Key = std::pair<std::string, std::uint16_t>;
+
+constexpr std::size_t most_threads = 4;     // a name whose servers are silent holds one for half a minute
+constexpr std::size_t most_waiting = 1024;  // names
+constexpr std::size_t most_known = 1024;
+constexpr std::chrono::seconds stays{10};
+
+// What the threads and the loop share. It outlives both: a thread can't be interrupted in getaddrinfo.
+struct Shared {
+  std::mutex mutex;
+  std::condition_variable more;
+  std::deque<Key> wanted;
+  std::size_t threads = 0, idle = 0;
+  bool closed = false;
+};
+
+Lookup::Found resolve(const Lookup::Resolve& how, const Key& key) {
+  try {
+    return {how(key.first, key.second), {}};
+  } catch (const base::SystemError& error) {
+    return {{}, error.what()};
+  }
+}
+
+}  // namespace
+
+class Lookup::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(boost::asio::io_context& loop, Resolve resolve) : loop_(loop), resolve_(std::move(resolve)) {}
+
+  void find(const std::string& name, std::uint16_t port, Done done) {
+    Key key(name, port);
+    if (auto known = known_.find(key); known != known_.end() && Clock::now() < known->second.second) {
+      boost::asio::post(loop_, [weak = weak_from_this(), done = std::move(done), found = known->second.first] {
+        if (weak.lock()) done(found);
+      });
+      return;
+    }
+    auto [waiting, first] = waiting_.try_emplace(key);
+    waiting->second.push_back(std::move(done));
+    if (!first) return;
+    std::unique_lock lock(shared_->mutex);
+    if (shared_->wanted.size() >= most_waiting) {
+      lock.unlock();
+      boost::asio::post(loop_, [weak = weak_from_this(), key] {
+        if (auto self = weak.lock()) self->answer(key, {{}, "too many names are being looked up"});
+      });
+      return;
+    }
+    shared_->wanted.push_back(key);
+    if (shared_->idle == 0 && shared_->threads < most_threads) start_thread();
+    shared_->more.notify_one();
+  }
+
+  void close() {
+    std::scoped_lock lock(shared_->mutex);
+    shared_->closed = true;
+    shared_->more.notify_all();
+  }
+
+ private:
+  // The mutex is held.
+  void start_thread() {
+    ++shared_->threads;
+    // Signals are for the loop's own thread.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread(work, shared_, resolve_, weak_from_this(), &loop_).detach();
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  // Touches the loop only while the Impl lives: its owner lets go of it before the loop ends.
+  static void work(const std::shared_ptr<Shared>& shared, const Resolve& how, const std::weak_ptr<Impl>& weak,
+                   boost::asio::io_context* loop) {
+    std::unique_lock lock(shared->mutex);
+    for (;;) {
+      ++shared->idle;
+      shared->more.wait(lock, [&] { return shared->closed || !shared->wanted.empty(); });
+      --shared->idle;
+      if (shared->closed) break;
+      Key key = shared->wanted.front();
+      shared->wanted.pop_front();
+      lock.unlock();
+      Found found = resolve(how, key);
+      lock.lock();
+      if (shared->closed) break;
+      boost::asio::post(*loop, [weak, key, found = std::move(found)] {
+        if (auto self = weak.lock()) self->answer(key, found);
+      });
+    }
+    --shared->threads;
+  }
+
+  void answer(const Key& key, const Found& found) {
+    if (!found.targets.empty()) {
+      if (known_.size() >= most_known) known_.clear();
+      known_.insert_or_assign(key, std::pair(found, Clock::now() + stays));
+    }
+    auto node = waiting_.extract(key);
+    if (node.empty()) return;
+    for (const Done& done : node.mapped()) done(found);
+  }
+
+  boost::asio::io_context& loop_;
+  Resolve resolve_;
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+  std::map<Key, std::vector<Done>> waiting_;
+  std::map<Key, std::pair<Found, Clock::time_point>> known_;
+};
+
+Lookup::Lookup(boost::asio::io_context& loop, Resolve resolve)
+    : impl_(std::make_shared<Impl>(loop, std::move(resolve))) {}
+Lookup::~Lookup() {
+  impl_->close();
+}
+void Lookup::find(const std::string& name, std::uint16_t port, Done done) {
+  impl_->find(name, port, std::move(done));
+}
+
+std::vector<Target> look_up_by_system(const std::string& name, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  // A dot at the end: the name is complete, no search domain of the host is tried with it.
+  const int error = ::getaddrinfo((name + ".").c_str(), std::to_string(port).c_str(), &hints, &list);
+  if (error != 0) {
+    const char* why = error == EAI_SYSTEM ? "the system refused" : ::gai_strerror(error);
+    throw base::SystemError(0, "cannot find the address of " + name + ": " + why);
+  }
+  std::vector<Target> targets;
+  for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
+    targets.push_back(Target::of(at->ai_addr, at->ai_addrlen));
+  }
+  ::freeaddrinfo(list);
+  return targets;
+}
+
+}  // namespace agentbox::gates::network

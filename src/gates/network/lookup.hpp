@@ -1,0 +1,42 @@
+#pragma once
+
+// Resolves names outside, on threads of its own, because getaddrinfo(3) waits. One answer serves all who ask for the same
+// name at the same time, and for a few seconds after.
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agentbox/gates/network/gate.hpp"
+
+namespace agentbox::gates::network {
+
+class Lookup {
+ public:
+  struct Found {
+    std::vector<Target> targets;
+    std::string error;  // why there are none
+  };
+  using Done = std::function<void(const Found&)>;
+  using Resolve = std::function<std::vector<Target>(const std::string& name, std::uint16_t port)>;
+
+  Lookup(boost::asio::io_context& loop, Resolve resolve);
+  // Nobody is called back any more. Waits for nothing: a thread that still asks ends by itself.
+  ~Lookup();
+  Lookup(const Lookup&) = delete;
+  Lookup& operator=(const Lookup&) = delete;
+
+  // `done` is called from the loop, never from within; not at all after the destructor.
+  void find(const std::string& name, std::uint16_t port, Done done);
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace agentbox::gates::network

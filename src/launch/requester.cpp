@@ -1,0 +1,87 @@
+#include "requester.hpp"
+
+#include <array>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <climits>
+
+#include "process.hpp"
+
+namespace agentbox::launch {
+
+namespace {
+
+constexpr std::size_t most_parents = 4;
+
+std::uint16_t port_of(const sockaddr_storage& address) {
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
+                                             : reinterpret_cast<const sockaddr_in&>(address).sin_port);
+}
+
+std::string folder_of(pid_t pid) {
+  return "/proc/" + std::to_string(pid);
+}
+
+std::string link_at(const std::string& path) {
+  std::array<char, PATH_MAX> text{};
+  const ssize_t size = ::readlink(path.c_str(), text.data(), text.size());
+  return size < 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
+}
+
+// The socket of the room's network whose own port is this one, as /proc/PID/net/tcp lists them: the second word ends in
+// the port, in four hexadecimal digits, and the tenth is the inode. "socket:[4711]", or nothing.
+std::string socket_at(const std::string& table, std::uint16_t port) {
+  std::ifstream file(table);
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string number, local, word, inode;
+    words >> number >> local;
+    for (int i = 3; i <= 10; ++i) words >> inode;
+    const std::size_t colon = local.rfind(':');
+    unsigned own = 0;
+    if (colon == std::string::npos) continue;
+    std::from_chars(local.data() + colon + 1, local.data() + local.size(), own, 16);
+    if (own == port && inode != "0") return "socket:[" + inode + "]";
+  }
+  return {};
+}
+
+bool holds(pid_t pid, const std::string& socket) {
+  const std::string folder = folder_of(pid) + "/fd";
+  for (pid_t fd : numbers_in(folder)) {
+    if (link_at(folder + "/" + std::to_string(fd)) == socket) return true;
+  }
+  return false;
+}
+
+std::string program_of(pid_t pid) {
+  return link_at(folder_of(pid) + "/exe");
+}
+
+}  // namespace
+
+std::optional<gates::network::Requester> find_requester(pid_t init, const sockaddr_storage& peer) {
+  std::string socket = socket_at(folder_of(init) + "/net/tcp", port_of(peer));
+  if (socket.empty()) socket = socket_at(folder_of(init) + "/net/tcp6", port_of(peer));
+  if (socket.empty()) return std::nullopt;
+  for (pid_t pid : room_processes(init)) {
+    if (!holds(pid, socket)) continue;
+    gates::network::Requester found{.pid = static_cast<std::uint32_t>(pid), .program = program_of(pid), .parents = {}};
+    for (pid_t at = parent_of(pid); at > 1 && at != init && found.parents.size() < most_parents; at = parent_of(at)) {
+      found.parents.push_back(program_of(at));
+    }
+    return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace agentbox::launch

@@ -1,0 +1,348 @@
+"""The network gate: every connection of a room has a name and a verdict, whatever program makes it, and nothing else leaves
+the room. Servers run on this machine; the test set-up names them, by rules and by a name server of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import time
+
+from harness import Skipped, agentbox_binary, expect, expect_equal, need_program, run_tests, test
+from servers import PYTHON, Server
+from terminal import Tmux
+
+QUIET = 0.9  # seconds: a question takes no key before
+
+
+class Net:
+    """A world whose agentbox asks our name server, and a profile that grants what the test says."""
+
+    def __init__(self, world, hosts, rules):
+        self.world = world
+        self.hosts = world.base / "hosts"
+        self.asked = world.base / "asked"
+        self.name(hosts)
+        world.profile("net", 'extends = ["default"]\n[network]\n' + rules)
+        resolver = os.environ.get("AGENTBOX_TEST_RESOLVER")
+        if not resolver:
+            raise Skipped("AGENTBOX_TEST_RESOLVER is not set")
+        self.env = world.env(LD_PRELOAD=resolver, AGENTBOX_TEST_HOSTS=self.hosts, AGENTBOX_TEST_ASKED=self.asked)
+
+    def name(self, hosts):
+        self.hosts.write_text("".join(f"{address} {name}\n" for name, address in hosts.items()))
+
+    def room(self, *command, **how):
+        how.setdefault("env", self.env)
+        return self.world.room(*command, profile="net", **how)
+
+    def python(self, script, *words, **how):
+        return self.room(PYTHON, "-c", script, *map(str, words), **how)
+
+    def names_asked(self):
+        return self.asked.read_text().split() if self.asked.exists() else []
+
+    def record(self, *words):
+        done = self.world.agentbox("log", "--json", "--kind", "connect", *words)
+        expect_equal(done.code, 0, f"log\n{done}")
+        return [json.loads(line) for line in done.text.splitlines()]
+
+
+# One line for each HOST PORT: what came back, or the error; "quick" unless it took more than two seconds.
+CONNECT = """
+import socket, sys, time
+for host, port in zip(sys.argv[1::2], sys.argv[2::2]):
+    began = time.monotonic()
+    try:
+        with socket.create_connection((host, int(port)), 20) as link:
+            link.sendall(b"hello\\n")
+            said = link.recv(200)
+            print("said", said.decode(errors="replace").strip() or "nothing", end=" ")
+    except OSError as error:
+        print(type(error).__name__, end=" ")
+    print("quick" if time.monotonic() - began < 2 else "slow")
+"""
+
+
+def certificate(world, *names):
+    need_program("openssl")
+    key, cert = world.base / "key.pem", world.base / "cert.pem"
+    alternatives = ",".join(f"DNS:{name}" for name in names)
+    world.expect_ok(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                     "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=test", "-addext",
+                     f"subjectAltName={alternatives}"])
+    return key, cert
+
+
+@contextlib.contextmanager
+def tls_server(world, *names, answer=b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n"):
+    key, cert = certificate(world, *names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    def talk(link):
+        with context.wrap_socket(link, server_side=True) as secured:
+            secured.recv(4096)
+            secured.sendall(answer)
+
+    with Server(talk) as server:
+        server.certificate = world.workspace / "ca.crt"
+        shutil.copy(cert, server.certificate)
+        yield server
+
+
+def granted(server, *names, more=""):
+    """Rules for these names at this port, and for the address behind them."""
+    rules = ", ".join(f'"{name}:{server.port}"' for name in (*names, "127.0.0.1"))
+    return f"allow = [{rules}]\n{more}"
+
+
+@test("a name that a rule grants works for a program that knows no proxy, by IPv4 and IPv6")
+def by_name(world):
+    with Server() as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        done = net.python(CONNECT, "web.example", server.port)
+        expect_equal(done.text, "said echo hello quick\n", f"{done}")
+        script = ("import socket, sys\nfor family in (socket.AF_INET, socket.AF_INET6):\n"
+                  " a = socket.getaddrinfo('web.example', int(sys.argv[1]), family, socket.SOCK_STREAM)[0]\n"
+                  " s = socket.socket(family, socket.SOCK_STREAM); s.connect(a[4]); s.sendall(b'hello\\n')\n"
+                  " print(a[4][0].split('.')[0].split(':')[0], s.recv(100).decode().strip())\n")
+        done = net.python(script, server.port)
+        expect_equal(done.text, "198 echo hello\nfd61 echo hello\n", f"{done}")
+
+
+@test("what no rule grants is refused at once, with an error that says so: other ports, names, addresses")
+def refused(world):
+    with Server() as server, Server() as other:
+        net = Net(world, {"web.example": "127.0.0.1", "other.example": "127.0.0.1"}, granted(server, "web.example"))
+        done = net.python(CONNECT, "web.example", server.port, "web.example", other.port, "other.example", server.port,
+                          "192.0.2.1", 80, "2001:db8::1", 443, "198.18.77.77", 80)
+        lines = done.text.splitlines()
+        expect_equal(lines[0], "said echo hello quick", f"control\n{done}")
+        expect_equal(len(lines), 6, f"lines\n{done}")
+        for line in lines[1:]:
+            expect(line in ("ConnectionResetError quick", "said nothing quick"), "refused, at once", line, done)
+        expect_equal((server.connections, other.connections), (1, 0), "connections that arrived")
+        # The name of what was refused was not even looked up.
+        expect_equal(net.names_asked(), ["web.example"], "names that left the room")
+        denied = {row["summary"] for row in net.record("--verdict", "deny")}
+        expect({f"web.example:{other.port}", f"other.example:{server.port}", "192.0.2.1:80"} <= denied, "on record",
+               denied)
+
+
+@test("each client says in its own words that it was denied")
+def readable(world):
+    with Server() as server:
+        net = Net(world, {}, granted(server, "web.example"))
+        need_program("curl")
+        done = net.room("curl", "-sS", "--max-time", "10", "https://elsewhere.example/")
+        expect(done.code == 35 and "access denied" in done.errors, "curl, TLS", done)
+        done = net.room("curl", "-sS", "--max-time", "10", "http://elsewhere.example/")
+        expect("agentbox: no rule of the profile allows it" in done.text, "curl, HTTP", done)
+        done = net.python("import urllib.request as r\ntry: r.urlopen('http://elsewhere.example/', timeout=10)\n"
+                          "except Exception as e: print(e)")
+        expect_equal(done.text, "HTTP Error 403: Forbidden\n", f"urllib\n{done}")
+
+
+@test("no DNS question leaves the room, of whatever shape")
+def dns(world):
+    script = """
+import socket, struct, sys
+def ask(name, kind=1, tcp=False):
+    labels = b"".join(bytes([len(part)]) + part for part in name.split(b".") if part) + b"\\0"
+    query = b"\\x12\\x34\\x01\\x00\\x00\\x01" + b"\\0" * 6 + labels + struct.pack(">HH", kind, 1)
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
+    s.settimeout(5)
+    s.connect((sys.argv[1], 53))
+    s.sendall((struct.pack(">H", len(query)) if tcp else b"") + query)
+    reply = s.recv(600)[2 if tcp else 0:]
+    return reply[3] & 15, struct.unpack(">H", reply[6:8])[0], ".".join(map(str, reply[-4:]))
+secret = b"c2VjcmV0LW9mLXRoZS1vd25lcg"
+for name in (b"www.example", secret + b"." + b"a" * 63 + b".tunnel.example", b"localhost", b"0x7f.1", b"2130706433"):
+    print(ask(name)[:2])
+print(ask(b"www.example", 16)[:2], ask(b"www.example", 65)[:2], ask(b"www.example", 15)[:2])
+print(ask(b"www.example", 1, True) == ask(b"www.example"), ask(b"www.example")[2].startswith("198.18."))
+"""
+    with Server() as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        for resolver in ("198.18.0.1", "8.8.8.8"):
+            done = net.python(script, resolver)
+            expect_equal(done.text, "(0, 1)\n(0, 1)\n(3, 0)\n(3, 0)\n(3, 0)\n(0, 0) (0, 0) (0, 0)\nTrue True\n",
+                         f"answers of {resolver}\n{done}")
+        expect_equal(net.names_asked(), [], "names that left the room")
+        net.python(CONNECT, "web.example", server.port)
+        expect_equal(net.names_asked(), ["web.example"], "control: a granted name is looked up, outside")
+
+
+@test("a name that leads into this machine or a private network needs a grant of that address")
+def inward(world):
+    with Server() as server:
+        rules = f'allow = ["web.example:{server.port}", "lan.example:80", "meta.example:80"]\n'
+        net = Net(world, {"web.example": "127.0.0.1", "lan.example": "192.168.0.1", "meta.example": "169.254.169.254"},
+                  rules)
+        done = net.python(CONNECT, "web.example", server.port, "lan.example", 80, "meta.example", 80)
+        expect_equal(done.text, "ConnectionResetError quick\n" * 3, f"refused\n{done}")
+        expect_equal(server.connections, 0, "connections that arrived")
+        why = " ".join(json.dumps(row) for row in net.record())
+        expect("grant that address itself" in why and "private" in why, "the reason is on record", why)
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        expect_equal(net.python(CONNECT, "web.example", server.port).text, "said echo hello quick\n", "control")
+
+
+@test("a name that leads elsewhere between two connections is checked each time")
+def rebinding(world):
+    script = ("import socket, sys, time\nfor turn in range(2):\n"
+              " try:\n  s = socket.create_connection(('web.example', int(sys.argv[1])), 20); s.sendall(b'hello\\n')\n"
+              "  print(s.recv(100).decode().strip(), flush=True)\n"
+              " except OSError as e: print(type(e).__name__, flush=True)\n sys.stdin.readline()\n")
+    with Server() as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        process = world.start([agentbox_binary(), "run", "net", "--", PYTHON, "-c", script, str(server.port)],
+                              env=net.env, stdin=subprocess.PIPE)
+        expect_equal(process.stdout.readline(), b"echo hello\n", "control: the granted address")
+        net.name({"web.example": "127.0.0.2"})
+        time.sleep(10.5)  # an answer serves for ten seconds
+        process.stdin.write(b"\n\n")
+        process.stdin.flush()
+        out, err = process.communicate(timeout=60)
+        expect_equal(out, b"ConnectionResetError\n", f"{err}")
+        expect_equal(net.names_asked(), ["web.example"] * 2, "looked up anew")
+
+
+@test("TLS must name the host that was ruled on")
+def sni(world):
+    with tls_server(world, "web.example", "other.example") as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        need_program("curl")
+        url = f"https://web.example:{server.port}/"
+        done = net.room("curl", "-sS", "--cacert", "ca.crt", url)
+        expect_equal((done.code, done.text), (0, "hello\n"), f"control\n{done}")
+        before = server.connections
+        # Connects to the granted name's address, and says another name to whoever listens there.
+        other = f"https://other.example:{server.port}/"
+        done = net.room("curl", "-sS", "--cacert", "ca.crt", "--connect-to",
+                        f"other.example:{server.port}:web.example:{server.port}", other)
+        expect(done.code == 35 and "access denied" in done.errors, "another name", done)
+        script = ("import socket, ssl, sys\nc = ssl.create_default_context(); c.check_hostname = False\n"
+                  "c.verify_mode = ssl.CERT_NONE\ns = socket.create_connection(('web.example', int(sys.argv[1])), 10)\n"
+                  "try: c.wrap_socket(s); print('in')\nexcept ssl.SSLError as e: print(e.reason)\n")
+        expect_equal(net.python(script, server.port).text, "TLSV1_ALERT_ACCESS_DENIED\n", "no name at all")
+        # A greeting in pieces of one byte is read all the same.
+        script = ("import socket, ssl, sys, time\nc = ssl.create_default_context(); c.check_hostname = False\n"
+                  "c.verify_mode = ssl.CERT_NONE\ni, o = ssl.MemoryBIO(), ssl.MemoryBIO()\n"
+                  "t = c.wrap_bio(i, o, server_hostname=sys.argv[2])\n"
+                  "try: t.do_handshake()\nexcept ssl.SSLWantReadError: pass\n"
+                  "s = socket.create_connection(('web.example', int(sys.argv[1])), 10)\n"
+                  "s.setsockopt(6, 1, 1)\nfor b in o.read():\n s.send(bytes([b]))\n"
+                  "print(s.recv(1) == b'\\x16')\n")
+        expect_equal(net.python(script, server.port, "web.example").text, "True\n", "in pieces, the right name")
+        expect_equal(net.python(script, server.port, "other.example").text, "False\n", "in pieces, another name")
+        why = json.dumps(net.record())
+        expect("TLS for other.example on a connection to web.example" in why and "no SNI" in why, "reasons on record",
+               why)
+        expect(server.connections >= before, "the server saw connections, and no greeting")
+
+
+@test("a server that speaks first is passed on as it is")
+def server_first(world):
+    def talk(link):
+        link.sendall(b"220 mail.example\r\n")
+        link.sendall(b"got " + link.makefile("rb").readline())
+
+    with Server(talk) as server:
+        net = Net(world, {"mail.example": "127.0.0.1"}, granted(server, "mail.example"))
+        script = ("import socket, sys\ns = socket.create_connection(('mail.example', int(sys.argv[1])), 10)\n"
+                  "f = s.makefile('rwb')\nprint(f.readline()); f.write(b'EHLO x\\n'); f.flush(); print(f.readline())\n")
+        expect_equal(net.python(script, server.port).text, "b'220 mail.example\\r\\n'\nb'got EHLO x\\n'\n", "talk")
+
+
+@test("datagrams, ping and raw sockets get nowhere, at once; the agent can't change routes or rules")
+def others(world):
+    script = """
+import errno, socket, struct, time
+def attempt(what, action):
+    began = time.monotonic()
+    try:
+        action(); print(what, "DONE")
+    except OSError as error:
+        print(what, errno.errorcode.get(error.errno, str(error)), "quick" if time.monotonic() - began < 2 else "slow")
+def datagram(family, to):
+    s = socket.socket(family, socket.SOCK_DGRAM); s.settimeout(5); s.connect(to); s.send(b"x"); s.recv(10)
+def netlink(protocol, message):
+    s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol); s.send(message)
+    reply = s.recv(4096); code = struct.unpack("i", reply[16:20])[0]
+    if code: raise OSError(-code, "")
+attempt("quic", lambda: datagram(socket.AF_INET, ("192.0.2.1", 443)))
+attempt("quic6", lambda: datagram(socket.AF_INET6, ("2001:db8::1", 443)))
+attempt("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
+attempt("packet", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+# RTM_DELROUTE of the default route, and NFT_MSG_DELTABLE of all tables in a batch of one.
+route = struct.pack("BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 3, 253, 1, 0)
+attempt("route", lambda: netlink(0, struct.pack("IHHII", 16 + len(route), 25, 5, 1, 0) + route))
+attempt("rules", lambda: netlink(12, struct.pack("IHHII", 20, (10 << 8) | 2, 5, 1, 0) + struct.pack("BBH", 1, 0, 0)))
+"""
+    with Server() as server:
+        net = Net(world, {}, granted(server, "web.example"))
+        done = net.python(script)
+        lines = dict(line.split(" ", 1) for line in done.text.splitlines())
+        for what in ("quic", "quic6"):
+            expect(lines[what] in ("EPERM quick", "ECONNREFUSED quick", "EACCES quick", "EHOSTUNREACH quick"), what, done)
+        expect(all(lines[what].split()[0] in ("EPERM", "EACCES", "EAFNOSUPPORT", "EPROTONOSUPPORT") for what in ("raw", "packet", "route", "rules")),
+               "refused", done)
+
+
+@test("a question names host and program; a yes once holds for the retries, and another connection waits for nothing")
+def asked(world):
+    with Server() as server, Server() as free:
+        net = Net(world, {"new.example": "127.0.0.1", "web.example": "127.0.0.1"},
+                  granted(server, more=f'ask = ["new.example:{server.port}"]\n'))
+        script = ("import socket, sys\nfor patience in (2, 2, 60):\n"
+                  " try:\n  s = socket.create_connection(('new.example', int(sys.argv[1])), patience)\n"
+                  "  s.sendall(b'hello\\n'); print(s.recv(100).decode().strip()); break\n"
+                  " except OSError as e: print(type(e).__name__, flush=True); s.close()\n")
+        (world.workspace / "client.py").write_text(script)
+        with Tmux(world, env=net.env) as terminal:
+            terminal.line(f"{agentbox_binary()} run net -- {PYTHON} client.py {server.port}")
+            screen = terminal.wait_for("connect to a host")
+            expect(f"new.example:{server.port}" in screen and "python3" in screen, "host and program", screen)
+            time.sleep(5)  # two clients have given up by now
+            terminal.type("o")
+            terminal.wait_for("echo hello")
+            screen = terminal.wait_for("1 question")
+            expect_equal(screen.count("TimeoutError"), 2, f"clients that gave up\n{screen}")
+
+
+@test("two hundred connections at once to a name that asks are one question")
+def burst(world):
+    with Server() as server:
+        net = Net(world, {"new.example": "127.0.0.1"}, granted(server, more=f'ask = ["new.example:{server.port}"]\n'))
+        script = ("import socket, sys\nlinks = []\nfor _ in range(200):\n"
+                  " links.append(socket.create_connection(('new.example', int(sys.argv[1])), 60)); links[-1].sendall(b'hello\\n')\n"
+                  "print('all are in', flush=True)\n"
+                  "print(sum(link.recv(100) == b'echo hello\\n' for link in links))\n")
+        (world.workspace / "client.py").write_text(script)
+        with Tmux(world, env=net.env) as terminal:
+            terminal.line(f"{agentbox_binary()} run net -- {PYTHON} client.py {server.port}")
+            terminal.wait_for("connect to a host")
+            time.sleep(QUIET)
+            terminal.type("o")
+            screen = terminal.wait_for("1 question")
+            expect("\n200\n" in screen, "answers", screen)
+
+
+@test("each connection is on record with its address and its bytes")
+def recorded(world):
+    with Server() as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        net.python(CONNECT, "web.example", server.port, "web.example", server.port)
+        rows = [row for row in net.record() if row["what"] == "outcome"]
+        expect_equal(len(rows), 2, f"outcomes {rows}")
+        detail = rows[0]["detail"]
+        detail = json.loads(detail) if isinstance(detail, str) else detail
+        expect_equal((detail["address"], detail["sent"], detail["received"]), ("127.0.0.1", 6, 11), "detail")
+        done = world.agentbox("log", "--verify")
+        expect_equal(done.code, 0, f"the chain holds\n{done}")
+
+
+run_tests()

@@ -354,7 +354,7 @@ for method, path, body in json.loads(sys.argv[2]):
             ("POST", "/v1/chat/completions", inline), ("POST", "/v1/embeddings", '{"input":"x"}'),
             ("GET", "/health", None), ("GET", "/api/tags", None)]
     bad = [("POST", "/v1/chat/completions", remote), ("POST", "/api/pull", '{"name":"x"}'),
-           ("DELETE", "/api/delete", '{"name":"x"}'), ("POST", "/api/push", '{"name":"x"}'), ("GET", "/", None),
+           ("DELETE", "/api/delete", '{"name":"x"}'), ("POST", "/api/push", '{"name":"x"}'), ("GET", "/admin", None),
            ("POST", "/v1/chat/completions", "not json"), ("GET", "/v1/models/../../api/pull", None)]
     with Web() as server:
         world.profile("llm", 'extends = ["default"]\n[network]\nallow = [{ to = "localhost:%d", as = "llm" }]\n'

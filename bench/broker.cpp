@@ -161,6 +161,7 @@ struct Session {
 Times bare_write(const std::string& folder, std::size_t bytes) {
   const std::string path = folder + "/bare";
   const base::UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) give_up("make a file");
   const std::vector<char> buffer(bytes, 'x');
   off_t at = 0;
   const auto write = [&] {

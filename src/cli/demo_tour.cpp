@@ -49,7 +49,7 @@ std::string_view take_line(std::string_view& text) {
 // What the person has answered, in words.
 std::string words_for(const Deed& deed, Answers answers) {
   if (deed.verdict == "allow") {
-    const std::string who = deed.by == "human" ? "you said yes" : "a rule allowed it";
+    std::string who = deed.by == "human" ? "you said yes" : "a rule allowed it";
     if (deed.outcome.empty()) return who;
     const bool ran = !deed.outcome.starts_with("not started");
     return fmt::format("{}; {}{}", who, ran ? "it ran: " : "it was ", base::escape(deed.outcome));

@@ -236,6 +236,7 @@ def main():
     parser.add_argument("bench_broker")
     parser.add_argument("--quick", action="store_true", help="the real room only, and few rounds")
     options = parser.parse_args()
+    sys.argv = [os.path.abspath(word) if os.path.exists(word) else word for word in sys.argv]
     harness.become_ordinary()
     processes.adopt_orphans()
     times = 50 if options.quick else 500

@@ -189,11 +189,11 @@ void Tour::tell(const Scene& scene, const Played& played) {
 void Tour::show_record() const {
   fmt::print("\n{}All of it is on record{} (agentbox log)\n\n", style_.bold, style_.off);
   std::fflush(stdout);
-  for (const std::string option : {"--kind=command", "--verify"}) {
+  for (const std::string option : {"--kind=command", "--net", "--verify"}) {
     std::vector<std::string> argv = {own_path(), "log", option};
     const bool person = answers_ == Answers::by_person;
     const Played played = play(std::move(argv), world_, person ? Streams::ours : Streams::collected);
-    fmt::print("{}{}", played.output, played.errors);
+    fmt::print("{}{}\n", played.output, played.errors);
     std::fflush(stdout);
   }
 }

@@ -67,8 +67,8 @@ def doors(text):
     """title → what became of it, of each scene"""
     found, title = {}, None
     for line in text.split("\nThe doors\n")[1].splitlines():
-        if " of 6  " in line:
-            title = line.split(" of 6  ")[1]
+        if " of 7  " in line:
+            title = line.split(" of 7  ")[1]
         elif line.startswith("  -> "):
             found[title] = line[5:]
     return found
@@ -81,7 +81,8 @@ def answers_itself(world):
     no, rule = "answered with deny; nothing ran", "refused without a question: no rule of the profile allows it"
     expect_equal(doors(done.text),
                  {"A harmless command": no, "Words that attack your terminal": no, "A push that is a shell": rule,
-                  "An interpreter": no, "A program that changes while you read": no, "A question that isn't one": rule},
+                  "An interpreter": no, "A host that nobody named": no,
+                  "A program that changes while you read": no, "A question that isn't one": rule},
                  "what became of the wishes")
     expect("the owner says: the demo says no to everything" in done.text, "the agent hears it", done)
     expect("the record is whole" in done.text and done.text.count("  deny     human  command") == 4, "the record", done)
@@ -89,9 +90,9 @@ def answers_itself(world):
     expect(not (world.home / ".local").exists(), "the owner's own record is not touched")
 
 
-def key(terminal, letter):
+def key(terminal, letter, wish="run a command on your machine"):
     """Answers the question that is on the screen."""
-    terminal.wait_for("agent wants to run a command on your machine")
+    terminal.wait_for(f"agent wants to {wish}")
     time.sleep(QUIET)
     terminal.type(letter)
 
@@ -117,6 +118,10 @@ def person_answers(world):
         go_on(terminal, "An interpreter")
         key(terminal, "o")  # the control: what is stolen is found
         terminal.wait_for("and ~/project/key.txt is there, because of your yes")
+        go_on(terminal, "A host that nobody named")
+        key(terminal, "d", "connect to a host")
+        terminal.wait_for("collector.example")
+        terminal.wait_for("-> you said no; nothing ran")
         go_on(terminal, "A program that changes")
         key(terminal, "o")
         screen = terminal.wait_for("-> you said yes; it was not started")

@@ -150,7 +150,7 @@ def left(world):
 
 @test("a signal ends the demo wherever it is, and leaves nothing")
 def signalled(world):
-    for line in (b"A program plays", b"The doors", b"3 of 6", b"5 of 6"):
+    for line in (b"A program plays", b"The doors", b"3 of 7", b"6 of 7"):
         demo = world.start([agentbox_binary(), "demo"], env=world.env(AGENTBOX_PROFILES=os.environ["AGENTBOX_PROFILES"]))
         while line not in demo.stdout.readline():
             expect(demo.poll() is None, "it runs")

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/host_name.hpp"
 
 #include "values.hpp"
 
@@ -22,9 +23,6 @@ namespace {
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return c >= 'a' && c <= 'z';
 }
 bool all_digits(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, is_digit);
@@ -157,40 +155,33 @@ Parsed<std::string> network(std::string_view text, std::string_view part, Addres
 // ---- names
 // -----------------------------------------------------------------------------------------------------
 
-// Every resolver that follows RFC 1123 §2.1 or the URL standard reads a last label of this shape as part of
-// an address.
-bool looks_like_address(std::string_view name) {
-  std::string_view last = name.substr(name.rfind('.') + 1);
-  if (all_digits(last)) return true;
-  return last.starts_with("0x") &&
-         std::ranges::all_of(last.substr(2), [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
+std::string_view label_at(std::string_view name, std::size_t offset) {
+  std::size_t begin = name.rfind('.', offset) + 1;
+  return name.substr(begin, name.find('.', offset) - begin);
 }
 
 Parsed<bool> check_name(std::string_view text, std::string_view name) {
-  if (name.size() > 253) return fault_at(text, name, "a host name is at most 253 bytes long");
-  for (std::string_view label : split(name, '.')) {
-    if (label.empty()) return fault_at(text, name, "a host name has no empty part between its dots");
-    if (label.find('*') != std::string_view::npos) {
-      return fault_at(text, label, "a '*' must be alone, as the first part of a name",
-                      "'*.example.org' is every name below example.org");
+  const std::optional<base::NameProblem> problem = base::problem_of_name(name);
+  if (!problem) return true;
+  std::string_view part = problem->length == 0 ? name : name.substr(problem->offset, problem->length);
+  switch (problem->fault) {
+    case base::NameFault::too_long: return fault_at(text, part, "a host name is at most 253 bytes long");
+    case base::NameFault::empty_label: return fault_at(text, part, "a host name has no empty part between its dots");
+    case base::NameFault::long_label: return fault_at(text, part, "a part of a host name is at most 63 bytes long");
+    case base::NameFault::byte:
+      if (part == "*") {
+        return fault_at(text, label_at(name, problem->offset), "a '*' must be alone, as the first part of a name",
+                        "'*.example.org' is every name below example.org");
+      }
+      return fault_at(text, part, fmt::format("'{}' is not allowed in a host name", base::escape(part)));
+    case base::NameFault::hyphen: return fault_at(text, part, "a part of a host name neither begins nor ends with '-'");
+    case base::NameFault::odd_address: {
+      std::optional<Address> meant = odd_address(name);
+      return fault_at(text, part, "an odd spelling of an address",
+                      meant ? fmt::format("did you mean {}?", meant->text()) : std::string());
     }
-    if (label.size() > 63) return fault_at(text, label, "a part of a host name is at most 63 bytes long");
-    auto is_wrong = [](char c) { return !is_letter(c) && !is_digit(c) && c != '-'; };
-    if (auto wrong = std::ranges::find_if(label, is_wrong); wrong != label.end()) {
-      std::string_view mark = label.substr(static_cast<std::size_t>(wrong - label.begin()), 1);
-      return fault_at(text, mark, fmt::format("'{}' is not allowed in a host name", base::escape(mark)));
-    }
-    if (label.front() == '-' || label.back() == '-') {
-      return fault_at(text, label, "a part of a host name neither begins nor ends with '-'");
-    }
-  }
-  if (looks_like_address(name)) {
-    std::optional<Address> meant = odd_address(name);
-    return fault_at(text, name, "an odd spelling of an address",
-                    meant ? fmt::format("did you mean {}?", meant->text()) : std::string());
-  }
-  if (name.ends_with(".localhost")) {
-    return fault_at(text, name, "names below localhost are this machine", "write localhost");
+    case base::NameFault::below_localhost:
+      return fault_at(text, part, "names below localhost are this machine", "write localhost");
   }
   return true;
 }

@@ -31,8 +31,8 @@ Filtered filter(std::string_view in, std::size_t piece) {
       const auto& authority = requests.request().authority;
       const std::string host =
           authority ? http_authority(authority->host, authority->port.value_or(80)) : "no-host.example";
-      result.hosts += host + " ";
-      requests.forward({.authority = host});
+      if (requests.request().target != HttpRequest::Target::authority) result.hosts += host + " ";
+      requests.forward({.authority = host});  // refuses CONNECT
     } else if (result.last == Next::bytes) {
       result.out += requests.take();
     } else if (result.last == Next::need_bytes && at < in.size()) {

@@ -22,6 +22,7 @@ using Descriptor = boost::asio::posix::stream_descriptor;
 using Error = boost::system::error_code;
 
 constexpr std::size_t piece = 64 * 1024;
+constexpr std::size_t most_outstanding = 64;  // requests without their answers
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
 
@@ -82,6 +83,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void go_on() {
     while (!ended_ && flush_upstream()) {
       if (raw_) return client_said_all_ ? end_of_requests() : read_client();
+      stalled_ = responses_.outstanding() >= most_outstanding;
+      if (stalled_) return;  // an answer goes on with it
       switch (requests_.next()) {
         case HttpRequests::Next::need_bytes: return client_said_all_ ? end_of_requests() : read_client();
         case HttpRequests::Next::request: judge_head(); break;
@@ -181,6 +184,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     if (seen == HttpResponses::Seen::declined) requests_.answered(HttpRequests::Upgraded::no);
     if (seen == HttpResponses::Seen::upgraded || seen == HttpResponses::Seen::declined) go_on();
     if (refused_ && responses_.idle()) say_refusal();
+    if (stalled_ && responses_.outstanding() < most_outstanding) go_on();
     write_client();
   }
 
@@ -275,7 +279,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   Bytes bytes_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;
-  bool raw_ = false, refused_ = false, said_refusal_ = false, ended_ = false;
+  bool raw_ = false, stalled_ = false, refused_ = false, said_refusal_ = false, ended_ = false;
 };
 
 HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,

@@ -104,15 +104,15 @@ UniqueFd make_tmpfs(std::uint64_t size, std::uint32_t mode) {
   return tree;
 }
 
+// The umask is 0: see prepare_room.
 void write_new_file(const UniqueFd& parent, const std::string& name, const std::string& content, mode_t mode) {
-  UniqueFd file(::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+  UniqueFd file(::openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!file) throw SystemError(errno, "cannot make " + base::escape(name) + " in the room");
   for (std::size_t done = 0; done < content.size();) {
     ssize_t count = ::write(file.get(), content.data() + done, content.size() - done);
     if (count < 0) throw SystemError(errno, "cannot write " + base::escape(name) + " in the room");
     done += static_cast<std::size_t>(count);
   }
-  if (::fchmod(file.get(), mode) != 0) throw SystemError(errno, "cannot set the mode of " + base::escape(name));
 }
 
 std::span<const plan::Furnishing> first_batch(std::span<const plan::Furnishing> furnishings) {
@@ -126,15 +126,11 @@ void Furnisher::prepare_room() {
   own_.insert(mount_id(open_exactly(AbsPath())));
   if (UniqueFd devices = open_exactly(AbsPath() / "dev")) own_.insert(mount_id(devices));  // bwrap's own tmpfs
   UniqueFd own = open_exactly(AbsPath() / "run/agentbox");
-  if (!own || !is_own(own) || ::mkdirat(own.get(), "mask-directory", 0555) != 0) {
+  if (!own || !own_.contains(mount_id(own)) || ::mkdirat(own.get(), "mask-directory", 0555) != 0) {
     throw SystemError(errno, "cannot prepare the room");
   }
   write_new_file(own, "mask-file", "", 0);
   write_new_file(own, "init", "", 0);
-}
-
-bool Furnisher::is_own(const UniqueFd& directory) const {
-  return own_.contains(mount_id(directory));
 }
 
 void Furnisher::clone_ahead(std::span<const plan::Furnishing> furnishings, const AbsPath& init) {
@@ -144,6 +140,7 @@ void Furnisher::clone_ahead(std::span<const plan::Furnishing> furnishings, const
 
 // All sources of a batch are cloned on the host's side, then everything is placed on the room's, in order.
 void Furnisher::furnish(std::span<const plan::Furnishing> furnishings) {
+  folder_ = {};  // a room that runs may have moved it
   while (!furnishings.empty()) {
     std::span<const plan::Furnishing> batch = first_batch(furnishings);
     if (ahead_.empty()) {
@@ -194,44 +191,53 @@ UniqueFd Furnisher::clone(const plan::Bind& bind) {
 }
 
 void Furnisher::place(const UniqueFd& tree, const AbsPath& target, FileKind kind) {
-  UniqueFd at = open_target(target, kind);
-  if (::syscall(SYS_move_mount, tree.get(), "", at.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0) {
+  UniqueFd at;
+  bool is_beside = folder_.is_own && !target.is_root() && folder_.path == target.parent();
+  if (!is_beside) at = open_exactly(target);
+  if (!is_beside && !at && errno != ENOENT) throw SystemError(errno, "cannot open " + shown(target) + " in the room");
+  std::string name;
+  if (!at) {
+    name = target.name();
+    make_target(open_folder_of(target), target, kind);
+  }
+  int onto = at ? at.get() : folder_.fd.get();
+  unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | (at ? MOVE_MOUNT_T_EMPTY_PATH : 0U);
+  if (::syscall(SYS_move_mount, tree.get(), "", onto, name.c_str(), flags) != 0) {
     throw SystemError(errno, "cannot place " + shown(target) + " in the room");
   }
+  if (folder_.path.is_within(target)) folder_ = {};  // covered
 }
 
-// The directory that holds `target`, with what is missing on the way made, but only on the room's own tmpfs.
-UniqueFd Furnisher::open_parent(const AbsPath& target) {
-  AbsPath parent = target.parent();
-  UniqueFd fd = open_exactly(parent);
-  if (fd) return fd;
-  if (errno != ENOENT || parent.is_root()) throw SystemError(errno, "cannot open " + shown(parent) + " in the room");
-  UniqueFd above = open_parent(parent);
-  if (!is_own(above)) {
-    throw SystemError(ENOENT, "cannot place " + shown(target) + ", since " + shown(parent) + " is gone", "try again");
+const Furnisher::Folder& Furnisher::open_folder_of(const AbsPath& target) {
+  AbsPath path = target.parent();
+  if (folder_.is_own && folder_.path == path) return folder_;
+  UniqueFd fd = open_exactly(path);
+  if (!fd && (errno != ENOENT || path.is_root()))
+    throw SystemError(errno, "cannot open " + shown(path) + " in the room");
+  if (!fd) {
+    const Folder& above = open_folder_of(path);
+    if (!above.is_own) {
+      throw SystemError(ENOENT, "cannot place " + shown(target) + ", since " + shown(path) + " is gone", "try again");
+    }
+    std::string name(path.name());
+    if (::mkdirat(above.fd.get(), name.c_str(), 0755) != 0) {
+      throw SystemError(errno, "cannot make " + shown(path) + " in the room");
+    }
+    fd = open_beneath(above.fd.get(), name, O_PATH);
   }
-  std::string name(parent.name());
-  if (::mkdirat(above.get(), name.c_str(), 0755) != 0) {
-    throw SystemError(errno, "cannot make " + shown(parent) + " in the room");
-  }
-  return open_beneath(above.get(), name, O_PATH);
+  bool is_own = own_.contains(mount_id(fd));
+  folder_ = {.path = std::move(path), .fd = std::move(fd), .is_own = is_own};
+  return folder_;
 }
 
-UniqueFd Furnisher::open_target(const AbsPath& target, FileKind kind) {
-  UniqueFd at = open_exactly(target);
-  if (at) return at;
-  if (errno != ENOENT) throw SystemError(errno, "cannot open " + shown(target) + " in the room");
-  UniqueFd parent = open_parent(target);
-  if (!is_own(parent)) {
+void Furnisher::make_target(const Folder& folder, const AbsPath& target, FileKind kind) {
+  if (!folder.is_own) {
     throw SystemError(ENOENT, "cannot place " + shown(target), "it was removed while the room was built: try again");
   }
   std::string name(target.name());
-  if (kind != FileKind::directory) {
-    write_new_file(parent, name, "", 0);
-  } else if (::mkdirat(parent.get(), name.c_str(), 0755) != 0) {
-    throw SystemError(errno, "cannot make " + shown(target) + " in the room");
-  }
-  return open_beneath(parent.get(), name, O_PATH);
+  int result = kind == FileKind::directory ? ::mkdirat(folder.fd.get(), name.c_str(), 0755)
+                                           : ::mknodat(folder.fd.get(), name.c_str(), S_IFREG, 0);
+  if (result != 0 && errno != EEXIST) throw SystemError(errno, "cannot make " + shown(target) + " in the room");
 }
 
 void Furnisher::operator()(const plan::MakeTmpfs& furnishing) {
@@ -241,15 +247,15 @@ void Furnisher::operator()(const plan::MakeTmpfs& furnishing) {
 }
 
 void Furnisher::operator()(const plan::MakeFile& furnishing) {
-  UniqueFd parent = open_parent(furnishing.target);
-  if (!is_own(parent)) throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
-  write_new_file(parent, std::string(furnishing.target.name()), furnishing.content, furnishing.mode);
+  const Folder& folder = open_folder_of(furnishing.target);
+  if (!folder.is_own) throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
+  write_new_file(folder.fd, std::string(furnishing.target.name()), furnishing.content, furnishing.mode);
 }
 
 void Furnisher::operator()(const plan::MakeLink& furnishing) {
-  UniqueFd parent = open_parent(furnishing.target);
-  if (!is_own(parent)) throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
-  if (::symlinkat(furnishing.to.c_str(), parent.get(), std::string(furnishing.target.name()).c_str()) != 0) {
+  const Folder& folder = open_folder_of(furnishing.target);
+  if (!folder.is_own) throw SystemError(0, "cannot make " + shown(furnishing.target) + " on a folder of the host");
+  if (::symlinkat(furnishing.to.c_str(), folder.fd.get(), std::string(furnishing.target.name()).c_str()) != 0) {
     throw SystemError(errno, "cannot make the link " + shown(furnishing.target) + " in the room");
   }
 }

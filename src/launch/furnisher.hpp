@@ -37,9 +37,16 @@ class Furnisher {
   void carry_out(const plan::Furnishing& furnishing, base::UniqueFd& tree);
   [[nodiscard]] base::UniqueFd clone(const plan::Bind& bind);
   void place(const base::UniqueFd& tree, const base::AbsPath& target, policy::FileKind kind);
-  [[nodiscard]] base::UniqueFd open_target(const base::AbsPath& target, policy::FileKind kind);
-  [[nodiscard]] base::UniqueFd open_parent(const base::AbsPath& target);
-  [[nodiscard]] bool is_own(const base::UniqueFd& directory) const;
+
+  struct Folder {
+    base::AbsPath path;
+    base::UniqueFd fd;
+    bool is_own = false;  // on one of the room's own tmpfs
+  };
+  // The directory that holds `target`, with what is missing on the way made, but only on the room's own tmpfs.
+  const Folder& open_folder_of(const base::AbsPath& target);
+  // An empty file or directory to place a mount on, unless there is one.
+  void make_target(const Folder& folder, const base::AbsPath& target, policy::FileKind kind);
 
   void operator()(const plan::MakeTmpfs& furnishing);
   void operator()(const plan::MakeFile& furnishing);
@@ -51,6 +58,9 @@ class Furnisher {
   Namespaces& namespaces_;
   // Mount ids of the room's own tmpfs: only there may a missing target be made.
   std::set<std::uint64_t> own_;
+  // The last one that was opened: dozens of things lie side by side in /etc. One of the host's is opened each time, since
+  // another room may be at work in it.
+  Folder folder_;
   std::vector<base::UniqueFd> ahead_;
   base::UniqueFd init_;
 };

@@ -99,7 +99,7 @@ base::Result<profile::Profile> load_profile(const std::string& name) {
   return with_known_calls(launch::load(name));
 }
 
-base::Result<Prepared> prepare(const RoomOptions& options) {
+base::Result<Prepared> prepare(const RoomOptions& options, policy::HostFacts user) {
   Prepared prepared;
   auto flags = parse_all_flags(options);
   if (!flags) return std::unexpected(std::move(flags.error()));
@@ -107,9 +107,9 @@ base::Result<Prepared> prepare(const RoomOptions& options) {
   if (!workspace) return std::unexpected(std::move(workspace.error()));
   auto profile = load_profile(options.profile);
   if (!profile) return std::unexpected(std::move(profile.error()));
-  auto tightened = with_known_calls(launch::tighten_by_workspace(*profile, *workspace));
+  auto tightened = with_known_calls(launch::tighten_by_workspace(*std::move(profile), *workspace));
   if (!tightened) return std::unexpected(std::move(tightened.error()));
-  auto facts = launch::look(launch::look_at_user(*workspace), *tightened, *flags, &prepared.walks);
+  auto facts = launch::look(launch::with_workspace(std::move(user), *workspace), *tightened, *flags, &prepared.walks);
   if (!facts) return std::unexpected(std::move(facts.error()));
   auto policy = policy::decide(*tightened, *facts, *flags);
   if (!policy) return std::unexpected(std::move(policy.error()));

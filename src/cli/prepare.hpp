@@ -25,6 +25,7 @@ struct Prepared {
 [[nodiscard]] base::Result<profile::Profile> load_profile(const std::string& name);
 
 // All errors that one stage finds, at once. Throws base::SystemError.
-[[nodiscard]] base::Result<Prepared> prepare(const RoomOptions& options);
+[[nodiscard]] base::Result<Prepared> prepare(const RoomOptions& options,
+                                             policy::HostFacts user = launch::look_at_user());
 
 }  // namespace agentbox::cli

@@ -45,8 +45,9 @@ int run(const RunOptions& options, const Terminal& terminal) {
                   base::ExitCode::agentbox_failed);
   }
   // Before anything is looked at: an empty directory that a killed run left would else count as the owner's.
-  (void)launch::sweep(launch::look_at_user().state_home / "agentbox");
-  auto prepared = prepare(options);
+  policy::HostFacts user = launch::look_at_user();
+  (void)launch::sweep(user.state_home / "agentbox");
+  auto prepared = prepare(options, std::move(user));
   if (!prepared) return refuse(prepared.error(), terminal, base::ExitCode::agentbox_failed);
   base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
   if (!unbuilt.empty()) return refuse(unbuilt, terminal, base::ExitCode::agentbox_failed);

@@ -257,7 +257,8 @@ std::string read_git_ignore(const HostFacts& facts, HostDisk& disk) {
 
 base::Result<HostFacts> look(HostFacts facts, const profile::Profile& written, const policy::Flags& flags,
                              std::shared_ptr<WalkStore>* walks) {
-  const profile::Profile profile = policy::with_flags(written, flags);
+  const std::shared_ptr<const profile::Profile> merged = policy::with_flags(written, flags);
+  const profile::Profile& profile = *merged;
   base::Result<policy::Looks> looks = policy::looks(profile, policy::places_of(facts));
   if (!looks) return std::unexpected(std::move(looks.error()));
   std::optional<HostProgram> git_config = looks->git_config ? start_git_config(facts) : std::nullopt;

@@ -182,16 +182,19 @@ HostFacts look_at_user() {
 }
 
 HostFacts look_at_user(const AbsPath& workspace) {
+  return with_workspace(look_at_user(), workspace);
+}
+
+HostFacts with_workspace(HostFacts user, const AbsPath& workspace) {
   struct stat seen{};
   std::string shown = base::escape(workspace.str());
   if (::stat(workspace.c_str(), &seen) != 0) {
     throw SystemError(errno, fmt::format("cannot look at the workspace {}", shown));
   }
   if (!S_ISDIR(seen.st_mode)) throw SystemError(ENOTDIR, fmt::format("the workspace {} is no directory", shown));
-  HostFacts facts = look_at_user();
-  guard_real_home(facts.user.home, account_of(facts.user.uid), workspace);
-  facts.workspace = workspace;
-  return facts;
+  guard_real_home(user.user.home, account_of(user.user.uid), workspace);
+  user.workspace = workspace;
+  return user;
 }
 
 AbsPath current_directory() {

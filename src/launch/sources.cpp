@@ -190,7 +190,7 @@ base::Result<profile::Profile> load(std::string_view profile) {
   return profile::load(*first, find);
 }
 
-base::Result<profile::Profile> tighten_by_workspace(const profile::Profile& profile, const base::AbsPath& workspace) {
+base::Result<profile::Profile> tighten_by_workspace(profile::Profile profile, const base::AbsPath& workspace) {
   std::string path = (workspace / ".agentbox.toml").str();
   Content content = read(path, Links::refuse);
   if (content.error == ENOENT) return profile;

@@ -122,18 +122,22 @@ void place_files(Draft& draft) {
   std::ranges::sort(draft.policy.room_files, {}, &RoomFile::target);
 }
 
-profile::Profile with_flags(profile::Profile profile, const Flags& flags) {
+std::shared_ptr<const profile::Profile> with_flags(const profile::Profile& profile, const Flags& flags) {
+  if (flags.read.empty() && flags.write.empty() && flags.hide.empty() && flags.allow.empty()) {
+    return {std::shared_ptr<const void>(), &profile};
+  }
+  auto merged = std::make_shared<profile::Profile>(profile);
   auto append = [](auto& list, const auto& more) { list.insert(list.end(), more.begin(), more.end()); };
-  append(profile.files_section.read, flags.read);
-  append(profile.files_section.write, flags.write);
-  append(profile.files_section.hide, flags.hide);
-  append(profile.network.allow, flags.allow);
-  return profile;
+  append(merged->files_section.read, flags.read);
+  append(merged->files_section.write, flags.write);
+  append(merged->files_section.hide, flags.hide);
+  append(merged->network.allow, flags.allow);
+  return merged;
 }
 
 base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags) {
-  profile::Profile merged = with_flags(profile, flags);
-  Draft draft(merged, facts, flags);
+  const std::shared_ptr<const profile::Profile> merged = with_flags(profile, flags);
+  Draft draft(*merged, facts, flags);
   draft.policy.profile = profile.name;
   draft.policy.files = profile.files;
   draft.policy.user = facts.user;
@@ -159,10 +163,10 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   place_files(draft);
 
   decide_environment(draft);
-  draft.policy.rules = rules_of(merged);
+  draft.policy.rules = rules_of(*merged);
   decide_approval(draft);
-  for (const auto& item : merged.seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
-  for (const auto& item : merged.seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
+  for (const auto& item : merged->seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
+  for (const auto& item : merged->seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
   draft.policy.nested_userns =
       std::ranges::find(draft.policy.seccomp_allow, "userns") != draft.policy.seccomp_allow.end();
   say_what_it_exposes(draft);

@@ -70,7 +70,8 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
 }  // namespace
 
 base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
-  profile::Profile profile = with_flags(given, flags);
+  const std::shared_ptr<const profile::Profile> merged = with_flags(given, flags);
+  const profile::Profile& profile = *merged;
   Refusals refusals;
   if (profile.workspace.mode && profile.workspace.mode->value == profile::WorkspaceMode::review) {
     refusals.scalar(profile.workspace.mode, "[workspace] mode = \"review\"", "\"direct\" and \"read-only\" work");

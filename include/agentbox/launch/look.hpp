@@ -21,6 +21,8 @@ class WalkStore;
 [[nodiscard]] policy::HostFacts look_at_user(const base::AbsPath& workspace);
 // The same without a workspace, for what only asks where agentbox keeps its things.
 [[nodiscard]] policy::HostFacts look_at_user();
+// `user` with a workspace: the first of these two, for who has called the second already.
+[[nodiscard]] policy::HostFacts with_workspace(policy::HostFacts user, const base::AbsPath& workspace);
 
 // A path of the command line, made absolute; one with ".." is resolved, with its links, if all of it is there.
 [[nodiscard]] std::string path_as_typed(const std::string& text);

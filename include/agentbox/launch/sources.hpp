@@ -22,7 +22,7 @@ namespace agentbox::launch {
 
 // Tightens by `.agentbox.toml` in the workspace, if there is one. It is hostile input: opened O_NOFOLLOW | O_NONBLOCK,
 // a regular file, size capped.
-[[nodiscard]] base::Result<profile::Profile> tighten_by_workspace(const profile::Profile& profile,
+[[nodiscard]] base::Result<profile::Profile> tighten_by_workspace(profile::Profile profile,
                                                                   const base::AbsPath& workspace);
 
 struct ProfileEntry {

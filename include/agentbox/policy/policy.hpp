@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -170,8 +171,9 @@ struct Policy {
   std::vector<Note> notes;
 };
 
-// The profile as the command line changes it: --read, --write, --hide and --allow appended to their lists.
-[[nodiscard]] profile::Profile with_flags(profile::Profile profile, const Flags& flags);
+// The profile as the command line changes it: --read, --write, --hide and --allow appended to their lists. Where it
+// changes nothing, that is `profile` itself, which must live as long.
+[[nodiscard]] std::shared_ptr<const profile::Profile> with_flags(const profile::Profile& profile, const Flags& flags);
 
 // All errors at once. Does not refuse what isn't built yet: see `unbuilt`.
 [[nodiscard]] base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& facts, const Flags& flags);

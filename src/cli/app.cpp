@@ -270,19 +270,24 @@ void add_hidden_commands(CLI::App& program, Filled& filled) {
   help.add_option("COMMAND", filled.help);
 }
 
-void build(CLI::App& program, Filled& filled) {
+// Where the first word says `run`, it is the only command that is asked: the others would cost each start of a room.
+enum class Commands { run, all };
+
+void build(CLI::App& program, Filled& filled, Commands commands) {
   program.name("agentbox");
   program.set_help_flag("-h,--help", "Show this help, or with a command that command's");
   program.set_version_flag("--version", "agentbox " AGENTBOX_VERSION, "Show the version");
   // At most one: so that `agentbox run check` means the profile named "check".
   program.require_subcommand(0, 1);
   add_run(program, filled);
-  add_session_commands(program, filled);
-  add_approve(program, filled);
-  add_record_commands(program, filled);
-  add_profile_commands(program, filled);
-  add_machine_commands(program, filled);
-  add_hidden_commands(program, filled);
+  if (commands == Commands::all) {
+    add_session_commands(program, filled);
+    add_approve(program, filled);
+    add_record_commands(program, filled);
+    add_profile_commands(program, filled);
+    add_machine_commands(program, filled);
+    add_hidden_commands(program, filled);
+  }
   for (CLI::App* command : program.get_subcommands({})) command->set_help_flag("-h,--help", "Show this help");
 }
 
@@ -373,7 +378,7 @@ base::Diagnostic translate(const CLI::Error& error, const std::string& command) 
 
 class CommandLine {
  public:
-  CommandLine() { build(program_, filled_); }
+  explicit CommandLine(Commands commands) { build(program_, filled_, commands); }
 
   [[nodiscard]] std::expected<Request, UsageError> parse(std::vector<std::string> arguments);
   [[nodiscard]] ProgramDoc documentation() const { return document_program(program_); }
@@ -614,7 +619,8 @@ std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> a
   }
   if (std::optional<base::Diagnostic> error = surplus(arguments)) return refuse({*error});
   if (name() == "help") {
-    return filled_.help.empty() ? ShowText{help(documentation())} : CommandLine().parse({filled_.help, "--help"});
+    return filled_.help.empty() ? ShowText{help(documentation())}
+                                : CommandLine(Commands::all).parse({filled_.help, "--help"});
   }
   if (name() == "try" && filled_.try_action.what == "command") filled_.try_action.arguments = tail;
   if (base::Diagnostics errors = check(); !errors.empty()) return refuse(std::move(errors));
@@ -624,11 +630,12 @@ std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> a
 }  // namespace
 
 std::expected<Request, UsageError> parse(std::vector<std::string> arguments) {
-  return CommandLine().parse(std::move(arguments));
+  bool runs = !arguments.empty() && arguments.front() == "run";
+  return CommandLine(runs ? Commands::run : Commands::all).parse(std::move(arguments));
 }
 
 ProgramDoc documentation() {
-  return CommandLine().documentation();
+  return CommandLine(Commands::all).documentation();
 }
 
 }  // namespace agentbox::cli

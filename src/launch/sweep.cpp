@@ -17,6 +17,7 @@
 #include "guard_tree.hpp"
 #include "quarantine.hpp"
 #include "record.hpp"
+#include "walk_store.hpp"
 
 namespace agentbox::launch {
 
@@ -61,7 +62,10 @@ class Sweep {
   explicit Sweep(const AbsPath& state_folder) : state_folder_(state_folder) {}
 
   std::vector<Swept> run(Sweeping sweeping) {
-    if (sweeping == Sweeping::all) spares_.trim({}, 0);
+    if (sweeping == Sweeping::all) {
+      spares_.trim({}, 0);
+      forget_walks();
+    }
     UniqueFd runs(::open((state_folder_ / "runs").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!runs) return {};
     std::optional<std::vector<std::string>> sessions = names_in(runs.get(), 10'000);
@@ -126,6 +130,15 @@ class Sweep {
     say(record.workspace, fmt::format("is not there ({}); what run {} left in it is settled when it is back",
                                       base::errno_text(error), base::escape(record.session)));
     return false;
+  }
+
+  void forget_walks() {
+    std::size_t count = WalkStore::forget(state_folder_);
+    if (count == 0) return;
+    say(state_folder_ / "walks",
+        fmt::format("removed what was remembered of {} workspace{}: gone since, or seen before "
+                    "this machine was started",
+                    count, count == 1 ? "" : "s"));
   }
 
   void say(const AbsPath& path, std::string what) { swept_.push_back({.path = path, .what = std::move(what)}); }

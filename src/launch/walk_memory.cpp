@@ -102,6 +102,13 @@ std::optional<WalkMemory> WalkMemory::parse(std::string bytes, std::string_view 
   return memory;
 }
 
+std::string_view WalkMemory::key_in(std::string_view bytes) {
+  if (bytes.size() < sizeof(Head)) return {};
+  Head head = take<Head>(bytes, 0);
+  if (head.magic != magic || head.key_size > bytes.size() - sizeof head) return {};
+  return bytes.substr(sizeof head, head.key_size);
+}
+
 WalkMemory::Directory WalkMemory::open(std::uint32_t at) const {
   std::string_view bytes = bytes_;
   if (at < sizeof(Head) || at > bytes.size() || bytes.size() - at < sizeof(RecordHead)) return {};

@@ -39,6 +39,8 @@ class WalkMemory {
 
   // Nothing if it is not a memory for exactly this key, or is damaged.
   [[nodiscard]] static std::optional<WalkMemory> parse(std::string bytes, std::string_view key);
+  // What `bytes` say they are a memory for; empty if they are none.
+  [[nodiscard]] static std::string_view key_in(std::string_view bytes);
 
   struct Entry {
     std::string_view name;

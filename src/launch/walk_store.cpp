@@ -1,6 +1,8 @@
 #include "walk_store.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <tuple>
@@ -53,14 +55,18 @@ class Key {
   std::string text_;
 };
 
+// Stamps are the kernel's word for as long as it runs. After that the disk may have been in another machine, or have
+// lost what was written last. Empty: the kernel doesn't say.
+std::string boot() {
+  return read_kernel_file("/proc/sys/kernel/random/boot_id", 64).value_or("");
+}
+
 std::string key_of(const WalkRequest& request) {
-  // Stamps are the kernel's word for as long as it runs. After that the disk may have been in another machine, or have
-  // lost what was written last.
-  std::optional<std::string> boot = read_kernel_file("/proc/sys/kernel/random/boot_id", 64);
-  if (!boot || boot->empty()) return {};
+  std::string current = boot();
+  if (current.empty()) return {};
   Key key;
   for (std::string_view item :
-       {std::string_view(AGENTBOX_VERSION), std::string_view(*boot), std::string_view(request.top.str())}) {
+       {std::string_view(AGENTBOX_VERSION), std::string_view(current), std::string_view(request.top.str())}) {
     key.add(item);
   }
   key.add_all(request.foreign);
@@ -71,6 +77,24 @@ std::string key_of(const WalkRequest& request) {
     key.add_all(pattern.components);
   }
   return key.take();
+}
+
+// The first item of a key's rest; empty at its end.
+std::string_view take_item(std::string_view& rest) {
+  std::uint32_t size = 0;
+  if (rest.size() < sizeof size) return {};
+  std::memcpy(&size, rest.data(), sizeof size);
+  std::string_view item = rest.substr(sizeof size, size);
+  rest.remove_prefix(sizeof size + item.size());
+  return item;
+}
+
+// May a walk to come read what has this key?
+bool is_of_use(std::string_view key) {
+  if (take_item(key) != AGENTBOX_VERSION || take_item(key) != boot()) return false;
+  std::optional<AbsPath> top = AbsPath::parse(take_item(key));
+  struct stat seen{};
+  return top && (::lstat(top->c_str(), &seen) == 0 ? S_ISDIR(seen.st_mode) : errno != ENOENT && errno != ENOTDIR);
 }
 
 // FNV-1a. Two keys with one name take turns, no more: the file holds the key.
@@ -147,6 +171,19 @@ void WalkStore::save() noexcept {
     if (bytes) write(*bytes);
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the next start walks in full
   }
+}
+
+std::size_t WalkStore::forget(const AbsPath& state_folder) {
+  UniqueFd folder = open_folder(state_folder / "walks");
+  std::optional<std::vector<std::string>> names = folder ? names_in(folder.get(), 10'000) : std::nullopt;
+  std::size_t removed = 0;
+  for (const std::string& name : names.value_or(std::vector<std::string>())) {
+    if (name.starts_with('.')) continue;  // being written, or half-written by a run that was killed: `trim` has it
+    std::optional<std::string> bytes = read_memory(folder.get(), name);
+    if (bytes && is_of_use(WalkMemory::key_in(*bytes))) continue;
+    if (::unlinkat(folder.get(), name.c_str(), 0) == 0) ++removed;
+  }
+  return removed;
 }
 
 void WalkStore::write(const std::string& bytes) const {

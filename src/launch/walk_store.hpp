@@ -3,6 +3,7 @@
 // Where the walks of a workspace leave their memories: $XDG_STATE_HOME/agentbox/walks/, a file for each workspace
 // and each set of things looked for.
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,10 @@ class WalkStore {
   // Writes what was noted, if the next walk is spared enough by it, and removes memories of old. Not to be called while
   // somebody waits for the room. What fails here costs the next start some milliseconds, and is not told.
   void save() noexcept;
+
+  // Removes memories that no walk will read again: of a workspace that is gone, or from before the machine was started.
+  // How many those were.
+  static std::size_t forget(const base::AbsPath& state_folder);
 
  private:
   void write(const std::string& bytes) const;

@@ -186,6 +186,27 @@ TEST_CASE("the oldest memories go") {
   CHECK_FALSE(fs::exists(folder + "/0"));
 }
 
+TEST_CASE("a sweep forgets workspaces that are gone, and no others") {
+  Shelf shelf;
+  shelf.fill();
+  auto gone = std::make_unique<Folder>();
+  for (int i = 0; i < 260; ++i) gone->make_folder("d" + std::to_string(i));
+  Asking asking(*gone);
+  asking.roots();
+  WalkStore store(shelf.state.path(), asking.request());
+  store.note(asking.noting(INT64_MAX).walk().notes);
+  store.save();
+  REQUIRE(shelf.files().size() == 2);
+  CHECK(WalkStore::forget(shelf.state.path()) == 0);
+  gone.reset();
+  CHECK(WalkStore::forget(shelf.state.path()) == 1);
+  CHECK(shelf.files().size() == 1);
+  CHECK(shelf.is_known());
+  put(shelf.only_file(), bytes_of(shelf.only_file()).substr(0, 60));  // no memory any more
+  CHECK(WalkStore::forget(shelf.state.path()) == 1);
+  CHECK(WalkStore::forget(shelf.state.path()) == 0);
+}
+
 TEST_CASE("where nothing can be written, nothing is remembered and nothing fails") {
   Shelf shelf;
   shelf.state.make_file("walks", "in the way");

@@ -85,7 +85,7 @@ struct Swept {
 };
 enum class Sweeping {
   needed,  // before each run
-  all      // also the empty directories that are kept for the next run
+  all      // also what is kept for the next run: empty directories, and what is known of workspaces that are gone
 };
 [[nodiscard]] std::vector<Swept> sweep(const base::AbsPath& state_folder, Sweeping sweeping = Sweeping::needed);
 

@@ -1,19 +1,23 @@
-#include "agentbox/base/error.hpp"
-#include "agentbox/base/escape.hpp"
-#include "agentbox/launch/look.hpp"
-#include "cgroup.hpp"
-#include "files.hpp"
-#include "host_program.hpp"
-
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <utility>
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/launch/look.hpp"
+
+#include "cgroup.hpp"
+#include "files.hpp"
+#include "guard_tree.hpp"
+#include "host_program.hpp"
 
 namespace agentbox::launch {
 
@@ -25,6 +29,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds patience{2};
+// A group that has been empty for so long is not one that a run is just making.
+constexpr std::int64_t left_after_s = 60;
 
 UniqueFd open_folder(const AbsPath& path) {
   UniqueFd folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -39,18 +45,31 @@ std::optional<AbsPath> group_of(pid_t pid) {
   return own_cgroup(mountinfo, cgroup);
 }
 
+// Those of runs that were killed. The kernel keeps one in which anything lives.
+void remove_left_groups(const AbsPath& parent) {
+  UniqueFd listing(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  std::optional<std::vector<std::string>> names = listing ? names_in(listing.get(), 10'000) : std::nullopt;
+  for (const std::string& name : names.value_or(std::vector<std::string>())) {
+    if (!name.starts_with("agentbox-")) continue;
+    std::optional<Entry> entry = look_at(listing.get(), name);
+    if (!entry || ::time(nullptr) - entry->modified_ns / 1'000'000'000 < left_after_s) continue;
+    ::unlinkat(listing.get(), name.c_str(), AT_REMOVEDIR);
+  }
+}
+
 }  // namespace
 
-RoomCgroup RoomCgroup::create(const policy::HostFacts& facts, std::string_view name,
-                              const policy::Limits& limits, pid_t pid) {
+RoomCgroup RoomCgroup::create(const policy::HostFacts& facts, std::string_view name, const policy::Limits& limits,
+                              pid_t pid) {
   if (auto problem = cgroup_problem(facts, limits)) throw SystemError(0, problem->message, problem->hint);
   if (!facts.cgroup) throw SystemError(0, "no cgroup is delegated to this user");
   return facts.cgroup->through_systemd ? create_scope(facts, name, limits, pid)
                                        : create_below(facts.cgroup->path, name, limits, pid);
 }
 
-RoomCgroup RoomCgroup::create_below(const AbsPath& parent, std::string_view name,
-                                    const policy::Limits& limits, pid_t pid) {
+RoomCgroup RoomCgroup::create_below(const AbsPath& parent, std::string_view name, const policy::Limits& limits,
+                                    pid_t pid) {
+  remove_left_groups(parent);
   AbsPath path = parent / name;
   if (::mkdir(path.c_str(), 0755) != 0) {
     throw SystemError(errno, fmt::format("cannot make the cgroup {}", base::escape(path.str())));
@@ -59,16 +78,15 @@ RoomCgroup RoomCgroup::create_below(const AbsPath& parent, std::string_view name
   if (limits.memory != 0) group.set("memory.max", limits.memory);
   if (limits.cpu != 0) group.set("cpu.weight", limits.cpu);
   // Before the process: what it starts is counted from the first on.
-  if (::faccessat(group.folder_.get(), "pids.max", W_OK, AT_EACCESS) == 0)
-    group.set("pids.max", limits.processes + 16);
+  if (::faccessat(group.folder_.get(), "pids.max", W_OK, AT_EACCESS) == 0) group.set("pids.max", limits.processes + 16);
   group.write("cgroup.procs", fmt::to_string(pid));
   return group;
 }
 
 // A scope takes processes that run already, and the user's manager asks the system's to move them where it
 // may not.
-RoomCgroup RoomCgroup::create_scope(const policy::HostFacts& facts, std::string_view name,
-                                    const policy::Limits& limits, pid_t pid) {
+RoomCgroup RoomCgroup::create_scope(const policy::HostFacts& facts, std::string_view name, const policy::Limits& limits,
+                                    pid_t pid) {
   std::optional<AbsPath> busctl = find_program("busctl");
   if (!busctl || !facts.runtime_dir) throw SystemError(ENOENT, "cannot reach the user's systemd");
   std::string scope = fmt::format("{}.scope", name);
@@ -97,8 +115,7 @@ RoomCgroup RoomCgroup::create_scope(const policy::HostFacts& facts, std::string_
   argv.insert(argv.end(), properties.begin(), properties.end());
   argv.emplace_back("0");
   std::string runtime = facts.runtime_dir->str();
-  HostProgram call(argv,
-                   {"XDG_RUNTIME_DIR=" + runtime, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + runtime + "/bus"});
+  HostProgram call(argv, {"XDG_RUNTIME_DIR=" + runtime, "DBUS_SESSION_BUS_ADDRESS=unix:path=" + runtime + "/bus"});
   if (!call.finish(patience, 65536).succeeded()) {
     throw SystemError(0, "the user's systemd did not make a scope for the room",
                       "look at 'journalctl --user -n 20', or remove `memory` and `cpu` from [limits]");
@@ -135,8 +152,7 @@ RoomCgroup::~RoomCgroup() {
 void RoomCgroup::freeze() {
   write("cgroup.freeze", "1");
   if (!wait_for("frozen 1")) {
-    throw SystemError(ETIMEDOUT,
-                      fmt::format("the room's cgroup {} does not freeze", base::escape(path_.str())));
+    throw SystemError(ETIMEDOUT, fmt::format("the room's cgroup {} does not freeze", base::escape(path_.str())));
   }
 }
 
@@ -159,8 +175,7 @@ void RoomCgroup::set(const char* file, std::uint64_t value) const {
 void RoomCgroup::write(const char* file, std::string_view text) const {
   UniqueFd fd(::openat(folder_.get(), file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    throw SystemError(errno,
-                      fmt::format("cannot write '{}' to {}/{}", text, base::escape(path_.str()), file));
+    throw SystemError(errno, fmt::format("cannot write '{}' to {}/{}", text, base::escape(path_.str()), file));
   }
 }
 
@@ -179,8 +194,7 @@ bool RoomCgroup::wait_for(std::string_view line) const {
     char text[256];
     ssize_t count = ::pread(events.get(), text, sizeof text, 0);
     if (count < 0) return false;
-    if (std::string_view(text, static_cast<std::size_t>(count)).find(line) != std::string_view::npos)
-      return true;
+    if (std::string_view(text, static_cast<std::size_t>(count)).find(line) != std::string_view::npos) return true;
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
     if (left.count() <= 0) return false;
     pollfd wait{.fd = events.get(), .events = POLLPRI, .revents = 0};

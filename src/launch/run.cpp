@@ -76,8 +76,8 @@ class Run {
   // The floor alone: nothing of the host's is changed.
   void lay_floor(const Session& session) {
     AbsPath bwrap = trusted_bwrap(request_.facts);
-    base::UniqueFd filter = compile(request_.plan.seccomp);
-    spawn(spawned_, bwrap, request_.plan, streams_, filter, marker_for(session));
+    spawn(spawned_, bwrap, request_.plan, streams_, marker_for(session));
+    compile(request_.plan.seccomp, std::move(spawned_.filter));  // while bwrap is being loaded
   }
 
   void furnish(const Session& session) {

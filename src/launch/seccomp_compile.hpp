@@ -11,9 +11,9 @@
 
 namespace agentbox::launch {
 
-// The filter for this machine, in a sealed memfd that is positioned at its start: what bwrap's
-// --add-seccomp-fd reads. Throws base::SystemError.
-[[nodiscard]] base::UniqueFd compile(const plan::SeccompProgram& program);
+// Writes the filter for this machine to a pipe's end, and closes that: bwrap's --add-seccomp-fd reads to end-of-file. A
+// filter has 32 KiB at most, and a pipe holds twice that. SIGPIPE is ignored. Throws base::SystemError.
+void compile(const plan::SeccompProgram& program, base::UniqueFd to);
 
 // The same as values, and for any architecture.
 [[nodiscard]] std::vector<sock_filter> assemble(const plan::SeccompProgram& program, plan::Architecture architecture);

@@ -152,8 +152,8 @@ UniqueFd above(int fd) {
 }  // namespace
 
 void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
-           const UniqueFd& seccomp, const std::string& marker) {
-  Pipe info = make_pipe(), block = make_pipe(), errors = make_pipe(), report = make_pipe();
+           const std::string& marker) {
+  Pipe filter = make_pipe(), info = make_pipe(), block = make_pipe(), errors = make_pipe(), report = make_pipe();
   std::array<int, 2> control{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control.data()) != 0) {
     throw SystemError(errno, "cannot make a socket pair");
@@ -180,7 +180,7 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
     place(wire::init_stream_fd + stream, passes ? stream : null.get());
   }
   place(args_fd, args_memory.get());
-  place(seccomp_fd, seccomp.get());
+  place(seccomp_fd, filter.read.get());
   place(info_fd, info.write.get());
   place(block_fd, block.read.get());
   place(info_reader_fd, info.read.get());
@@ -210,6 +210,7 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
     end_room(spawned);
     throw SystemError(code, "cannot start " + base::escape(bwrap.str()));
   }
+  spawned.filter = std::move(filter.write);
   spawned.info = std::move(info.read);
   spawned.block = std::move(block.write);
   spawned.errors = std::move(errors.read);

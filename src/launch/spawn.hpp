@@ -26,16 +26,17 @@ struct Spawned {
   // kernel ends a pid namespace before its first process (pid_namespaces(7)).
   pid_t child = -1;
   base::UniqueFd child_pidfd;
-  base::UniqueFd info;   // JSON with the child's pid
-  base::UniqueFd block;  // a byte: go. End-of-file is also a "go": see the header of run.cpp
+  base::UniqueFd filter;  // where bwrap reads the seccomp filter to end-of-file, before it does anything
+  base::UniqueFd info;    // JSON with the child's pid
+  base::UniqueFd block;   // a byte: go. End-of-file is also a "go": see the header of run.cpp
   base::UniqueFd errors;
   base::UniqueFd control;  // SOCK_SEQPACKET to init
 };
 
-// `seccomp` is a memfd with the compiled filter. `marker` is a directory that bwrap makes as its last step,
-// so that the helper can tell the floor from what was there before. Throws base::SystemError.
+// `marker` is a directory that bwrap makes as its last step, so that the helper can tell the floor from what was there
+// before. Throws base::SystemError.
 void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
-           const base::UniqueFd& seccomp, const std::string& marker);
+           const std::string& marker);
 
 // Waits until bwrap names its child. Throws base::SystemError with bwrap's own words when it ends instead.
 void read_child(Spawned& spawned);

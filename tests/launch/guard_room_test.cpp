@@ -85,7 +85,8 @@ class RealRoom {
       Spawned spawned;
       std::string marker = "/run/agentbox/marker";
       Streams none{{StreamKind::passed, StreamKind::passed, StreamKind::passed}};
-      spawn(spawned, abs(AGENTBOX_TEST_BWRAP), plan, none, compile(plan.seccomp), marker);
+      spawn(spawned, abs(AGENTBOX_TEST_BWRAP), plan, none, marker);
+      compile(plan.seccomp, std::move(spawned.filter));
       read_child(spawned);
       Helper helper(HelperWork{plan.furnishings, abs(AGENTBOX_TEST_INIT), marker, false, {}}, spawned);
       (void)helper.wait(spawned, -1);

@@ -1,12 +1,5 @@
 // The real bwrap, as an ordinary user or as root: what the launcher's parts do when they are put together.
 
-#include "agentbox/base/error.hpp"
-#include "helper.hpp"
-#include "seccomp_compile.hpp"
-#include "spawn.hpp"
-#include "streams.hpp"
-#include "supervisor.hpp"
-
 #include <array>
 #include <csignal>
 #include <filesystem>
@@ -23,6 +16,14 @@
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/error.hpp"
+
+#include "helper.hpp"
+#include "seccomp_compile.hpp"
+#include "spawn.hpp"
+#include "streams.hpp"
+#include "supervisor.hpp"
 
 namespace fs = std::filesystem;
 using namespace agentbox;
@@ -63,13 +64,11 @@ class TemporaryFolder {
 // A floor as `plan` makes it, and the folder's work/ as a writable workspace under its own name.
 plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& script) {
   plan::LaunchPlan plan;
-  auto add = [&plan](const std::string& option,
-                     std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
+  auto add = [&plan](const std::string& option, std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
     plan.bwrap.push_back({option, std::move(operands)});
   };
-  for (const char* option :
-       {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-        "--unshare-cgroup", "--disable-userns", "--as-pid-1"}) {
+  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+                             "--unshare-cgroup", "--disable-userns", "--as-pid-1"}) {
     add(option);
   }
   add("--cap-drop", {"ALL"});
@@ -92,26 +91,25 @@ plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& scri
   AbsPath work = path(folder / "work");
   plan.furnishings = {plan::MakeTmpfs{path("/tmp"), 1 << 20, 01777},
                       Bind{work, work, FileKind::directory, Bind::Mode::write}};
-  plan.init = {
-      .argv = {"/bin/sh", "-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}, .directory = work};
+  plan.init = {.argv = {"/bin/sh", "-c", script}, .environment = {{"PATH", "/usr/bin:/bin"}}, .directory = work};
   return plan;
 }
 
 // Where a test's run is cut off by SIGKILL, as an out-of-memory killer or an angry owner would.
-enum class Cut { never, after_spawn, after_child_pid, after_helper, after_furnishing, after_start };
+enum class Cut { never, after_spawn, after_filter, after_child_pid, after_helper, after_furnishing, after_start };
 
 struct Room {
   explicit Room(plan::LaunchPlan launch_plan, Cut cut = Cut::never) : plan(std::move(launch_plan)) {
     plan.furnishings.emplace_back(plan::Seal{path("/")});
     std::string marker = "/run/agentbox/marker";
-    launch::Streams none{
-        {launch::StreamKind::passed, launch::StreamKind::passed, launch::StreamKind::passed}};
-    launch::spawn(spawned, path(AGENTBOX_TEST_BWRAP), plan, none, launch::compile(plan.seccomp), marker);
+    launch::Streams none{{launch::StreamKind::passed, launch::StreamKind::passed, launch::StreamKind::passed}};
+    launch::spawn(spawned, path(AGENTBOX_TEST_BWRAP), plan, none, marker);
     die_if(cut, Cut::after_spawn);
+    launch::compile(plan.seccomp, std::move(spawned.filter));
+    die_if(cut, Cut::after_filter);
     launch::read_child(spawned);
     die_if(cut, Cut::after_child_pid);
-    helper.emplace(launch::HelperWork{plan.furnishings, path(AGENTBOX_TEST_INIT), marker, false, {}},
-                   spawned);
+    helper.emplace(launch::HelperWork{plan.furnishings, path(AGENTBOX_TEST_INIT), marker, false, {}}, spawned);
     die_if(cut, Cut::after_helper);
     auto furnished = helper->wait(spawned, -1);
     die_if(cut, Cut::after_furnishing);
@@ -178,8 +176,7 @@ TEST_CASE("a read-only place inside a writable one can't be written, a hidden on
   folder.write("work/secret/key", "key");
   folder.write("work/token", "token");
   plan::LaunchPlan plan = plan_for(
-      folder,
-      "touch plain; touch fixed/x 2>e1; touch secret/x 2>e2; ls -A secret >seen; cat token >seen2 2>e3; :");
+      folder, "touch plain; touch fixed/x 2>e1; touch secret/x 2>e2; ls -A secret >seen; cat token >seen2 2>e3; :");
   AbsPath work = path(folder / "work");
   plan.furnishings.emplace_back(Bind{work / "fixed", work / "fixed", FileKind::directory, Bind::Mode::read});
   plan.furnishings.emplace_back(plan::Mask{work / "secret", FileKind::directory});
@@ -200,10 +197,8 @@ TEST_CASE("what stands behind a link on the way to a source or a target is never
   fs::create_directory_symlink(folder / "outside", folder / "work/link");
   AbsPath work = path(folder / "work");
   plan::LaunchPlan source = plan_for(folder, "true");
-  source.furnishings.emplace_back(
-      Bind{work / "link/deep", path("/granted"), FileKind::directory, Bind::Mode::read});
-  CHECK(refusal(source) ==
-        "cannot open " + (folder / "work/link/deep") + ": Too many levels of symbolic links");
+  source.furnishings.emplace_back(Bind{work / "link/deep", path("/granted"), FileKind::directory, Bind::Mode::read});
+  CHECK(refusal(source) == "cannot open " + (folder / "work/link/deep") + ": Too many levels of symbolic links");
   plan::LaunchPlan target = plan_for(folder, "true");
   target.furnishings.emplace_back(
       Bind{path(folder / "outside/deep"), work / "link/deep", FileKind::directory, Bind::Mode::read});
@@ -219,8 +214,7 @@ TEST_CASE("a source that turned into something else is refused") {
   TemporaryFolder folder;
   folder.write("thing", "file");
   plan::LaunchPlan plan = plan_for(folder, "true");
-  plan.furnishings.emplace_back(
-      Bind{path(folder / "thing"), path("/granted"), FileKind::directory, Bind::Mode::read});
+  plan.furnishings.emplace_back(Bind{path(folder / "thing"), path("/granted"), FileKind::directory, Bind::Mode::read});
   CHECK(refusal(plan) == (folder / "thing") + " was replaced while the room was built");
 }
 
@@ -229,8 +223,7 @@ TEST_CASE("nothing is made on a folder of the host to mount upon") {
   fs::create_directory(folder / "other");
   plan::LaunchPlan plan = plan_for(folder, "true");
   AbsPath work = path(folder / "work");
-  plan.furnishings.emplace_back(
-      Bind{path(folder / "other"), work / "new", FileKind::directory, Bind::Mode::read});
+  plan.furnishings.emplace_back(Bind{path(folder / "other"), work / "new", FileKind::directory, Bind::Mode::read});
   CHECK(refusal(plan).starts_with("cannot place " + (folder / "work/new")));
   CHECK_FALSE(fs::exists(folder / "work/new"));
 }
@@ -264,7 +257,7 @@ TEST_CASE("a device is placed in the room's /dev, in a folder that bwrap didn't 
 }
 
 TEST_CASE("a killed supervisor leaves neither an agent that starts nor a process") {
-  Cut cut = GENERATE(Cut::never, Cut::after_spawn, Cut::after_child_pid, Cut::after_helper,
+  Cut cut = GENERATE(Cut::never, Cut::after_spawn, Cut::after_filter, Cut::after_child_pid, Cut::after_helper,
                      Cut::after_furnishing, Cut::after_start);
   TemporaryFolder folder;
   plan::LaunchPlan plan = plan_for(folder, "touch started; exec sleep 1000");
@@ -299,8 +292,8 @@ TEST_CASE("a killed supervisor leaves neither an agent that starts nor a process
 TEST_CASE("a frozen room does nothing, a thawed one goes on") {
   TemporaryFolder folder;
   // Two writers, one of them in a process group of its own, and many short-lived children.
-  Room room(plan_for(
-      folder, "(setsid sh -c 'while :; do echo x >>a; done') & while :; do /bin/true; echo x >>b; done"));
+  Room room(
+      plan_for(folder, "(setsid sh -c 'while :; do echo x >>a; done') & while :; do /bin/true; echo x >>b; done"));
   pid_t driver = ::fork();
   if (driver == 0) {
     (void)room.supervisor->run();

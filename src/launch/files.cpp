@@ -1,8 +1,7 @@
 #include "files.hpp"
 
 #include <cerrno>
-#include <cstring>
-#include <memory>
+#include <string_view>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -54,31 +53,37 @@ std::optional<std::string> read_kernel_file(const char* path, std::size_t limit)
   return read_all(file.get(), limit);
 }
 
+int list_entries(int directory, std::vector<ListedEntry>& entries, std::size_t& left) {
+  alignas(dirent64) char buffer[32768];
+  while (true) {
+    long got = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
+    if (got <= 0) return got < 0 ? errno : 0;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+      at += entry->d_reclen;
+      std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      if (left == 0) return E2BIG;
+      --left;
+      struct stat seen{};
+      auto mode = static_cast<unsigned>(DTTOIF(entry->d_type));
+      if (entry->d_type == DT_UNKNOWN) {
+        if (::fstatat(directory, entry->d_name, &seen, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
+        mode = seen.st_mode;
+      }
+      entries.push_back({std::string(name), kind_of_mode(mode)});
+    }
+  }
+}
+
 std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path, std::size_t& limit) {
   open_how how{};
   how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   how.resolve = RESOLVE_NO_SYMLINKS;
-  base::UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
-  if (!fd) return std::nullopt;
-  std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(fd.get()), &::closedir);
-  if (!directory) return std::nullopt;
-  int number = fd.release();  // closedir closes it
+  base::UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
   std::vector<ListedEntry> entries;
-  while (limit > 0) {
-    errno = 0;
-    const dirent* entry = ::readdir(directory.get());  // NOLINT(concurrency-mt-unsafe): this stream is ours alone
-    if (entry == nullptr && errno != 0) return std::nullopt;
-    if (entry == nullptr) break;
-    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) continue;
-    --limit;
-    struct stat seen{};
-    auto mode = static_cast<unsigned>(DTTOIF(entry->d_type));
-    if (entry->d_type == DT_UNKNOWN) {
-      if (::fstatat(number, entry->d_name, &seen, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) continue;
-      mode = seen.st_mode;
-    }
-    entries.push_back({entry->d_name, kind_of_mode(mode)});
-  }
+  int error = directory ? list_entries(directory.get(), entries, limit) : errno;
+  if (error != 0 && error != E2BIG) return std::nullopt;
   return entries;
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agentbox/base/path.hpp"
 #include "agentbox/base/unique_fd.hpp"
@@ -30,7 +31,10 @@ struct ListedEntry {
   std::string name;
   policy::FileKind kind = policy::FileKind::missing;
 };
-// The entries of a directory, without "." and "..", in the order of the disk; `path` is real: a symbolic link
+// The entries of an open directory, without "." and "..", in the order of the disk, straight from the kernel: a workspace
+// has tens of thousands. `left` counts down. 0 at the end, E2BIG if there are more, else the errno.
+[[nodiscard]] int list_entries(int directory, std::vector<ListedEntry>& entries, std::size_t& left);
+// The same for a path that is real: a symbolic link
 // anywhere on the way gives nothing. Nothing either if it can't be read; what is beyond `limit` entries is
 // left out, and `limit` becomes what is left of it (0: the bound was met).
 [[nodiscard]] std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path, std::size_t& limit);

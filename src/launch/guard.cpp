@@ -15,6 +15,7 @@
 #include "agentbox/base/escape.hpp"
 
 #include "guard_git.hpp"
+#include "guard_search.hpp"
 #include "guard_names.hpp"
 #include "guard_settle.hpp"
 #include "guard_start.hpp"

@@ -3,23 +3,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <set>
+#include <string_view>
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/policy/look.hpp"
 
-#include "guard_config.hpp"
-#include "walk.hpp"
-#include "walk_store.hpp"
+#include "files.hpp"
 
 namespace agentbox::launch {
 
@@ -31,70 +25,17 @@ using base::UniqueFd;
 using policy::FileKind;
 
 constexpr std::size_t git_entries_limit = 200'000;
-constexpr WalkBounds search_bounds{.entries = 300'000, .depth = 64, .time = std::chrono::milliseconds(2000)};
 constexpr int depth_limit = 64;
-
-struct Name {
-  std::string name;
-  FileKind kind = FileKind::regular;
-};
-
-FileKind kind_of_type(unsigned char type) {
-  switch (type) {
-    case DT_DIR: return FileKind::directory;
-    case DT_LNK: return FileKind::symlink;
-    case DT_REG: return FileKind::regular;
-    default: return FileKind::unreadable;
-  }
-}
 
 UniqueFd open_listing(int parent, const char* name) {
   return UniqueFd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// The names with their kinds, unsorted, straight from the kernel: a workspace has tens of thousands. `left`
-// counts down; false when it is used up.
-bool list(int directory, std::vector<Name>& names, std::size_t& left) {
-  alignas(dirent64) char buffer[32768];
-  while (true) {
-    long got = ::syscall(SYS_getdents64, directory, buffer, sizeof buffer);
-    if (got < 0) throw SystemError(errno, "cannot list a directory");
-    if (got == 0) return true;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-      at += entry->d_reclen;
-      std::string_view name = entry->d_name;
-      if (name == "." || name == "..") continue;
-      if (left == 0) return false;
-      --left;
-      FileKind kind = kind_of_type(entry->d_type);
-      if (entry->d_type == DT_UNKNOWN) {
-        std::optional<Entry> seen = look_at(directory, std::string(name));
-        if (!seen) continue;
-        kind = seen->kind;
-      }
-      names.push_back({std::string(name), kind});
-    }
-  }
-}
-
-// Where a path that a file names leads, by its text alone. Nothing when it leaves the root.
-std::optional<AbsPath> resolve_text(const AbsPath& from, std::string_view text) {
-  AbsPath at = text.starts_with('/') ? AbsPath() : from;
-  for (std::size_t begin = 0; begin < text.size();) {
-    std::size_t end = std::min(text.find('/', begin), text.size());
-    std::string_view part = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      at = at.parent();
-    } else {
-      std::optional<AbsPath> next = below(at, part);
-      if (!next) return std::nullopt;
-      at = *next;
-    }
-  }
-  return at;
+// False when there is more than `left`.
+bool list(int directory, std::vector<ListedEntry>& entries, std::size_t& left) {
+  int error = list_entries(directory, entries, left);
+  if (error != 0 && error != E2BIG) throw SystemError(error, "cannot list a directory");
+  return error == 0;
 }
 
 std::string_view first_line(std::string_view text) {
@@ -122,11 +63,11 @@ struct LinkWalk {
   std::size_t left = git_entries_limit;
 
   void run(int directory, const std::string& prefix, int depth, bool shallow) {
-    std::vector<Name> names;
+    std::vector<ListedEntry> names;
     if (!list(directory, names, left) || depth > depth_limit) {
       throw SystemError(0, "a git directory has too many entries to look through");
     }
-    for (const Name& name : names) {
+    for (const ListedEntry& name : names) {
       if (name.kind == FileKind::symlink) found.push_back(prefix + name.name);
       if (name.kind != FileKind::directory || shallow) continue;
       UniqueFd inside = open_listing(directory, name.name.c_str());
@@ -202,234 +143,6 @@ std::string switched_note(const Tree& tree, const std::vector<GitRecord>& git) {
                        name(record.head), name(now));
   }
   return {};
-}
-
-std::vector<std::string> kinds_of(const policy::Policy& policy) {
-  std::set<std::string> kinds;
-  auto add = [&](const AbsPath& path) {
-    if (!path.is_below(policy.workspace)) return;
-    AbsPath root = policy.workspace;
-    for (const policy::GitFact& fact : policy.repositories) {
-      if (path.is_below(fact.root) && fact.root.is_below(root)) root = fact.root;
-    }
-    std::string_view relative = path.relative_to(root);
-    if (relative.starts_with(".git/") || relative == ".git" || relative.empty()) return;
-    if (relative.starts_with(".") || relative.find('/') == std::string_view::npos) kinds.emplace(relative);
-  };
-  for (const policy::Watched& watched : policy.watched) {
-    if (watched.why == policy::Watched::Why::protect) add(watched.directory / watched.name);
-  }
-  for (const policy::Mount& mount : policy.mounts) {
-    if (mount.why == policy::Mount::Why::protect || mount.why == policy::Mount::Why::ghost) add(mount.target);
-  }
-  return {kinds.begin(), kinds.end()};
-}
-
-namespace {
-
-class Search {
- public:
-  Search(const Tree& tree, const std::vector<GitRecord>& known, const std::vector<std::string>& kinds,
-         std::int64_t since_ns, const WalkStore* walks)
-      : tree_(tree), kinds_(kinds), since_ns_(since_ns), walks_(walks) {
-    for (const GitRecord& record : known) {
-      known_.insert(record.entry.str());
-      known_.insert(record.directory.str());
-      for (const AbsPath& module : record.modules) known_.insert(module.str());
-    }
-  }
-
-  std::vector<GuardEvent> run(const std::vector<GitRecord>& known, SearchDepth depth) {
-    if (depth == SearchDepth::whole) {
-      everywhere();
-    } else {
-      near_the_top();
-    }
-    for (const GitRecord& record : known) {
-      if (std::optional<AbsPath> modules = below(record.directory, "modules")) new_modules(*modules, 0);
-    }
-    return std::move(events_);
-  }
-
- private:
-  void everywhere() {
-    WalkRequest request{.top = tree_.workspace(),
-                        .roots = true,
-                        .foreign = policy::foreign_directories(),
-                        .markers = policy::package_markers(),
-                        .kinds = {},
-                        .patterns = {},
-                        .match = {},
-                        .bounds = search_bounds};
-    // It was made for this and for the profile's patterns.
-    if (walks_ != nullptr) request.memory = walks_->load();
-    Walked walked = walk(request);
-    for (const FoundRoot& found : walked.roots) look_into(found.root.path);
-    for (const AbsPath& bare : walked.bare) {
-      std::expected<UniqueFd, int> directory = tree_.directory(bare);
-      if (!directory || known_.contains(bare.str()) || !is_touched(directory->get())) continue;
-      tell(bare, git_directory(bare, 0));
-    }
-    if (walked.stopped.empty()) return;
-    events_.push_back({.kind = GuardEvent::Kind::would_execute,
-                       .path = tree_.workspace(),
-                       .detail = "not all of it was searched for new repositories: " + walked.stopped,
-                       .id = {}});
-  }
-
-  void near_the_top() {
-    look_into(tree_.workspace());
-    std::expected<UniqueFd, int> top = tree_.directory(tree_.workspace());
-    UniqueFd listing = top ? open_listing(top->get(), ".") : UniqueFd();
-    std::vector<Name> names;
-    std::size_t left = git_entries_limit;
-    if (!listing || !list(listing.get(), names, left)) return;
-    for (const Name& name : names) {
-      std::optional<AbsPath> path = below(tree_.workspace(), name.name);
-      if (name.kind != FileKind::directory || name.name == ".git" || !path) continue;
-      if (std::ranges::find(policy::foreign_directories(), name.name) == policy::foreign_directories().end()) {
-        look_into(*path);
-      }
-    }
-  }
-
-  // Nothing can be made in a directory without changing its ctime, which no program can set.
-  [[nodiscard]] bool is_touched(int directory) const {
-    constexpr std::int64_t coarse_clock_ns = 100'000'000;
-    return look_at(directory).changed_ns >= since_ns_ - coarse_clock_ns;
-  }
-
-  // What may be the root of a new repository or package.
-  void look_into(const AbsPath& path) {
-    std::expected<UniqueFd, int> directory = tree_.directory(path);
-    if (!directory || !is_touched(directory->get())) return;
-    bool fresh = false;
-    std::string texts;
-    std::optional<Entry> git = look_at(directory->get(), ".git");
-    if (git && !known_.contains(path.str() + "/.git")) {
-      fresh = true;
-      texts = repository(directory->get(), path, git->kind);
-    } else if (!git && !known_.contains(path.str()) && look_at(directory->get(), "HEAD") &&
-               look_at(directory->get(), "objects") && look_at(directory->get(), "refs")) {
-      texts = git_directory(path, 0);
-    }
-    for (std::string_view name : policy::package_markers()) {
-      std::optional<Entry> marker = fresh ? std::nullopt : look_at(directory->get(), std::string(name));
-      fresh = fresh || (marker && marker->born_ns >= since_ns_);
-    }
-    tell(path, texts + (fresh ? kinds_at(path) : ""));
-  }
-
-  void tell(const AbsPath& path, const std::string& texts) {
-    if (texts.empty() || events_.size() == 64) return;
-    events_.push_back({.kind = GuardEvent::Kind::would_execute,
-                       .path = path,
-                       .detail = "made during the run, and would execute on the host: " + texts.substr(2),
-                       .id = {}});
-  }
-
-  std::string repository(int directory, const AbsPath& path, FileKind kind) {
-    std::optional<AbsPath> own = below(path, ".git"), modules = below(path, ".git/modules");
-    if (!own || !modules) return {};
-    if (kind == FileKind::directory) return git_directory(*own, 0) + modules_in(*modules, 0);
-    if (kind != FileKind::regular) return ", .git (a link)";
-    std::string_view line;
-    std::string text = read_regular(directory, ".git", 4096).value_or("");
-    line = first_line(text);
-    if (!line.starts_with("gitdir: ")) return {};
-    std::optional<AbsPath> target = resolve_text(path, line.substr(8));
-    if (!target) return {};
-    if (!target->is_within(tree_.workspace()) && !of_known(*target)) {
-      return ", its git directory is outside: " + base::escape(target->str());
-    }
-    return git_directory(*target, 0);
-  }
-
-  // Below a git directory that was there before: a worktree or submodule of it.
-  [[nodiscard]] bool of_known(const AbsPath& path) const {
-    for (AbsPath at = path; !at.is_root(); at = at.parent()) {
-      if (known_.contains(at.str())) return true;
-    }
-    return false;
-  }
-
-  std::string git_directory(const AbsPath& path, int depth) {
-    std::string texts;
-    std::expected<UniqueFd, int> directory = tree_.directory(path);
-    if (!directory || depth > 4) return texts;
-    if (std::expected<UniqueFd, int> hooks = open_directory(directory->get(), "hooks")) {
-      for (const std::string& name : names_in(hooks->get(), 1000).value_or(std::vector<std::string>{})) {
-        std::optional<Entry> hook = look_at(hooks->get(), name);
-        if (!hook || name.ends_with(".sample") || (hook->mode & 0111) == 0) continue;
-        texts += ", " + base::escape("hooks/" + name);
-        if (texts.size() > 2000) break;
-      }
-    }
-    for (const char* file : {"config", "config.worktree"}) {
-      for (const std::string& key : executing_keys(read_regular(directory->get(), file, 256 * 1024).value_or(""))) {
-        texts += ", " + base::escape(key);
-      }
-    }
-    std::string common = read_regular(directory->get(), "commondir", 4096).value_or("");
-    std::optional<AbsPath> elsewhere = common.empty() ? std::nullopt : resolve_text(path, first_line(common));
-    if (elsewhere && !known_.contains(elsewhere->str())) texts += git_directory(*elsewhere, depth + 1);
-    return texts;
-  }
-
-  std::string modules_in(const AbsPath& folder, int depth) {
-    std::string texts;
-    each_module(folder, depth, [&](const AbsPath& module) { texts += git_directory(module, 0); });
-    return texts;
-  }
-  void new_modules(const AbsPath& folder, int depth) {
-    each_module(folder, depth, [&](const AbsPath& module) {
-      if (!known_.contains(module.str())) tell(module, git_directory(module, 0));
-    });
-  }
-  // A submodule's name may have slashes, and a submodule may have submodules: so every directory with a HEAD
-  // is one.
-  template <class Visit>
-  void each_module(const AbsPath& folder, int depth, Visit visit) {
-    std::expected<UniqueFd, int> directory = tree_.directory(folder);
-    if (!directory || depth > 8) return;
-    for (const std::string& name : names_in(directory->get(), 1000).value_or(std::vector<std::string>{})) {
-      std::optional<AbsPath> path = below(folder, name), nested = below(folder, name + "/modules");
-      std::expected<UniqueFd, int> inside = open_directory(directory->get(), name);
-      if (!inside || !path || !nested) continue;
-      if (look_at(inside->get(), "HEAD")) {
-        visit(*path);
-        each_module(*nested, depth + 1, visit);
-      } else {
-        each_module(*path, depth + 1, visit);
-      }
-    }
-  }
-
-  std::string kinds_at(const AbsPath& path) const {
-    std::string texts;
-    for (const std::string& kind : kinds_) {
-      std::optional<AbsPath> there = below(path, kind);
-      if (!there) continue;
-      std::expected<UniqueFd, int> parent = tree_.directory(there->parent());
-      if (parent && look_at(parent->get(), std::string(there->name()))) texts += ", " + base::escape(kind);
-    }
-    return texts;
-  }
-
-  const Tree& tree_;
-  const std::vector<std::string>& kinds_;
-  std::int64_t since_ns_;
-  const WalkStore* walks_;
-  std::set<std::string> known_;
-  std::vector<GuardEvent> events_;
-};
-
-}  // namespace
-
-std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
-                                       const std::vector<std::string>& kinds, std::int64_t since_ns, SearchDepth depth,
-                                       const WalkStore* walks) {
-  return Search(tree, known, kinds, since_ns, walks).run(known, depth);
 }
 
 }  // namespace agentbox::launch

@@ -1,7 +1,6 @@
 #pragma once
 
-// Git directories at the start and at the end of a run: no link that the agent put into one stays, and what
-// it cloned or made is listed with what it would execute on the host.
+// Git directories at the start and at the end of a run: no link that the agent put into one stays.
 
 #include <cstdint>
 #include <string>
@@ -16,8 +15,6 @@
 
 namespace agentbox::launch {
 
-class WalkStore;
-
 [[nodiscard]] std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::GitFact>& repositories);
 
 // Takes the links that are new or lead elsewhere now. Throws when not all of the directory could be looked
@@ -26,16 +23,5 @@ class WalkStore;
 
 // " (the branch was switched ...)" when a HEAD is not what it was; empty otherwise.
 [[nodiscard]] std::string switched_note(const Tree& tree, const std::vector<GitRecord>& git);
-
-// What counts as a kind at the root of a repository or package, relative to it: ".envrc", ".vscode".
-[[nodiscard]] std::vector<std::string> kinds_of(const policy::Policy& policy);
-
-// Repositories that the record doesn't know, and packages whose marker file was born after `since_ns`, in the whole
-// workspace but for folders that packages fill (node_modules, ...), or only at its top and one level below it; each that
-// would execute something, once. This informs, it protects nothing: so at its bound it says so and stops. `walks` spares it what hasn't changed since the start.
-enum class SearchDepth { near_the_top, whole };
-[[nodiscard]] std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
-                                                     const std::vector<std::string>& kinds, std::int64_t since_ns,
-                                                     SearchDepth depth, const WalkStore* walks = nullptr);
 
 }  // namespace agentbox::launch

@@ -91,16 +91,6 @@ void fill(int descriptor, const NewFile& file, const std::string& name) {
   set_time(descriptor, file.modified_ns);
 }
 
-struct Listing {
-  explicit Listing(DIR* stream) : stream_(stream) {}
-  ~Listing() {
-    if (stream_ != nullptr) ::closedir(stream_);
-  }
-  Listing(const Listing&) = delete;
-  Listing& operator=(const Listing&) = delete;
-  DIR* stream_;
-};
-
 }  // namespace
 
 std::optional<base::AbsPath> below(const base::AbsPath& directory, std::string_view relative) {
@@ -246,55 +236,6 @@ std::string read_link(int directory, const std::string& name) {
   return std::string(target.data(), static_cast<std::size_t>(length));
 }
 
-void copy_bytes(int from, std::int64_t from_offset, int to, std::int64_t to_offset, std::uint64_t size) {
-  off_t in = from_offset, out = to_offset;
-  std::uint64_t left = size;
-  while (left > 0) {
-    ssize_t moved = ::copy_file_range(from, &in, to, &out, std::min<std::uint64_t>(left, 1U << 30), 0);
-    if (moved < 0 && errno == EINTR) continue;
-    if (moved <= 0) break;  // across file systems, on an odd one, or at the end of the file: the loop below says which
-    left -= static_cast<std::uint64_t>(moved);
-  }
-  std::vector<char> buffer(left > 0 ? std::min<std::uint64_t>(left, 256 * 1024) : 0);
-  while (left > 0) {
-    ssize_t got = ::pread(from, buffer.data(), std::min<std::uint64_t>(left, buffer.size()), in);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw SystemError(errno, "cannot read the file to copy");
-    if (got == 0) throw SystemError(0, "the file to copy became shorter meanwhile");
-    for (ssize_t done = 0; done < got;) {
-      ssize_t put = ::pwrite(to, buffer.data() + done, static_cast<std::size_t>(got - done), out + done);
-      if (put < 0 && errno == EINTR) continue;
-      if (put <= 0) throw SystemError(put < 0 ? errno : ENOSPC, "cannot write a copy");
-      done += put;
-    }
-    in += got, out += got, left -= static_cast<std::uint64_t>(got);
-  }
-}
-
-bool same_bytes(int left, std::int64_t left_offset, int right, std::int64_t right_offset, std::uint64_t size) {
-  constexpr std::size_t chunk = 64 * 1024;
-  std::vector<char> one(std::min<std::uint64_t>(size, chunk)), two(one.size());
-  auto fetch = [](int from, std::vector<char>& into, std::size_t want, std::int64_t at) {
-    std::size_t have = 0;
-    while (have < want) {
-      ssize_t got = ::pread(from, into.data() + have, want - have, at + static_cast<std::int64_t>(have));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw SystemError(errno, "cannot read a file to compare");
-      if (got == 0) return false;
-      have += static_cast<std::size_t>(got);
-    }
-    return true;
-  };
-  for (std::uint64_t done = 0; done < size;) {
-    auto want = static_cast<std::size_t>(std::min<std::uint64_t>(size - done, one.size()));
-    auto at = static_cast<std::int64_t>(done);
-    if (!fetch(left, one, want, left_offset + at) || !fetch(right, two, want, right_offset + at)) return false;
-    if (!std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(want), two.begin())) return false;
-    done += want;
-  }
-  return true;
-}
-
 int place_file(int directory, const std::string& name, const NewFile& file, const std::string& temporary) {
   unlock(directory);
   UniqueFd unnamed(::openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -369,17 +310,12 @@ std::optional<std::vector<std::string>> names_in(int directory, std::size_t limi
     return readable ? 0 : -1;
   });
   if (error != 0) throw SystemError(error, "cannot list a directory");
-  Listing listing(::fdopendir(readable.get()));
-  if (listing.stream_ == nullptr) throw SystemError(errno, "cannot list a directory");
-  (void)readable.release();
+  std::vector<ListedEntry> entries;
+  error = list_entries(readable.get(), entries, limit);
+  if (error == E2BIG) return std::nullopt;
+  if (error != 0) throw SystemError(error, "cannot list a directory");
   std::vector<std::string> names;
-  for (errno = 0; const dirent* found = ::readdir(listing.stream_); errno = 0) {
-    std::string_view name = found->d_name;
-    if (name == "." || name == "..") continue;
-    if (names.size() == limit) return std::nullopt;
-    names.emplace_back(name);
-  }
-  if (errno != 0) throw SystemError(errno, "cannot list a directory");
+  for (ListedEntry& entry : entries) names.push_back(std::move(entry.name));
   std::ranges::sort(names);
   return names;
 }

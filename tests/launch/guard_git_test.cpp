@@ -4,6 +4,7 @@
 
 #include "guard_config.hpp"
 #include "guard_git.hpp"
+#include "guard_search.hpp"
 #include "guard_support.hpp"
 #include "walk_store.hpp"
 

@@ -1,10 +1,6 @@
-#include "agentbox/prompt/relay.hpp"
-
 #include <array>
 #include <cerrno>
-#include <string>
 #include <string_view>
-#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -13,16 +9,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
-
 #include "agentbox/base/error.hpp"
-#include "agentbox/prompt/terminal_filter.hpp"
 
-#include "job_control.hpp"
-#include "outbox.hpp"
+#include "relay_impl.hpp"
 
 namespace agentbox::prompt {
 
@@ -32,10 +21,9 @@ using namespace std::chrono_literals;
 using boost::asio::posix::stream_descriptor;
 using boost::system::error_code;
 
-constexpr std::size_t chunk = 16 * 1024;  // of one read
-constexpr auto answers_limit = 1s;        // slow lines to far away included
-constexpr auto nudge_time = 60ms;         // long enough for a program to have seen the smaller size
-constexpr auto look_again = 100ms;        // while the keyboard isn't ours, or no program has the pty open
+constexpr std::size_t chunk = relay_chunk;
+constexpr auto nudge_time = 60ms;   // long enough for a program to have seen the smaller size
+constexpr auto look_again = 100ms;  // while the keyboard isn't ours, or no program has the pty open
 
 base::UniqueFd duplicate(int fd) {
   base::UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -43,105 +31,25 @@ base::UniqueFd duplicate(int fd) {
   return copy;
 }
 
-bool poll_one(int fd, short events, std::chrono::milliseconds limit) {
-  pollfd ready{fd, events, 0};
-  return ::poll(&ready, 1, static_cast<int>(limit.count())) == 1;
-}
-
 }  // namespace
 
-class Relay::Impl : public std::enable_shared_from_this<Impl> {
- public:
-  Impl(boost::asio::io_context& loop, HumanTerminal& terminal, base::UniqueFd master, std::function<void()> on_lost)
-      : terminal_(&terminal),
-        tty_(loop, duplicate(terminal.fd()).release()),
-        master_(loop),
-        signals_(loop),
-        keyboard_timer_(loop),
-        master_timer_(loop),
-        deadline_(loop),
-        nudge_timer_(loop),
-        on_lost_(std::move(on_lost)) {
-    const int fd = master.get();
-    if (::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
-      throw base::SystemError(errno, "cannot use the room's terminal");
-    }
-    master_.assign(master.release());
+Relay::Impl::Impl(boost::asio::io_context& loop, HumanTerminal& terminal, base::UniqueFd master,
+                  std::function<void()> on_lost)
+    : terminal_(&terminal),
+      tty_(loop, duplicate(terminal.fd()).release()),
+      master_(loop),
+      signals_(loop),
+      keyboard_timer_(loop),
+      master_timer_(loop),
+      deadline_(loop),
+      nudge_timer_(loop),
+      on_lost_(std::move(on_lost)) {
+  const int fd = master.get();
+  if (::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
+    throw base::SystemError(errno, "cannot use the room's terminal");
   }
-
-  void start();
-  void close();
-  void drain(std::chrono::milliseconds limit, std::function<void(End)> done);
-  void hold(std::function<void()> ready);
-  std::string leave_modes() { return filter_.modes().leave(); }
-  void release();
-  void suspend();
-  [[nodiscard]] std::uint64_t dropped() const noexcept { return filter_.dropped(); }
-
- private:
-  // What the keyboard is for at this moment.
-  enum class Keyboard : std::uint8_t {
-    none,  // not started, or the terminal is gone
-    room,
-    waiting,   // we are in the background, or it is shared and nobody has shown that it is meant for the room
-    settling,  // nobody's, until the terminal has answered
-    holder,    // hold()
-  };
-  enum class Phase : std::uint8_t {
-    running,
-    draining,  // the agent has ended; the pty may hold more
-    flushing,  // the pty is empty, the terminal has not taken everything
-    settling,  // the terminal may still answer
-    ended,
-  };
-
-  void wait_for_signals();
-  void arm();
-  void on_master();
-  void on_tty();
-  int read_master();
-  void show();
-  void lose_terminal();
-  void set_keyboard(Keyboard keyboard) noexcept;
-  void take_keyboard();
-  void watch_keyboard();
-  void look_at_keyboard();
-  bool room_wants_keyboard();
-  void type(std::span<const char> keys);
-  void set_size();
-  void set_farewell() noexcept;
-  void nudge();
-  void settle(bool fence, std::function<void()> then);
-  void settled();
-  void settle_now();
-  void flush_now();
-  void begin_flushing();
-  void conclude();
-
-  // Every handler holds the object, and does nothing after close().
-  template <class Handler>
-  auto guarded(Handler handler) {
-    return [self = shared_from_this(), handler](error_code error, auto&&...) {
-      if (!self->closed_ && error != boost::asio::error::operation_aborted) handler();
-    };
-  }
-
-  HumanTerminal* terminal_;
-  stream_descriptor tty_, master_;
-  boost::asio::signal_set signals_;
-  boost::asio::steady_timer keyboard_timer_, master_timer_, deadline_, nudge_timer_;
-  std::function<void()> on_lost_, settled_then_, on_held_;
-  std::function<void(End)> on_drained_;
-  TerminalFilter filter_;
-  Outbox to_terminal_, to_room_;
-  Keyboard keyboard_ = Keyboard::none;
-  Phase phase_ = Phase::running;
-  bool closed_ = false, held_ = false, lost_ = false;
-  bool cut_ = false;          // output was thrown away
-  bool left_ = false;         // the agent's modes are off, and must be switched on again
-  bool master_idle_ = false;  // no program has the pty open just now
-  bool reading_tty_ = false, writing_tty_ = false, reading_master_ = false, writing_master_ = false;
-};
+  master_.assign(master.release());
+}
 
 // ---- Start, signals, size ----
 
@@ -373,146 +281,6 @@ void Relay::Impl::on_tty() {
     }
   }
   arm();
-}
-
-// ---- Answers ----
-
-// Calls `then` when nothing that the agent has asked the terminal for can arrive any more. Terminals answer
-// in order, so one question of our own, the last, tells when. What is typed meanwhile can't be told from
-// answers: it is thrown away.
-void Relay::Impl::settle(bool fence, std::function<void()> then) {
-  settled_then_ = std::move(then);
-  if (keyboard_ != Keyboard::room || (!fence && filter_.answers().outstanding() == 0)) return settled();
-  set_keyboard(Keyboard::settling);
-  to_terminal_.back() += filter_.answers().fence();
-  deadline_.expires_after(answers_limit);
-  deadline_.async_wait(guarded([this] { settled(); }));
-  show();
-  arm();
-}
-
-void Relay::Impl::settled() {
-  if (!settled_then_) return;
-  deadline_.cancel();
-  filter_.answers().forget();
-  std::exchange(settled_then_, {})();
-}
-
-// The same, without the loop: between Ctrl-Z and the stop there is no way back to it.
-void Relay::Impl::settle_now() {
-  if (keyboard_ != Keyboard::room || filter_.answers().outstanding() == 0) return;
-  to_terminal_.back() += filter_.answers().fence();
-  const auto until = std::chrono::steady_clock::now() + answers_limit;
-  std::array<char, chunk> buffer;
-  while (filter_.answers().outstanding() != 0) {
-    show();
-    const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    if (lost_ || rest <= 0ms || !poll_one(terminal_->fd(), POLLIN, rest)) break;
-    const auto count = ::read(terminal_->fd(), buffer.data(), buffer.size());
-    if (count <= 0) break;
-    filter_.answers().observe(std::span<const char>(buffer).first(static_cast<std::size_t>(count)));
-  }
-  filter_.answers().forget();
-}
-
-// ---- Hold, suspend, end ----
-
-void Relay::Impl::hold(std::function<void()> ready) {
-  held_ = true;
-  on_held_ = [this, ready = std::move(ready)] {
-    if (!lost_) set_keyboard(Keyboard::holder);
-    ready();
-  };
-  show();
-  arm();
-}
-
-void Relay::Impl::release() {
-  if (!std::exchange(held_, false)) return;
-  on_held_ = {};
-  settled_then_ = {};
-  left_ = true;
-  try {
-    take_keyboard();
-  } catch (const base::SystemError&) {  // it hung up while it was the holder's
-    lose_terminal();
-  }
-  nudge();
-  arm();
-}
-
-// All that the agent printed before it stopped. Another program of the room may go on printing: to a limit.
-void Relay::Impl::flush_now() {
-  const auto until = std::chrono::steady_clock::now() + answers_limit;
-  std::size_t total = 0;
-  while (!held_ && total < 1024 * 1024 && read_master() == 0) total += chunk;
-  show();
-  while (!to_terminal_.empty() && std::chrono::steady_clock::now() < until) {
-    poll_one(terminal_->fd(), POLLOUT, 100ms);
-    show();
-  }
-}
-
-void Relay::Impl::suspend() {
-  if (phase_ != Phase::running) return;
-  flush_now();
-  settle_now();
-  set_farewell();
-  terminal_->restore();
-  left_ = true;
-  set_keyboard(Keyboard::waiting);
-
-  stop_until_continued();
-
-  set_size();
-  take_keyboard();
-  arm();
-}
-
-void Relay::Impl::drain(std::chrono::milliseconds limit, std::function<void(End)> done) {
-  on_drained_ = std::move(done);
-  if (held_) release();
-  phase_ = Phase::draining;
-  keyboard_timer_.cancel();
-  master_timer_.cancel();
-  master_idle_ = false;
-  to_room_.clear();  // nobody will read it
-  deadline_.expires_after(limit);
-  deadline_.async_wait(guarded([this] {
-    if (phase_ != Phase::draining && phase_ != Phase::flushing) return;
-    cut_ = true;
-    if (!to_terminal_.empty()) {
-      to_terminal_.clear();
-      to_terminal_.back() = "\033\\";  // perhaps cut within a sequence
-    }
-    conclude();
-  }));
-  arm();
-}
-
-void Relay::Impl::begin_flushing() {
-  phase_ = Phase::flushing;
-  show();  // concludes when all is written; else the next show() or the deadline does
-  arm();
-}
-
-// Everything is shown that will be. Now the terminal's modes, then its answers, then its own modes.
-void Relay::Impl::conclude() {
-  phase_ = Phase::settling;
-  filter_.finish();
-  const bool fence = filter_.modes().reports();
-  to_terminal_.back() += filter_.modes().leave();
-  filter_.modes().reset();
-  show();
-  settle(fence, [this] {
-    phase_ = Phase::ended;
-    show();  // a last try: a terminal that takes nothing is not waited for
-    terminal_->restore();
-    error_code ignored;
-    signals_.cancel(ignored);
-    const End end = lost_ ? End::no_terminal : cut_ ? End::cut : End::complete;
-    if (on_drained_) std::exchange(on_drained_, {})(end);
-  });
 }
 
 // ---- The outside ----

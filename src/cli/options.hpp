@@ -18,7 +18,7 @@ struct Terminal {
   base::Colour err = base::Colour::off;  // stderr
 };
 
-// What shapes a room, shared by run, explain and check.
+// What shapes a room, shared by run, explain, try and broker.
 struct RoomOptions {
   std::string profile;
   std::string workspace;  // empty: the current directory
@@ -28,6 +28,19 @@ struct RoomOptions {
 struct RunOptions : RoomOptions {
   int status_fd = -1;
   std::string on_ask;  // "", "terminal", "queue", "deny"
+};
+// The doors without a room: nothing of RoomOptions but profile and workspace.
+struct BrokerOptions : RoomOptions {
+  int status_fd = -1;
+  std::string name;    // of the session; empty: one is made up
+  std::string on_ask;  // as above
+};
+// A client of a broker without a room.
+struct HostOptions {
+  std::string session, socket;  // whose request.sock; both empty: $AGENTBOX_SOCKET
+  std::string why;
+  enum class Terminal : std::uint8_t { as_it_is, wanted, unwanted } terminal = Terminal::as_it_is;
+  std::vector<std::string> command;
 };
 struct CheckOptions {
   std::string profile;
@@ -83,6 +96,8 @@ struct DemoOptions {
 };  // hidden: play the agent, and against what
 
 int run(const RunOptions& options, const Terminal& terminal);
+int broker(const BrokerOptions& options, const Terminal& terminal);
+int host(const HostOptions& options, const Terminal& terminal);
 int check(const CheckOptions& options, const Terminal& terminal);
 int explain(const ExplainOptions& options, const Terminal& terminal);
 int try_action(const TryOptions& options, const Terminal& terminal);

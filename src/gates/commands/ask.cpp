@@ -97,6 +97,12 @@ void CommandServer::Impl::ask(const Linked& connection, std::uint64_t id, wire::
   Known known{.measured = job->measured};
   if (places_.is_writable(job->measured.program.path)) known.by_room = Known::Changeable::yes;
   job->git = is_git(job->command.argv.front(), job->measured.program.path);
+  if (job->git && setup_.caller == Setup::Caller::elsewhere) {
+    return refuse(connection, id, wire::Code::failed,
+                  "git obeys files that you can change while it runs, and a broker without a room can't stop you "
+                  "meanwhile: use git in a room (`agentbox run`)",
+                  &action);
+  }
   if (job->git) {
     auto run = prepare_git(job->command.argv, *place);
     if (!run) return refuse(connection, id, wire::Code::failed, run.error(), &action);

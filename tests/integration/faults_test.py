@@ -1,0 +1,2 @@
+from harness import run_tests
+run_tests()

@@ -182,18 +182,27 @@ void CommandLine::check_approve(base::Diagnostics& errors) {
                                       {filled_.session, How::session},
                                       {filled_.always, How::always},
                                       {filled_.deny, How::deny},
-                                      {filled_.deny_session, How::deny_session}};
+                                      {filled_.deny_session, How::deny_session},
+                                      {filled_.pause, How::pause},
+                                      {filled_.deny_rest, How::deny_rest},
+                                      {filled_.go_on, How::go_on}};
   const auto given = std::ranges::count_if(all, [](const auto& each) { return each.first; });
   for (const auto& [chosen, how] : all) {
     if (chosen) approve.how = how;
   }
-  constexpr const char* answers = "one of --once, --session, --always, --deny and --deny-session";
+  const bool choice = approve.how == How::pause || approve.how == How::deny_rest || approve.how == How::go_on;
+  const bool flood = approve.answer == "flood" || approve.answer.ends_with("/flood");
+  const char* answers = flood ? "one of --pause, --deny-rest and --go-on"
+                              : "one of --once, --session, --always, --deny and --deny-session";
   const bool answer = !approve.answer.empty();
-  if (answer && given != 1) {
+  if (answer && (given != 1 || choice != flood)) {
     errors.push_back(complain(fmt::format("--answer needs {}", answers), see(name())));
   }
   if (!answer && (given != 0 || !filled_.scope.empty() || !approve.comment.empty() || !approve.digest.empty())) {
     errors.push_back(complain("an answer without a question", "for example `agentbox approve --answer 7 --once`"));
+  }
+  if (flood && (!approve.comment.empty() || !approve.digest.empty())) {
+    errors.push_back(complain("--comment and --digest go with the answer to a question", see(name())));
   }
   if (answer && approve.list) errors.push_back(exclusive("--answer", "--list", name()));
   const std::string& scope = filled_.scope;

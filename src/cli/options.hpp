@@ -85,7 +85,8 @@ struct RulesOptions {
 };
 struct ApproveOptions {
   std::string answer;  // which question; empty: none is answered
-  enum class How : std::uint8_t { once, session, always, deny, deny_session } how = How::deny;
+  // The last three are for a session that asks too often, SESSION/flood.
+  enum class How : std::uint8_t { once, session, always, deny, deny_session, pause, deny_rest, go_on } how = How::deny;
   std::size_t scope = 0;
   std::string comment, session, digest;  // empty: none, any
   std::vector<std::string> sockets;      // empty: those of this user's sessions

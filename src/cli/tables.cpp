@@ -184,6 +184,9 @@ void add_approve(CLI::App& program, Filled& filled) {
   flag(app, "--always", filled.always, "Allow it, and the same with this profile until `agentbox rules` takes it back");
   flag(app, "--deny", filled.deny, "Deny it");
   flag(app, "--deny-session", filled.deny_session, "Deny it, and the same until the session ends");
+  flag(app, "--pause", filled.pause, "Of a session that asks too often: its agent stands still");
+  flag(app, "--deny-rest", filled.deny_rest, "Of such a session: deny all that it asks from now on");
+  flag(app, "--go-on", filled.go_on, "Of such a session: let it ask as much again");
   app.add_option("--scope", filled.scope,
                  "With --session and --always: which of the question's scopes, counted from 0, the narrowest")
       ->type_name("N");
@@ -197,7 +200,10 @@ void add_approve(CLI::App& program, Filled& filled) {
   app.footer(
       "On a terminal it shows the questions of all rooms of this user, newest first, and goes on until 'q'. An answer "
       "that is given here takes the question from the room's own terminal, and the other way round.\n\n"
-      "An ID is SESSION/NUMBER; the number alone will do where no other session has such a question. With --answer it "
+      "An ID is SESSION/NUMBER; the number alone will do where no other session has such a question. SESSION/flood is "
+      "a "
+      "session that asks too often: nothing more of it is shown until --pause, --deny-rest or --go-on. With --answer "
+      "it "
       "exits with 0 when the answer was taken, and with 1 when there is no such question any more or that answer is "
       "not "
       "offered. agentbox-broker(7) has examples: scripts, a tmux popup, ssh.");

@@ -32,6 +32,7 @@ struct Filled {
   RulesOptions rules;
   ApproveOptions approve;
   bool once = false, session = false, always = false, deny = false, deny_session = false;  // of `approve`
+  bool pause = false, deny_rest = false, go_on = false;
   DemoOptions demo;
   bool tty = false, no_tty = false;     // of `host`
   std::string status_fd, lines, scope;  // checked by hand: the parser would take "0x3" and " 3"

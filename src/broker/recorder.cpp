@@ -37,7 +37,9 @@ struct Fields {
                 {"directory", bytes(command.directory.str())},
                 {"terminal", command.terminal == policy::Command::Terminal::pty}};
     if (command.program) {
-      fields["program"] = {{"path", bytes(command.program->path.str())}, {"sha256", command.program->sha256}};
+      fields["program"] = {{"path", bytes(command.program->path.str())}};
+      // What is denied by a rule is not hashed.
+      if (!command.program->sha256.empty()) fields["program"]["sha256"] = command.program->sha256;
     }
     return fields;
   }

@@ -1,51 +1,22 @@
 #include "agentbox/broker/broker.hpp"
 
 #include <algorithm>
-#include <deque>
-#include <list>
-#include <map>
 #include <utility>
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
-#include "questions.hpp"
-#include "recorder.hpp"
+#include "broker_impl.hpp"
 
 namespace agentbox::broker {
 
-namespace asio = boost::asio;
 using Kind = Verdict::Kind;
 using By = Verdict::By;
-using prompt::Clock;
 
 namespace {
 
 // So many denials of the same thing by a person, and it is denied for the session without asking.
 constexpr int patience = 3;
-
-struct Waiter {
-  Decider::Ticket ticket = 0;
-  std::function<void(const Verdict&)> done;
-};
-
-struct OpenQuestion {
-  OpenQuestion(asio::io_context& loop, prompt::Question of, Asked what)
-      : question(std::move(of)), asked(std::move(what)), canonical(policy::canonical(asked.action)), timer(loop) {}
-  prompt::Question question;
-  Asked asked;
-  std::string canonical;
-  std::vector<Waiter> waiters;  // the first is the one who asked first
-  bool shown = false;           // false: held back, the budget is used up
-  asio::steady_timer timer;
-};
-
-std::string in_words(std::chrono::seconds time) {
-  if (time.count() % 60 != 0) return fmt::format("{} seconds", time.count());
-  return time.count() == 60 ? "a minute" : fmt::format("{} minutes", time.count() / 60);
-}
 
 policy::Scope scope_of(const store::Remembered& answer) {
   bool exact = answer.breadth == store::Remembered::Breadth::exact;
@@ -56,63 +27,8 @@ policy::Scope scope_of(const store::Remembered& answer) {
 
 }  // namespace
 
-class Broker::Impl : public std::enable_shared_from_this<Impl> {
- public:
-  Impl(Broker& self, asio::io_context& loop, Settings settings)
-      : self_(self), loop_(loop), settings_(std::move(settings)), recorder_(settings_) {}
-
-  Ticket ask(Asked asked, std::function<void(const Verdict&)> done);
-  void cancel(Ticket ticket);
-  void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
-  void outcomes(std::span<const Decider::Done> done);
-  void refused(const policy::Action& action, const std::string& why);
-  void add(Panel& panel);
-  void remove(Panel& panel);
-  void presence_changed();
-  Taken answer(const std::string& id, const prompt::Answer& answer, const std::string& by);
-  void choose(prompt::Banner::Choice choice);
-  [[nodiscard]] std::vector<prompt::Question> open() const;
-  void finish();
-
-  const Settings& settings() const { return settings_; }
-  const Summary& summary() const { return summary_; }
-
- private:
-  using Questions = std::list<OpenQuestion>;
-
-  [[nodiscard]] std::optional<store::Remembered> remembered(const policy::Action& action,
-                                                            store::Remembered::Verdict which);
-  void settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
-                      std::optional<std::int64_t> used);
-  [[nodiscard]] bool join_twin(const Asked& asked, Waiter& waiter);
-  void put(const std::string& id, Asked asked, Waiter waiter);
-  void show_or_hold(OpenQuestion& open);
-  void warn();
-  void show_held();
-  void close(Questions::iterator at, Verdict verdict, const std::string& by);
-  void tell(Waiter waiter, Verdict verdict);
-  void remember(const OpenQuestion& open, const prompt::Answer& answer);
-  [[nodiscard]] bool anybody() const;
-  [[nodiscard]] Questions::iterator find(const std::string& id);
-  void update_waiting();
-  void forget_old_questions();
-  [[nodiscard]] Verdict nobody() const;
-
-  Broker& self_;
-  asio::io_context& loop_;
-  Settings settings_;
-  Recorder recorder_;
-  Summary summary_;
-  Questions questions_;
-  std::vector<Panel*> panels_;
-  std::map<std::string, int> denials_;    // by a person, of each exact thing
-  std::deque<Clock::time_point> put_at_;  // of the questions that were shown lately
-  bool flooded_ = false, paused_ = false, deny_rest_ = false, finished_ = false;
-  Ticket last_ticket_ = 0;
-  std::uint64_t last_id_ = 0;
-};
-
-// ---- from the gates ------------------------------------------------------------------------------------------------
+Broker::Impl::Impl(Broker& self, asio::io_context& loop, Settings settings)
+    : self_(self), loop_(loop), settings_(std::move(settings)), recorder_(settings_) {}
 
 Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&)> done) {
   Waiter waiter{++last_ticket_, std::move(done)};
@@ -248,40 +164,6 @@ void Broker::Impl::put(const std::string& id, Asked asked, Waiter waiter) {
   update_waiting();
 }
 
-void Broker::Impl::forget_old_questions() {
-  Clock::time_point oldest = Clock::now() - settings_.questions_in;
-  while (!put_at_.empty() && put_at_.front() < oldest) put_at_.pop_front();
-}
-
-void Broker::Impl::show_or_hold(OpenQuestion& open) {
-  forget_old_questions();
-  if (flooded_ || put_at_.size() >= settings_.questions) {
-    flooded_ = true;
-    warn();
-    return;
-  }
-  open.shown = true;
-  ++summary_.asked;
-  put_at_.push_back(Clock::now());
-  for (Panel* panel : panels_) panel->show(open.question);
-}
-
-void Broker::Impl::warn() {
-  prompt::Flood flood{.session = settings_.session,
-                      .profile = settings_.profile,
-                      .questions = put_at_.size(),
-                      .within = settings_.questions_in,
-                      .more = settings_.questions,
-                      .waiting = questions_.size(),
-                      .latest = {},
-                      .deadline = {}};
-  for (const OpenQuestion& open : questions_) {
-    if (flood.deadline == Clock::time_point{}) flood.deadline = open.question.deadline;
-    flood.latest.insert(flood.latest.begin(), policy::summary(open.asked.action));
-  }
-  for (Panel* panel : panels_) panel->warn(flood);
-}
-
 void Broker::Impl::tell(Waiter waiter, Verdict verdict) {
   asio::post(loop_, [weak = weak_from_this(), done = std::move(waiter.done), verdict = std::move(verdict)] {
     if (weak.lock()) done(verdict);
@@ -336,184 +218,6 @@ void Broker::Impl::refused(const policy::Action& action, const std::string& why)
   }
 }
 
-// ---- from the panels -----------------------------------------------------------------------------------------------
-
-bool Broker::Impl::anybody() const {
-  return std::ranges::any_of(panels_, [](const Panel* panel) { return panel->presence() != Panel::Presence::nobody; });
-}
-
-void Broker::Impl::add(Panel& panel) {
-  panels_.push_back(&panel);
-  for (const OpenQuestion& open : questions_) {
-    if (open.shown) panel.show(open.question);
-  }
-  if (flooded_) warn();
-}
-
-void Broker::Impl::remove(Panel& panel) {
-  std::erase(panels_, &panel);
-  presence_changed();
-}
-
-void Broker::Impl::presence_changed() {
-  if (anybody() || settings_.absent == Settings::Absent::wait) return;
-  while (!questions_.empty()) close(questions_.begin(), nobody(), "fault");
-}
-
-Broker::Impl::Questions::iterator Broker::Impl::find(const std::string& id) {
-  return std::ranges::find_if(questions_, [&](const OpenQuestion& open) { return open.question.id == id; });
-}
-
-Broker::Taken Broker::Impl::answer(const std::string& id, const prompt::Answer& answer, const std::string& by) {
-  auto at = find(id);
-  // One that is held back was shown to nobody.
-  if (at == questions_.end() || !at->shown || Clock::now() >= at->question.deadline) return Taken::gone;
-  if (answer.digest != at->question.digest) return Taken::changed;
-  using Kinds = prompt::Answer::Kind;
-  if ((answer.kind == Kinds::session && answer.scope >= at->asked.session_scopes.size()) ||
-      (answer.kind == Kinds::always && answer.scope >= at->asked.lasting_scopes.size())) {
-    return Taken::not_offered;
-  }
-  bool yes = answer.kind == Kinds::once || answer.kind == Kinds::session || answer.kind == Kinds::always;
-  Verdict verdict{.kind = yes ? Kind::allow : Kind::deny, .by = By::human, .comment = answer.comment};
-  try {
-    remember(*at, answer);
-  } catch (const store::StoreError& error) {
-    verdict = {.kind = Kind::unavailable,
-               .by = By::fault,
-               .reason = fmt::format("the owner's answer can't be recorded: {}", error.what())};
-  }
-  if (verdict.kind == Kind::deny) {
-    verdict.reason = "the owner said no; don't try it another way";
-    ++denials_[policy::exact_scope(at->asked.action).rule];
-  } else if (verdict.kind == Kind::allow && answer.kind != Kinds::once) {
-    const auto& scopes = answer.kind == Kinds::session ? at->asked.session_scopes : at->asked.lasting_scopes;
-    verdict.rule = scopes[answer.scope].shown;
-  }
-  // Of a deed that was allowed once, the first requester's is done; its twins are told so.
-  close(at, std::move(verdict), by);
-  return Taken::taken;
-}
-
-void Broker::Impl::remember(const OpenQuestion& open, const prompt::Answer& answer) {
-  using Kinds = prompt::Answer::Kind;
-  const policy::Action& action = open.asked.action;
-  switch (answer.kind) {
-    case Kinds::session:
-      return recorder_.remember(action, open.asked.session_scopes[answer.scope], store::Remembered::Verdict::allow,
-                                Recorder::For::session);
-    case Kinds::always:
-      return recorder_.remember(action, open.asked.lasting_scopes[answer.scope], store::Remembered::Verdict::allow,
-                                Recorder::For::always);
-    case Kinds::deny_session:
-      return recorder_.remember(action, policy::exact_scope(action), store::Remembered::Verdict::deny,
-                                Recorder::For::session);
-    case Kinds::once:
-    case Kinds::deny: return;
-  }
-}
-
-void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::string& by) {
-  OpenQuestion& open = *at;
-  verdict.question = open.question.id;
-  bool once = verdict.kind == Kind::allow && verdict.by == By::human && verdict.rule.empty() &&
-              policy::nature_of(open.asked.action) == policy::Nature::deed;
-  try {
-    recorder_.append({recorder_.verdict(open.question.id, open.asked.action, open.question.digest, verdict,
-                                        open.waiters.size() > 1 ? open.waiters.size() : 0)});
-  } catch (const store::StoreError& error) {
-    if (verdict.kind == Kind::allow) {
-      verdict = {.kind = Kind::unavailable,
-                 .by = By::fault,
-                 .reason = fmt::format("the owner's answer can't be recorded: {}", error.what()),
-                 .question = open.question.id};
-    }
-  }
-  ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
-  for (std::size_t i = 0; i < open.waiters.size(); ++i) {
-    Verdict mine = verdict;
-    if (once && i > 0 && verdict.kind == Kind::allow) {
-      mine.kind = Kind::duplicate;
-      mine.reason = "the same was asked for at the same time, allowed once, and is done once";
-    }
-    tell(std::move(open.waiters[i]), std::move(mine));
-  }
-  std::string id = open.question.id;
-  bool shown = open.shown;
-  questions_.erase(at);
-  if (shown) {
-    for (Panel* panel : panels_) panel->withdraw(id, verdict.kind, by);
-  }
-  if (flooded_ && std::ranges::all_of(questions_, &OpenQuestion::shown)) {
-    flooded_ = false;
-    for (Panel* panel : panels_) panel->withdraw_warning();
-    if (std::exchange(paused_, false) && self_.on_motion) self_.on_motion(Motion::go_on);
-  }
-  update_waiting();
-}
-
-void Broker::Impl::update_waiting() {
-  for (OpenQuestion& open : questions_) {
-    std::size_t behind = questions_.size() - 1;
-    if (open.question.waiting == behind) continue;
-    open.question.waiting = behind;
-    if (!open.shown) continue;
-    for (Panel* panel : panels_) panel->change(open.question);
-  }
-}
-
-void Broker::Impl::choose(prompt::Banner::Choice choice) {
-  if (!flooded_) return;
-  using Choice = prompt::Banner::Choice;
-  if (choice == Choice::pause) {
-    if (!std::exchange(paused_, true) && self_.on_motion) self_.on_motion(Motion::pause);
-    warn();
-    return;
-  }
-  flooded_ = false;
-  for (Panel* panel : panels_) panel->withdraw_warning();
-  if (std::exchange(paused_, false) && self_.on_motion) self_.on_motion(Motion::go_on);
-  if (choice == Choice::go_on) {
-    put_at_.clear();
-    show_held();
-    return;
-  }
-  deny_rest_ = true;
-  while (!questions_.empty()) {
-    close(questions_.begin(),
-          {.kind = Kind::deny, .by = By::limit, .reason = "the owner answers no more questions of this session"},
-          "limit");
-  }
-}
-
-void Broker::Impl::show_held() {
-  for (OpenQuestion& open : questions_) {
-    if (open.shown) continue;
-    show_or_hold(open);
-    if (flooded_) return;
-  }
-}
-
-std::vector<prompt::Question> Broker::Impl::open() const {
-  std::vector<prompt::Question> all;
-  for (const OpenQuestion& open : questions_) {
-    if (open.shown) all.push_back(open.question);
-  }
-  return all;
-}
-
-void Broker::Impl::finish() {
-  if (std::exchange(finished_, true)) return;
-  while (!questions_.empty()) {
-    close(questions_.begin(), {.kind = Kind::cancelled, .by = By::requester, .reason = "the session is over"},
-          "requester");
-  }
-  try {
-    recorder_.end(summary_);
-  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): the next session of this name forgets for us
-  }
-}
-
 // ---- the face ------------------------------------------------------------------------------------------------------
 
 Broker::Broker(asio::io_context& loop, Settings settings)
@@ -547,8 +251,11 @@ void Broker::presence_changed() {
 Broker::Taken Broker::answer(const std::string& id, const prompt::Answer& answer, const std::string& by) {
   return impl_->answer(id, answer, by);
 }
-void Broker::choose(prompt::Banner::Choice choice) {
-  impl_->choose(choice);
+Broker::Taken Broker::choose(prompt::Banner::Choice choice) {
+  return impl_->choose(choice);
+}
+std::optional<prompt::Flood> Broker::flood() const {
+  return impl_->flood();
 }
 std::vector<prompt::Question> Broker::open() const {
   return impl_->open();

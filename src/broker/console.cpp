@@ -35,6 +35,19 @@ std::string words_for(prompt::Answer::Kind kind) {
   return "answered";
 }
 
+std::string words_for(prompt::Banner::Choice choice) {
+  using Choice = prompt::Banner::Choice;
+  switch (choice) {
+    case Choice::pause: return "the agent stands still";
+    case Choice::deny_rest: return "no more questions, all are denied";
+    case Choice::go_on: return "goes on";
+  }
+  return "answered";
+}
+
+// In place of a question's id, which is a number.
+constexpr const char* flood_id = "flood";
+
 class Console final : public Watch::Listener {
  public:
   Console(prompt::HumanTerminal& terminal, prompt::Colours colours, std::function<Watch::Sockets()> look)
@@ -51,6 +64,8 @@ class Console final : public Watch::Listener {
   void added(const std::string& session, const wire::WireQuestion& question) override;
   void changed(const std::string& session, const wire::WireQuestion& question) override;
   void gone(const std::string& session, const wire::QuestionGone& gone) override;
+  void flooded(const std::string& session, const wire::WireFlood& flood) override;
+  void calm(const std::string& session) override;
   void ended(const std::string& session) override;
   void failed(const base::AbsPath& socket, const std::string& why) override;
   void settled() override {}
@@ -60,7 +75,9 @@ class Console final : public Watch::Listener {
 
   void show_list();
   void open(const Key& key);
+  void open_banner(const std::string& session);
   void answer(const prompt::Answer& answer);
+  void choose(prompt::Banner::Choice choice);
   void refresh();
   // The last line of the list: what happened last, and who is watched.
   void tell(std::string news);
@@ -72,12 +89,18 @@ class Console final : public Watch::Listener {
   Watch watch_;
   prompt::ApprovePage list_;
   std::optional<prompt::QuestionPage> page_;
-  Key shown_;  // what `page_` shows
+  std::optional<prompt::Banner> banner_;
+  Key shown_;  // what `page_` or `banner_` shows
   prompt::PageScreen screen_;
   asio::signal_set signals_;
   prompt::Colours colours_;
   std::map<Key, prompt::Question> questions_;
-  std::set<Key> answered_;  // here: their going is no news
+  struct Flooded {
+    prompt::Flood flood;
+    Clock::time_point since;
+  };
+  std::map<std::string, Flooded> floods_;  // by session
+  std::set<Key> answered_;                 // here: their going is no news
   std::string news_;
   ConsoleEnd end_;
 };
@@ -113,9 +136,51 @@ void Console::show_list() {
     open({chosen.session, chosen.id});
   });
   page_.reset();
+  banner_.reset();
+}
+
+void Console::open_banner(const std::string& session) {
+  auto found = floods_.find(session);
+  if (found == floods_.end()) return;
+  shown_ = {session, flood_id};
+  banner_.emplace(found->second.flood);
+  banner_->set_colours(colours_);
+  banner_->set_way_back(prompt::Banner::WayBack::offered);
+  screen_.show(*banner_, [this](std::string_view bytes, Clock::time_point now) {
+    auto chosen = banner_->type(bytes, now);
+    if (chosen) return choose(*chosen);
+    if (banner_->left()) show_list();
+  });
+}
+
+void Console::choose(prompt::Banner::Choice choice) {
+  const std::string session = shown_.first;
+  watch_.choose(session, choice, [this, session, choice](const wire::AnswerTaken& taken) {
+    const bool ok = taken.outcome == wire::AnswerTaken::Outcome::taken;
+    tell(ok ? fmt::format("{}: {}", session, words_for(choice)) : fmt::format("{}: {}", session, taken.reason));
+  });
+  show_list();
+}
+
+void Console::flooded(const std::string& session, const wire::WireFlood& flood) {
+  const auto now = Clock::now();
+  auto [at, is_new] = floods_.try_emplace(session, Flooded{flood_of(flood, now), now});
+  if (!is_new) at->second.flood = flood_of(flood, now);
+  if (banner_ && shown_.first == session) {
+    banner_->update(at->second.flood);
+    return screen_.changed();
+  }
+  refresh();
+}
+
+void Console::calm(const std::string& session) {
+  floods_.erase(session);
+  if (banner_ && shown_.first == session) return show_list();
+  refresh();
 }
 
 void Console::open(const Key& key) {
+  if (key.second == flood_id) return open_banner(key.first);
   auto found = questions_.find(key);
   if (found == questions_.end()) return;
   shown_ = key;
@@ -187,7 +252,7 @@ void Console::tell() {
   const std::string sessions =
       count == 0 ? "no session runs" : fmt::format("{} session{}", count, count == 1 ? "" : "s");
   list_.set_notice(news_.empty() ? sessions : fmt::format("{} · {}", news_, sessions));
-  if (!page_) screen_.changed();
+  if (!page_ && !banner_) screen_.changed();
 }
 
 void Console::refresh() {
@@ -202,8 +267,17 @@ void Console::refresh() {
                     .asked = question.asked,
                     .deadline = question.deadline});
   }
+  for (const auto& [session, flooded] : floods_) {
+    open.push_back({.session = session,
+                    .id = flood_id,
+                    .profile = flooded.flood.profile,
+                    .kind = "limit",
+                    .summary = summary_of(flooded.flood),
+                    .asked = flooded.since,
+                    .deadline = flooded.flood.deadline});
+  }
   list_.set_questions(std::move(open));
-  if (!page_) screen_.changed();
+  if (!page_ && !banner_) screen_.changed();
 }
 
 }  // namespace

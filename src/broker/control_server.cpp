@@ -89,9 +89,8 @@ class ControlServer::Impl final : public Panel, public std::enable_shared_from_t
   void withdraw(const std::string& id, Verdict::Kind verdict, const std::string& by) override {
     broadcast({{}, wire::QuestionGone{id, broker::to_wire(verdict), by}});
   }
-  // The budget is a matter between the agent and the person at the session's terminal.
-  void warn(const prompt::Flood&) override {}
-  void withdraw_warning() override {}
+  void warn(const prompt::Flood& flood) override { broadcast({{}, wire::SessionFlooded{broker::to_wire(flood)}}); }
+  void withdraw_warning() override { broadcast({{}, wire::SessionCalm{}}); }
 
  private:
   struct Peer {
@@ -116,6 +115,7 @@ class ControlServer::Impl final : public Panel, public std::enable_shared_from_t
   void handle(const PeerPtr& peer, std::uint64_t id, const wire::QuestionsSubscribe&);
   void handle(const PeerPtr& peer, std::uint64_t id, const wire::QuestionAnswer& message);
   void handle(const PeerPtr& peer, std::uint64_t id, const wire::SessionShow&);
+  void handle(const PeerPtr& peer, std::uint64_t id, const wire::SessionChoose& message);
   [[nodiscard]] wire::Questions questions() const;
   void broadcast(const wire::ToControl& message);
   void send(const PeerPtr& peer, std::string line);
@@ -208,6 +208,7 @@ void ControlServer::Impl::take(const PeerPtr& peer, std::string_view line) {
 wire::Questions ControlServer::Impl::questions() const {
   wire::Questions all;
   for (const prompt::Question& question : broker_.open()) all.questions.push_back(to_wire(question));
+  if (auto flood = broker_.flood()) all.flood = broker::to_wire(*flood);
   return all;
 }
 
@@ -223,6 +224,14 @@ void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wi
 void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wire::QuestionAnswer& message) {
   Broker::Taken taken = broker_.answer(message.question, from_wire(message), "control");
   send(peer, wire::encode(wire::ToControl{id, taken_to_wire(taken)}));
+}
+
+void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wire::SessionChoose& message) {
+  wire::AnswerTaken taken = taken_to_wire(broker_.choose(from_wire(message)));
+  using Outcome = wire::AnswerTaken::Outcome;
+  if (taken.outcome == Outcome::gone) taken.reason = "there is nothing to choose: it doesn't ask too often now";
+  if (taken.outcome == Outcome::not_offered) taken.reason = "the agent can't be paused: there is no room";
+  send(peer, wire::encode(wire::ToControl{id, taken}));
 }
 
 void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wire::SessionShow&) {

@@ -158,6 +158,66 @@ prompt::Question from_wire(const wire::WireQuestion& wire, prompt::Clock::time_p
   return question;
 }
 
+wire::WireFlood to_wire(const prompt::Flood& flood, const Moment& at) {
+  using Agent = wire::WireFlood::Agent;
+  wire::WireFlood wire{.session = flood.session,
+                       .profile = flood.profile,
+                       .questions = flood.questions,
+                       .within = static_cast<std::uint64_t>(flood.within.count()),
+                       .more = flood.more,
+                       .waiting = flood.waiting,
+                       .latest = flood.latest};
+  switch (flood.agent) {
+    case prompt::Flood::Agent::runs: wire.agent = Agent::runs; break;
+    case prompt::Flood::Agent::paused: wire.agent = Agent::paused; break;
+    case prompt::Flood::Agent::elsewhere: wire.agent = Agent::elsewhere; break;
+  }
+  constexpr std::size_t most_latest = 100;
+  if (wire.latest.size() > most_latest) wire.latest.resize(most_latest);
+  wire.sent = at.wall;
+  if (flood.deadline != prompt::Clock::time_point{}) wire.deadline = wall_clock(flood.deadline, at);
+  return wire;
+}
+
+prompt::Flood from_wire(const wire::WireFlood& wire, prompt::Clock::time_point at) {
+  using Agent = prompt::Flood::Agent;
+  constexpr std::uint64_t longest = 24 * 365 * 3600;
+  prompt::Flood flood{.session = wire.session,
+                      .profile = wire.profile,
+                      .questions = static_cast<std::size_t>(wire.questions),
+                      .within = std::chrono::seconds(std::min(wire.within, longest)),
+                      .more = static_cast<std::size_t>(wire.more),
+                      .waiting = static_cast<std::size_t>(wire.waiting),
+                      .latest = wire.latest};
+  switch (wire.agent) {
+    case wire::WireFlood::Agent::runs: flood.agent = Agent::runs; break;
+    case wire::WireFlood::Agent::paused: flood.agent = Agent::paused; break;
+    case wire::WireFlood::Agent::elsewhere: flood.agent = Agent::elsewhere; break;
+  }
+  if (wire.deadline != 0) flood.deadline = at + distance(wire.sent, wire.deadline);
+  return flood;
+}
+
+wire::SessionChoose to_wire(prompt::Banner::Choice choice) noexcept {
+  using To = wire::SessionChoose::Choice;
+  switch (choice) {
+    case prompt::Banner::Choice::pause: return {To::pause};
+    case prompt::Banner::Choice::deny_rest: return {To::deny_rest};
+    case prompt::Banner::Choice::go_on: return {To::go_on};
+  }
+  return {To::pause};
+}
+
+prompt::Banner::Choice from_wire(const wire::SessionChoose& choose) noexcept {
+  using To = prompt::Banner::Choice;
+  switch (choose.choice) {
+    case wire::SessionChoose::Choice::pause: return To::pause;
+    case wire::SessionChoose::Choice::deny_rest: return To::deny_rest;
+    case wire::SessionChoose::Choice::go_on: return To::go_on;
+  }
+  return To::pause;
+}
+
 wire::QuestionAnswer to_wire(const std::string& id, const prompt::Answer& answer) {
   using From = prompt::Answer::Kind;
   using To = wire::QuestionAnswer::Answer;
@@ -202,6 +262,11 @@ wire::Verdict::Kind to_wire(Verdict::Kind kind) noexcept {
 
 wire::Verdict to_wire(const Verdict& verdict) {
   return {.verdict = to_wire(verdict.kind), .reason = verdict.reason, .rule = verdict.rule, .comment = verdict.comment};
+}
+
+std::string in_words(std::chrono::seconds time) {
+  if (time.count() % 60 != 0) return fmt::format("{} seconds", time.count());
+  return time.count() == 60 ? "a minute" : fmt::format("{} minutes", time.count() / 60);
 }
 
 std::string reason_denied_by_rule(const policy::Ruling& ruling) {

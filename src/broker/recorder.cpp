@@ -37,7 +37,9 @@ struct Fields {
                 {"directory", bytes(command.directory.str())},
                 {"terminal", command.terminal == policy::Command::Terminal::pty}};
     if (command.program) {
-      fields["program"] = {{"path", bytes(command.program->path.str())}, {"sha256", command.program->sha256}};
+      fields["program"] = {{"path", bytes(command.program->path.str())}};
+      // What is denied by a rule is not hashed.
+      if (!command.program->sha256.empty()) fields["program"]["sha256"] = command.program->sha256;
     }
     return fields;
   }
@@ -100,7 +102,7 @@ store::Event Recorder::event(store::Event::What what) const {
 
 store::Store& Recorder::store() {
   if (store_) return *store_;
-  store::Store opened(settings_.record, store::Store::Access::write);
+  store::Store opened(settings_.record, store::Store::Access::write, patience_);
   opened.forget_session(settings_.session);  // of a killed session that had the same short name
   store::Event began = event(store::Event::What::session_began);
   began.at = began_;
@@ -108,16 +110,37 @@ store::Store& Recorder::store() {
   return store_.emplace(std::move(opened));
 }
 
+template <class Use>
+auto Recorder::with_store(Use use) {
+  auto be_patient = [this](std::chrono::milliseconds patience) {
+    patience_ = patience;
+    if (store_) store_->set_patience(patience);
+  };
+  try {
+    auto result = use(store());
+    be_patient(ordinary_patience);
+    return result;
+  } catch (const store::StoreError& error) {
+    if (error.kind() == store::StoreError::Kind::locked) be_patient(std::chrono::milliseconds(0));
+    throw;
+  }
+}
+
 void Recorder::append(std::vector<store::Event> events) {
-  store().append(events);
+  (void)with_store([&](store::Store& store) {
+    store.append(events);
+    return true;
+  });
 }
 
 bool Recorder::append_and_count(std::vector<store::Event> events, std::int64_t answer) {
-  return store().append_and_count(events, answer, now());
+  return with_store([&](store::Store& store) { return store.append_and_count(events, answer, now()); });
 }
 
 std::vector<store::Remembered> Recorder::remembered(std::string_view kind) {
-  return store().remembered(settings_.profile, settings_.session, std::string(kind), now());
+  return with_store([&](store::Store& store) {
+    return store.remembered(settings_.profile, settings_.session, std::string(kind), now());
+  });
 }
 
 void Recorder::remember(const policy::Action& action, const policy::Scope& scope, store::Remembered::Verdict verdict,
@@ -136,7 +159,7 @@ void Recorder::remember(const policy::Action& action, const policy::Scope& scope
   added.summary = scope.shown;
   added.verdict = verdict == store::Remembered::Verdict::allow ? "allow" : "deny";
   added.by = "human";
-  (void)store().remember(answer, added);
+  (void)with_store([&](store::Store& store) { return store.remember(answer, added); });
 }
 
 void Recorder::end(const Summary& summary) {

@@ -3,6 +3,7 @@
 // What goes into the record, and the record itself: opened when it is first needed, because a run in which nothing leaves
 // the room needs none.
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,11 +37,17 @@ class Recorder {
  private:
   [[nodiscard]] static store::Time now();
   [[nodiscard]] store::Store& store();
+  // Everything stands still while another program is waited for, the agent's terminal too. So only the first to find the
+  // record locked waits, and who comes after him hears so at once, until it is free.
+  static constexpr std::chrono::milliseconds ordinary_patience{2000};
+  template <class Use>
+  auto with_store(Use use);
   [[nodiscard]] store::Event event(store::Event::What what) const;
 
   const Settings& settings_;
   store::Time began_;
   std::optional<store::Store> store_;
+  std::chrono::milliseconds patience_ = ordinary_patience;
 };
 
 [[nodiscard]] std::string_view name_of(Verdict::Kind kind) noexcept;

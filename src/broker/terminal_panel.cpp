@@ -1,5 +1,9 @@
 #include "agentbox/broker/terminal_panel.hpp"
 
+#include "agentbox/broker/watch.hpp"
+
+#include "questions.hpp"
+
 namespace agentbox::broker {
 
 TerminalPanel::TerminalPanel(boost::asio::io_context& loop, Broker& broker, prompt::HumanTerminal& terminal,
@@ -38,14 +42,14 @@ void TerminalPanel::show(const prompt::Question& question) {
 // How many wait behind it, the terminal knows itself.
 void TerminalPanel::change(const prompt::Question&) {}
 
-void TerminalPanel::withdraw(const std::string& id, Verdict::Kind, const std::string&) {
-  asker_.withdraw(id);
+void TerminalPanel::withdraw(const std::string& id, Verdict::Kind verdict, const std::string& by) {
+  asker_.withdraw(id, "this question " + words_for({.question = id, .verdict = to_wire(verdict), .by = by}));
 }
 
 void TerminalPanel::warn(const prompt::Flood& flood) {
   if (lost_) return;
   asker_.warn(flood, [this](std::optional<prompt::Banner::Choice> choice) {
-    if (choice) broker_.choose(*choice);
+    if (choice) (void)broker_.choose(*choice);
   });
 }
 

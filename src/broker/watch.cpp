@@ -53,7 +53,7 @@ class Watch::Impl : public std::enable_shared_from_this<Impl> {
   void run();
   void stop() { loop_.stop(); }
   [[nodiscard]] asio::io_context& loop() noexcept { return loop_; }
-  void answer(const std::string& session, const std::string& id, const prompt::Answer& answer, Answered done);
+  void put(const std::string& session, decltype(wire::FromControl::body) body, Answered done);
   [[nodiscard]] std::size_t sessions() const noexcept;
   void close();
 
@@ -73,6 +73,7 @@ class Watch::Impl : public std::enable_shared_from_this<Impl> {
     std::map<std::uint64_t, Answered> answers;
     std::uint64_t last_id = questions_id;
     bool told = false;  // what is open
+    bool flooded = false;
     bool gone = false;
   };
   using LinkPtr = std::shared_ptr<Link>;
@@ -89,6 +90,8 @@ class Watch::Impl : public std::enable_shared_from_this<Impl> {
   void heard(const LinkPtr& link, std::optional<std::uint64_t> id, const wire::QuestionAdded& added);
   void heard(const LinkPtr& link, std::optional<std::uint64_t> id, const wire::QuestionChanged& changed);
   void heard(const LinkPtr& link, std::optional<std::uint64_t> id, const wire::QuestionGone& gone);
+  void heard(const LinkPtr& link, std::optional<std::uint64_t> id, const wire::SessionFlooded& flooded);
+  void heard(const LinkPtr& link, std::optional<std::uint64_t> id, const wire::SessionCalm& calm);
   void send(const LinkPtr& link, const wire::FromControl& message);
   void write(const LinkPtr& link);
   void drop(const LinkPtr& link, const std::string& why);
@@ -202,6 +205,7 @@ void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t>, const
   if (link->session.empty()) return drop(link, "it does not say which session it is");
   link->told = true;
   for (const wire::WireQuestion& question : questions.questions) heard(link, {}, wire::QuestionAdded{question});
+  if (questions.flood) heard(link, {}, wire::SessionFlooded{*questions.flood});
   settle();
 }
 
@@ -216,6 +220,16 @@ void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t>, const
 
 void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t>, const wire::QuestionGone& gone) {
   if (link->open.erase(gone.question) > 0) listener_.gone(link->session, gone);
+}
+
+void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t>, const wire::SessionFlooded& flooded) {
+  if (link->session.empty()) return;
+  link->flooded = true;
+  listener_.flooded(link->session, flooded.flood);
+}
+
+void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t>, const wire::SessionCalm&) {
+  if (std::exchange(link->flooded, false)) listener_.calm(link->session);
 }
 
 void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t> id, const wire::AnswerTaken& taken) {
@@ -233,8 +247,7 @@ void Watch::Impl::heard(const LinkPtr& link, std::optional<std::uint64_t> id, co
   drop(link, "it refused: " + refusal.message);
 }
 
-void Watch::Impl::answer(const std::string& session, const std::string& id, const prompt::Answer& answer,
-                         Answered done) {
+void Watch::Impl::put(const std::string& session, decltype(wire::FromControl::body) body, Answered done) {
   auto found = std::ranges::find_if(links_, [&](const LinkPtr& link) { return link->session == session; });
   if (found == links_.end()) {
     asio::post(loop_, [done = std::move(done)] {
@@ -244,7 +257,7 @@ void Watch::Impl::answer(const std::string& session, const std::string& id, cons
   }
   const LinkPtr link = *found;
   link->answers.emplace(++link->last_id, std::move(done));
-  send(link, {link->last_id, to_wire(id, answer)});
+  send(link, {link->last_id, std::move(body)});
   if (mode_ == Mode::live) return;
   patience_timer_.expires_after(patience);
   patience_timer_.async_wait([weak = weak_from_this(), link](error_code error) {
@@ -281,6 +294,7 @@ void Watch::Impl::drop(const LinkPtr& dropped, const std::string& why) {
   for (const std::string& id : std::exchange(link->open, {})) {
     listener_.gone(link->session, {.question = id, .verdict = wire::Verdict::Kind::unavailable, .by = "fault"});
   }
+  if (std::exchange(link->flooded, false)) listener_.calm(link->session);
   if (!link->session.empty()) listener_.ended(link->session);
   if (!why.empty()) fail(link->path, why);
   settle();
@@ -325,7 +339,10 @@ asio::io_context& Watch::loop() noexcept {
   return impl_->loop();
 }
 void Watch::answer(const std::string& session, const std::string& id, const prompt::Answer& answer, Answered done) {
-  impl_->answer(session, id, answer, std::move(done));
+  impl_->put(session, to_wire(id, answer), std::move(done));
+}
+void Watch::choose(const std::string& session, prompt::Banner::Choice choice, Answered done) {
+  impl_->put(session, to_wire(choice), std::move(done));
 }
 std::size_t Watch::sessions() const noexcept {
   return impl_->sessions();
@@ -333,6 +350,15 @@ std::size_t Watch::sessions() const noexcept {
 
 prompt::Question question_of(const wire::WireQuestion& question, prompt::Clock::time_point at) {
   return from_wire(question, at);
+}
+
+prompt::Flood flood_of(const wire::WireFlood& flood, prompt::Clock::time_point at) {
+  return from_wire(flood, at);
+}
+
+std::string summary_of(const prompt::Flood& flood) {
+  return fmt::format("asks too often: {} questions in {}; {} {}", flood.questions, in_words(flood.within),
+                     flood.waiting, flood.waiting == 1 ? "waits" : "wait");
 }
 
 std::string words_for(const wire::QuestionGone& gone) {

@@ -24,13 +24,13 @@ struct Names {
   enum class Of { profiles, sessions } of = Of::profiles;
 };
 
-using Request =
-    std::variant<ShowText, Names, RunOptions, CheckOptions, ExplainOptions, TryOptions, ProfilesOptions, DoctorOptions,
-                 PsOptions, StopOptions, QuarantineOptions, LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
+using Request = std::variant<ShowText, Names, RunOptions, BrokerOptions, HostOptions, CheckOptions, ExplainOptions,
+                             TryOptions, ProfilesOptions, DoctorOptions, PsOptions, StopOptions, QuarantineOptions,
+                             LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;
-  // 2; for `run` 125, since there every other code belongs to the command in the room; and for `try`, where 2 is an
+  // 2; for `run` and `host` 125, since there every other code belongs to the command; and for `try`, where 2 is an
   // answer.
   base::ExitCode exit_code = base::ExitCode::usage;
 };

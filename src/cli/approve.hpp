@@ -23,6 +23,9 @@ int follow_questions(const Look& look, const Terminal& terminal);
 [[nodiscard]] std::string json_line(std::string_view event, const std::string& session,
                                     const wire::WireQuestion& question);
 [[nodiscard]] std::string json_line(const std::string& session, const wire::QuestionGone& gone);
+// `event`: "flood".
+[[nodiscard]] std::string json_line(const std::string& session, const wire::WireFlood& flood);
+[[nodiscard]] std::string json_line_calm(const std::string& session);
 // What became of an answer; `remembered`: the scope, empty for none.
 [[nodiscard]] std::string json_line(const std::string& session, const std::string& id, std::string_view answer,
                                     const std::string& remembered, const wire::AnswerTaken& taken);

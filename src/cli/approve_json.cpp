@@ -31,6 +31,15 @@ std::string json_line(const std::string& session, const wire::QuestionGone& gone
   return line_of(json);
 }
 
+std::string json_line(const std::string& session, const wire::WireFlood& flood) {
+  Json params = on_the_wire({.id = {}, .body = wire::SessionFlooded{flood}}, "params");
+  return line_of(Json{{"event", "flood"}, {"session", session}, {"flood", params.at("flood")}});
+}
+
+std::string json_line_calm(const std::string& session) {
+  return line_of(Json{{"event", "calm"}, {"session", session}});
+}
+
 std::string json_line(const std::string& session, const std::string& id, std::string_view answer,
                       const std::string& remembered, const wire::AnswerTaken& taken) {
   Json json{{"session", session}, {"id", id}, {"answer", answer}};

@@ -51,6 +51,10 @@ class Collector : public Watch::Listener {
   }
   void changed(const std::string&, const wire::WireQuestion&) override {}
   void gone(const std::string&, const wire::QuestionGone&) override {}
+  void flooded(const std::string& session, const wire::WireFlood& flood) override {
+    floods.emplace_back(session, flood);
+  }
+  void calm(const std::string&) override {}
   void ended(const std::string&) override {}
   void failed(const base::AbsPath& socket, const std::string& why) override {
     problems.push_back(problem_with(socket, why));
@@ -58,6 +62,7 @@ class Collector : public Watch::Listener {
   void settled() override { watch.stop(); }
 
   std::vector<Open> open;
+  std::vector<std::pair<std::string, wire::WireFlood>> floods;  // by session
   base::Diagnostics problems;
   Watch watch;
 };
@@ -71,6 +76,9 @@ prompt::Answer::Kind kind_of(How how) {
     case How::always: return prompt::Answer::Kind::always;
     case How::deny: return prompt::Answer::Kind::deny;
     case How::deny_session: return prompt::Answer::Kind::deny_session;
+    case How::pause:
+    case How::deny_rest:
+    case How::go_on: break;  // no answers to a question
   }
   return prompt::Answer::Kind::deny;
 }
@@ -85,6 +93,9 @@ Words words_of(How how) {
     case How::always: return {"always", "allowed always"};
     case How::deny: return {"deny", "denied"};
     case How::deny_session: return {"deny_session", "denied for this session"};
+    case How::pause: return {"pause", "the agent stands still"};
+    case How::deny_rest: return {"deny_rest", "no more questions, all are denied"};
+    case How::go_on: return {"go_on", "goes on"};
   }
   return {"deny", "denied"};
 }
@@ -121,6 +132,61 @@ class Answerer final : public Collector {
  private:
   const ApproveOptions& options_;
 };
+
+prompt::Banner::Choice choice_of(How how) {
+  if (how == How::deny_rest) return prompt::Banner::Choice::deny_rest;
+  return how == How::go_on ? prompt::Banner::Choice::go_on : prompt::Banner::Choice::pause;
+}
+
+// For a session that asks too often.
+class Chooser final : public Collector {
+ public:
+  Chooser(const ApproveOptions& options, const Look& look) : Collector(look), options_(options) {}
+
+  void settled() override {
+    for (const auto& [session, flood] : floods) {
+      const bool here = options_.session.empty() || options_.session == session;
+      if (here && (options_.answer == "flood" || options_.answer == session + "/flood")) meant.push_back(session);
+    }
+    if (meant.size() != 1) return watch.stop();
+    watch.choose(meant.front(), choice_of(options_.how), [this](const wire::AnswerTaken& result) {
+      taken = result;
+      watch.stop();
+    });
+  }
+
+  std::vector<std::string> meant;
+  std::optional<wire::AnswerTaken> taken;
+
+ private:
+  const ApproveOptions& options_;
+};
+
+int choose(const ApproveOptions& options, const Look& look, const Terminal& terminal) {
+  Chooser chooser(options, look);
+  chooser.run();
+  if (!chooser.taken) {
+    base::Diagnostics problems = chooser.problems;
+    const bool none = chooser.meant.empty();
+    problems.push_back({.message = none ? "no such session asks too often" : "several sessions ask too often",
+                        .hint = none ? "`agentbox approve --list` shows those that do"
+                                     : "name one, as `agentbox approve --list` does"});
+    return refuse(problems, terminal, base::ExitCode::failed);
+  }
+  const std::string& session = chooser.meant.front();
+  const Words words = words_of(options.how);
+  const bool ok = chooser.taken->outcome == Outcome::taken;
+  if (options.json) {
+    fmt::print("{}\n", json_line(session, "flood", words.wire, "", *chooser.taken));
+    return ok ? 0 : 1;
+  }
+  if (ok) {
+    fmt::print("{}: {}\n", harmless(session), words.done);
+    return 0;
+  }
+  return refuse({{.message = fmt::format("{}: {}", harmless(session), harmless(chooser.taken->reason)), .hint = {}}},
+                terminal, base::ExitCode::failed);
+}
 
 // A question and an answer that was offered with it.
 std::string remembered(const wire::WireQuestion& question, const ApproveOptions& options) {
@@ -180,6 +246,8 @@ class Follower final : public Watch::Listener {
     print(json_line("changed", session, question));
   }
   void gone(const std::string& session, const wire::QuestionGone& gone) override { print(json_line(session, gone)); }
+  void flooded(const std::string& session, const wire::WireFlood& flood) override { print(json_line(session, flood)); }
+  void calm(const std::string& session) override { print(json_line_calm(session)); }
   void ended(const std::string&) override {}
   void failed(const base::AbsPath& socket, const std::string& why) override {
     base::Diagnostic problem = problem_with(socket, why);
@@ -202,7 +270,8 @@ class Follower final : public Watch::Listener {
   Watch watch_;
 };
 
-std::string time_left(const wire::WireQuestion& question) {
+template <class Open>
+std::string time_left(const Open& question) {
   if (question.deadline == 0) return "";
   const std::int64_t seconds = std::max<std::int64_t>(0, (question.deadline - question.sent) / 1000);
   return fmt::format("{}:{:02}", seconds / 60, seconds % 60);
@@ -211,6 +280,9 @@ std::string time_left(const wire::WireQuestion& question) {
 }  // namespace
 
 int answer_question(const ApproveOptions& options, const Look& look, const Terminal& terminal) {
+  if (options.how == How::pause || options.how == How::deny_rest || options.how == How::go_on) {
+    return choose(options, look, terminal);
+  }
   Answerer answerer(options, look);
   answerer.run();
   if (!answerer.taken) return refuse(not_one(answerer, options), terminal, base::ExitCode::failed);
@@ -235,13 +307,21 @@ int list_questions(const ApproveOptions& options, const Look& look, const Termin
   std::vector<Open>& open = collector.open;
   if (!options.session.empty()) {
     std::erase_if(open, [&](const Open& each) { return each.session != options.session; });
+    std::erase_if(collector.floods, [&](const auto& each) { return each.first != options.session; });
   }
   std::ranges::stable_sort(open, std::greater{}, [](const Open& each) { return each.question.asked; });
   if (options.json) {
+    for (const auto& [session, flood] : collector.floods) fmt::print("{}\n", json_line(session, flood));
     for (const Open& each : open) fmt::print("{}\n", json_line("open", each.session, each.question));
-  } else if (!open.empty()) {
+  } else if (!open.empty() || !collector.floods.empty()) {
     Table table({"ID", "LEFT", "KIND", "WHAT"}, terminal.out, terminal_width());
     std::vector<std::vector<Cell>> rows;
+    for (const auto& [session, flood] : collector.floods) {
+      rows.push_back({{.text = harmless(session) + "/flood", .tint = Tint::strong},
+                      {.text = time_left(flood)},
+                      {.text = "limit"},
+                      {.text = broker::summary_of(broker::flood_of(flood, prompt::Clock::now()))}});
+    }
     for (const Open& each : open) {
       rows.push_back({{.text = harmless(each.name()), .tint = Tint::strong},
                       {.text = time_left(each.question)},

@@ -55,8 +55,8 @@ base::Diagnostic bad_option(std::string_view option, std::string_view problem, s
 
 base::Diagnostic misplaced_command(std::string_view command, const std::string& profile, const std::string& word) {
   return complain(fmt::format("unexpected argument '{}'", base::escape(word)),
-                  fmt::format("put the command after '--': agentbox {} {} -- {} ...", command, base::quote(profile),
-                              base::quote(word)));
+                  fmt::format("put the command after '--': agentbox {}{} -- {} ...", command,
+                              profile.empty() ? "" : " " + base::quote(profile), base::quote(word)));
 }
 
 void require_choice(base::Diagnostics& errors, std::string_view what, const std::string& word, std::string_view value,

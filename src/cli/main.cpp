@@ -64,6 +64,13 @@ struct Dispatch {
     }
     return run(options, terminal);
   }
+  int operator()(const BrokerOptions& options) const {
+    if (auto errors = claim_status_fd(options.status_fd); !errors.empty()) {
+      return refuse(errors, terminal, base::ExitCode::failed);
+    }
+    return broker(options, terminal);
+  }
+  int operator()(const HostOptions& options) const { return host(options, terminal); }
   int operator()(const CheckOptions& options) const { return check(options, terminal); }
   int operator()(const ExplainOptions& options) const { return explain(options, terminal); }
   int operator()(const TryOptions& options) const { return try_action(options, terminal); }
@@ -91,8 +98,9 @@ void settle_sigpipe(bool supervises) {
 int guarded_main(const std::vector<std::string>& arguments) {
   Terminal terminal;
   // Until the command line is understood: `run` is what other programs start, and its code 1 would be the
-  // command's; of `try` it would be an answer.
-  bool codes_are_taken = !arguments.empty() && (arguments.front() == "run" || arguments.front() == "try");
+  // command's, as of `host`; of `try` it would be an answer.
+  bool codes_are_taken =
+      !arguments.empty() && (arguments.front() == "run" || arguments.front() == "try" || arguments.front() == "host");
   base::ExitCode on_failure = codes_are_taken ? base::ExitCode::agentbox_failed : base::ExitCode::failed;
   try {
     open_missing_streams();
@@ -104,7 +112,8 @@ int guarded_main(const std::vector<std::string>& arguments) {
     }
     std::expected<Request, UsageError> request = parse(arguments);
     if (!request) return refuse(request.error().diagnostics, terminal, request.error().exit_code);
-    settle_sigpipe(std::holds_alternative<RunOptions>(*request) || std::holds_alternative<DemoOptions>(*request));
+    settle_sigpipe(std::holds_alternative<RunOptions>(*request) || std::holds_alternative<BrokerOptions>(*request) ||
+                   std::holds_alternative<DemoOptions>(*request));
     int code = std::visit(Dispatch{terminal}, *request);
     finish_output();
     return code;

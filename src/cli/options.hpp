@@ -18,7 +18,7 @@ struct Terminal {
   base::Colour err = base::Colour::off;  // stderr
 };
 
-// What shapes a room, shared by run, explain and check.
+// What shapes a room, shared by run, explain, try and broker.
 struct RoomOptions {
   std::string profile;
   std::string workspace;  // empty: the current directory
@@ -28,6 +28,19 @@ struct RoomOptions {
 struct RunOptions : RoomOptions {
   int status_fd = -1;
   std::string on_ask;  // "", "terminal", "queue", "deny"
+};
+// The doors without a room: nothing of RoomOptions but profile and workspace.
+struct BrokerOptions : RoomOptions {
+  int status_fd = -1;
+  std::string name;    // of the session; empty: one is made up
+  std::string on_ask;  // as above
+};
+// A client of a broker without a room.
+struct HostOptions {
+  std::string session, socket;  // whose request.sock; both empty: $AGENTBOX_SOCKET
+  std::string why;
+  enum class Terminal : std::uint8_t { as_it_is, wanted, unwanted } terminal = Terminal::as_it_is;
+  std::vector<std::string> command;
 };
 struct CheckOptions {
   std::string profile;
@@ -72,7 +85,8 @@ struct RulesOptions {
 };
 struct ApproveOptions {
   std::string answer;  // which question; empty: none is answered
-  enum class How : std::uint8_t { once, session, always, deny, deny_session } how = How::deny;
+  // The last three are for a session that asks too often, SESSION/flood.
+  enum class How : std::uint8_t { once, session, always, deny, deny_session, pause, deny_rest, go_on } how = How::deny;
   std::size_t scope = 0;
   std::string comment, session, digest;  // empty: none, any
   std::vector<std::string> sockets;      // empty: those of this user's sessions
@@ -83,6 +97,8 @@ struct DemoOptions {
 };  // hidden: play the agent, and against what
 
 int run(const RunOptions& options, const Terminal& terminal);
+int broker(const BrokerOptions& options, const Terminal& terminal);
+int host(const HostOptions& options, const Terminal& terminal);
 int check(const CheckOptions& options, const Terminal& terminal);
 int explain(const ExplainOptions& options, const Terminal& terminal);
 int try_action(const TryOptions& options, const Terminal& terminal);

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
@@ -94,6 +95,13 @@ base::Result<profile::Profile> with_known_calls(base::Result<profile::Profile> p
 }
 
 }  // namespace
+
+launch::OnAsk on_ask_of(const std::string& text) {
+  if (text == "queue") return launch::OnAsk::queue;
+  if (text == "deny") return launch::OnAsk::deny;
+  if (text == "terminal" || ::isatty(STDERR_FILENO) == 1) return launch::OnAsk::terminal;
+  return launch::OnAsk::deny;
+}
 
 base::Result<profile::Profile> load_profile(const std::string& name) {
   return with_known_calls(launch::load(name));

@@ -1,11 +1,12 @@
 #pragma once
 
-// From the command line to a policy: the way that run, explain and demo have in common.
+// From the command line to a policy: the way that run, broker, explain and demo have in common.
 
 #include <memory>
 
 #include "agentbox/base/diagnostic.hpp"
 #include "agentbox/launch/look.hpp"
+#include "agentbox/launch/run.hpp"
 #include "agentbox/policy/policy.hpp"
 #include "agentbox/profile/profile.hpp"
 
@@ -23,6 +24,9 @@ struct Prepared {
 
 // Finds, merges and checks a profile: also the names of system calls, which only `plan` knows.
 [[nodiscard]] base::Result<profile::Profile> load_profile(const std::string& name);
+
+// --on-ask; without it a terminal, if there is one, else nowhere.
+[[nodiscard]] launch::OnAsk on_ask_of(const std::string& text);
 
 // All errors that one stage finds, at once. Throws base::SystemError.
 [[nodiscard]] base::Result<Prepared> prepare(const RoomOptions& options,

@@ -36,6 +36,7 @@ int ps(const PsOptions& options, const Terminal&) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& session : sessions) {
       list.push_back({{"session", session.id},
+                      {"kind", session.kind == launch::SessionInfo::Kind::broker ? "broker" : "room"},
                       {"pid", session.pid},
                       {"profile", session.profile},
                       {"workspace", session.workspace},
@@ -59,7 +60,8 @@ int ps(const PsOptions& options, const Terminal&) {
              "WORKSPACE", workspace_width, "COMMAND");
   for (const auto& session : sessions) {
     fmt::print("{:<{}}  {:>7}  {:>4}  {:<{}}  {:<{}}  {}\n", session.id, id_width, session.pid, age(session.since),
-               session.profile, profile_width, session.workspace, workspace_width, joined(session.command));
+               session.profile, profile_width, session.workspace, workspace_width,
+               session.kind == launch::SessionInfo::Kind::broker ? "(broker)" : joined(session.command));
   }
   return 0;
 }

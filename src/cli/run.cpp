@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -19,13 +18,6 @@
 namespace agentbox::cli {
 
 namespace {
-
-launch::OnAsk on_ask_of(const std::string& text) {
-  if (text == "queue") return launch::OnAsk::queue;
-  if (text == "deny") return launch::OnAsk::deny;
-  if (text == "terminal" || ::isatty(STDERR_FILENO) == 1) return launch::OnAsk::terminal;
-  return launch::OnAsk::deny;
-}
 
 // What the owner should know before the agent fills the screen.
 void tell_notes(const policy::Policy& policy, const Terminal& terminal) {

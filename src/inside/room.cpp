@@ -45,8 +45,7 @@ std::string own_reason() {
 }
 
 int host(const std::vector<std::string>& words) {
-  inside::HostCommand command;
-  command.why = own_reason();
+  inside::HostCommand command{.socket = inside::socket_path(), .why = own_reason()};
   std::size_t at = 0;
   for (; at < words.size() && words[at].starts_with('-'); ++at) {
     const std::string& word = words[at];
@@ -62,6 +61,8 @@ int host(const std::vector<std::string>& words) {
       command.why = words[++at];
     } else if (word.starts_with("--why=")) {
       command.why = word.substr(6);
+    } else if (word == "--socket" && at + 1 < words.size()) {
+      command.socket = words[++at];
     } else {
       return misused("host: unknown option, or one without its value: " + base::quote(word));
     }
@@ -75,9 +76,11 @@ int host(const std::vector<std::string>& words) {
 int status(const std::vector<std::string>& words) {
   const bool json = words.size() == 1 && words[0] == "--json";
   if (!words.empty() && !json) return misused("status: takes nothing but --json");
-  auto client = inside::RoomClient::connect(inside::socket_path());
+  const std::string socket = inside::socket_path();
+  auto client = inside::RoomClient::connect(socket);
   if (!client || !client->send({1, wire::StatusRequest{}})) {
-    say(2, "agentbox: there is no broker at " + inside::socket_path() + ": " + std::strerror(errno) + "\n");
+    const int error = errno;
+    say(2, "agentbox: there is no broker at " + base::escape(socket) + ": " + std::strerror(error) + "\n");
     return code(Exit::failed);
   }
   std::deque<inside::RoomClient::Heard> heard;
@@ -118,7 +121,8 @@ int become_rooms_own(const std::string& name, char** argv) {
 }
 
 int shim(const std::string& name, int count, char** argv) {
-  inside::HostCommand command{.argv = {name}, .why = own_reason(), .from = wire::CommandRequest::From::shim};
+  inside::HostCommand command{
+      .argv = {name}, .socket = inside::socket_path(), .why = own_reason(), .from = wire::CommandRequest::From::shim};
   command.argv.insert(command.argv.end(), argv + 1, argv + count);
   const int result = inside::run_on_host(command);
   return result >= 0 ? result : become_rooms_own(name, argv);

@@ -14,6 +14,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "agentbox/base/escape.hpp"
+
 #include "room_client.hpp"
 #include "room_words.hpp"
 #include "streams.hpp"
@@ -198,9 +200,10 @@ class Run {
 }  // namespace
 
 int run_on_host(const HostCommand& command) {
-  auto client = RoomClient::connect(socket_path());
+  auto client = RoomClient::connect(command.socket);
   if (!client) {
-    complain("agentbox: there is no broker at " + socket_path() + ": " + ::strerrordesc_np(errno) +
+    const int error = errno;
+    complain("agentbox: there is no broker at " + base::escape(command.socket) + ": " + ::strerrordesc_np(error) +
              "\nThis program asks the owner of a room of agentbox; nothing was run.\n");
     return static_cast<int>(Exit::failed);
   }

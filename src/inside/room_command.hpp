@@ -13,6 +13,7 @@ enum class Terminal { wanted, unwanted, as_it_is };  // as_it_is: when standard 
 
 struct HostCommand {
   std::vector<std::string> argv;
+  std::string socket;  // of the broker
   std::string why;
   Terminal terminal = Terminal::as_it_is;
   wire::CommandRequest::From from = wire::CommandRequest::From::request;

@@ -131,10 +131,12 @@ class Doors::Impl {
                        .mode = plan::Bind::Mode::read}};
   }
 
-  void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
-    broker_.on_motion = [&room](broker::Broker::Motion motion) {
-      motion == broker::Broker::Motion::pause ? room.freeze() : room.thaw();
-    };
+  void open(Room* room, prompt::HumanTerminal* human, prompt::Relay* relay) {
+    if (room != nullptr) {
+      broker_.on_motion = [room](broker::Broker::Motion motion) {
+        motion == broker::Broker::Motion::pause ? room->freeze() : room->thaw();
+      };
+    }
     if (request_.on_ask != OnAsk::deny) {
       control_.emplace(loop_, broker_, session_.folder() / control_socket,
                        broker::ControlServer::About{.workspace = request_.policy.workspace.str(), .started = now_ms()});
@@ -156,8 +158,12 @@ class Doors::Impl {
     setup.owner = owner_of(request_.facts);
     setup.folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name);
     // A mount that a host's program made fall off is placed again by the guard, before the room goes on.
-    setup.before = [&room] { room.freeze(); };
-    setup.after = [&room] { room.thaw(); };
+    if (room != nullptr) {
+      setup.before = [room] { room->freeze(); };
+      setup.after = [room] { room->thaw(); };
+    } else {
+      setup.caller = gates::commands::Setup::Caller::elsewhere;
+    }
     setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
     setup.waiting = [this] { return broker_.open().size(); };
     commands_.emplace(loop_, broker_, std::move(setup));
@@ -225,7 +231,7 @@ std::vector<plan::Furnishing> Doors::furnishings() const {
 broker::Decider& Doors::decider() {
   return impl_->decider();
 }
-void Doors::open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
+void Doors::open(Room* room, prompt::HumanTerminal* human, prompt::Relay* relay) {
   impl_->open(room, human, relay);
 }
 void Doors::leave_terminal() {

@@ -1,7 +1,8 @@
 #pragma once
 
 // What leads out of the room while it runs: the broker with its two sockets, the question on the terminal, and the gates
-// that go through it. One for each run; made before the room is furnished, opened when it stands.
+// that go through it. One for each run; made before the room is furnished, opened when it stands. Without a room they
+// lead from wherever the caller is, who must be this user.
 
 #include <memory>
 #include <vector>
@@ -36,8 +37,8 @@ class Doors {
   [[nodiscard]] std::vector<plan::Furnishing> furnishings() const;
   // What every gate goes through.
   [[nodiscard]] broker::Decider& decider();
-  // `human` and `relay`: the terminal, or nullptr. Throws base::SystemError.
-  void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay);
+  // `room`: nullptr without one. `human` and `relay`: the terminal, or nullptr. Throws base::SystemError.
+  void open(Room* room, prompt::HumanTerminal* human, prompt::Relay* relay);
   // Questions leave the terminal; before Relay::drain.
   void leave_terminal();
   // The room is dead: commands are ended, what is open is cancelled, the record is closed. Says what happened, if

@@ -14,6 +14,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/launch/sessions.hpp"
 
 namespace agentbox::launch {
 
@@ -73,6 +74,17 @@ Diagnostic not_executed(const RunRequest& request, const Outcome& outcome) {
 
 void StatusLine::started(const std::string& session, pid_t supervisor) const {
   write_line(fd_, {{"event", "started"}, {"session", session}, {"pid", supervisor}});
+}
+
+void StatusLine::serving(const std::string& session, pid_t broker, const base::AbsPath& folder) const {
+  write_line(fd_, {{"event", "started"},
+                   {"session", session},
+                   {"pid", broker},
+                   {"socket", base::escape((folder / request_socket).str())}});
+}
+
+void StatusLine::served(int exit_code) const {
+  write_line(fd_, {{"event", "ended"}, {"exit_code", exit_code}});
 }
 
 void StatusLine::guarded(const GuardEvent& event) const {

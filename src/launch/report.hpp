@@ -18,6 +18,9 @@ class StatusLine {
  public:
   explicit StatusLine(int fd) : fd_(fd) {}
   void started(const std::string& session, pid_t supervisor) const;
+  // Of a broker without a room.
+  void serving(const std::string& session, pid_t broker, const base::AbsPath& folder) const;
+  void served(int exit_code) const;
   void guarded(const GuardEvent& event) const;
   void ended(int exit_code, const Outcome& outcome) const;
 

@@ -107,13 +107,13 @@ class Run {
     network_.emplace(loop_, doors_.decider(), request_.policy, *supervisor_, spawned_.child,
                      std::move(furnished_.listeners));
     guard.watch(loop_, *supervisor_);
-    if (!furnished_.terminal) return doors_.open(*supervisor_, nullptr, nullptr);
+    if (!furnished_.terminal) return doors_.open(&*supervisor_, nullptr, nullptr);
     human_ = prompt::HumanTerminal::open();
     if (!human_) throw SystemError(0, "the terminal went away while the room was built");
     relay_.emplace(loop_, *human_, std::move(furnished_.terminal), [this] { supervisor_->hang_up(); });
     supervisor_->on_stopped = [this] { relay_->suspend(); };
     relay_->start();
-    doors_.open(*supervisor_, &*human_, &*relay_);
+    doors_.open(&*supervisor_, &*human_, &*relay_);
   }
 
   Outcome live() {

@@ -80,6 +80,7 @@ std::string printable(const std::string& text) {
 
 std::string to_json(const SessionInfo& info) {
   nlohmann::json json = {{"id", info.id},
+                         {"kind", info.kind == SessionInfo::Kind::broker ? "broker" : "room"},
                          {"pid", info.pid},
                          {"start_time", info.start_time},
                          {"since", info.since},
@@ -95,6 +96,7 @@ std::optional<SessionInfo> from_json(const std::string& text) {
   if (!json.is_object()) return std::nullopt;
   try {
     return SessionInfo{.id = json.at("id"),
+                       .kind = json.at("kind") == "broker" ? SessionInfo::Kind::broker : SessionInfo::Kind::room,
                        .pid = json.at("pid"),
                        .start_time = json.at("start_time"),
                        .since = json.at("since"),
@@ -156,7 +158,13 @@ AbsPath runtime_folder() {
   return folder;
 }
 
-Session::Session(const policy::Policy& policy) {
+bool is_session_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= 32 && name.front() != '-' &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
+}
+
+Session::Session(const policy::Policy& policy, SessionInfo::Kind kind, const std::string& name) {
+  info_.kind = kind;
   info_.pid = ::getpid();
   info_.start_time = stat_of(info_.pid).start_time;
   info_.since = ::time(nullptr);
@@ -166,10 +174,14 @@ Session::Session(const policy::Policy& policy) {
   AbsPath runtime = runtime_folder();
   UniqueFd making = lock_folder(runtime);
   for (;;) {
-    info_.id = short_name(policy.profile) + "-" + random_letters();
+    info_.id = name.empty() ? short_name(policy.profile) + "-" + random_letters() : name;
     folder_ = runtime / info_.id;
+    // One that a dead session left goes.
+    if (!name.empty() && is_private_folder(folder_.str()) && read_session(folder_)) {
+      throw SystemError(0, "a session called " + name + " is running", "`agentbox ps` lists them");
+    }
     if (::mkdir(folder_.c_str(), 0700) == 0) break;
-    if (errno != EEXIST) throw SystemError(errno, "cannot make " + base::escape(folder_.str()));
+    if (errno != EEXIST || !name.empty()) throw SystemError(errno, "cannot make " + base::escape(folder_.str()));
   }
   lock_.reset(::open((folder_ / session_file).c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock_ || ::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {

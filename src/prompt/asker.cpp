@@ -7,20 +7,28 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/prompt/page_screen.hpp"
 
 namespace agentbox::prompt {
 
+namespace {
+
+// To read one line; the agent's output waits meanwhile.
+constexpr std::chrono::milliseconds farewell_time{2500};
+
+}  // namespace
+
 class Asker::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::io_context& loop, HumanTerminal& terminal, Relay* relay)
-      : loop_(&loop), screen_(std::in_place, loop, terminal, relay) {}
+      : loop_(&loop), screen_(std::in_place, loop, terminal, relay), farewell_(loop) {}
 
   void set_colours(Colours colours) noexcept { colours_ = colours; }
   void ask(Question question, Answered done);
   void warn(Flood flood, Chosen done);
-  void withdraw(std::string_view id);
+  void withdraw(std::string_view id, std::string why);
   void withdraw_warning();
   [[nodiscard]] bool idle() const noexcept { return state_ == State::idle && questions_.empty() && !warning_; }
   void resized() { screen_->resized(); }
@@ -43,6 +51,7 @@ class Asker::Impl : public std::enable_shared_from_this<Impl> {
   void next_soon();
   void show_question();
   void show_warning();
+  void say_farewell(std::string why);
   void tell_how_many_wait();
   void leave();
   void give_up();
@@ -65,6 +74,9 @@ class Asker::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<Banner> banner_;
   // The question or the warning on the screen is still the first of its kind: else its answer would be another's.
   enum class Current : std::uint8_t { no, yes } current_ = Current::no;
+  // While a question that is over says why.
+  boost::asio::steady_timer farewell_;
+  bool parting_ = false;
   bool destroyed_ = false;
 };
 
@@ -85,6 +97,11 @@ void Asker::Impl::warn(Flood flood, Chosen done) {
   }
   if (warning_ && warning_->done) later([old = std::move(warning_->done)] { old(std::nullopt); });
   warning_ = Warning{std::move(flood), std::move(done)};
+  if (state_ == State::showing && banner_ && current_ == Current::yes) {
+    banner_->update(warning_->flood);
+    screen_->changed();
+    return;
+  }
   current_ = Current::no;
   if (state_ == State::showing) return next_soon();
   begin();
@@ -106,6 +123,7 @@ void Asker::Impl::begin() {
 
 // What comes next on the screen.
 void Asker::Impl::next() {
+  if (parting_) return;
   const bool nothing = questions_.empty() && !warning_;
   if (state_ == State::opening && nothing) return leave();
   if (state_ != State::showing) return;
@@ -161,7 +179,7 @@ void Asker::Impl::tell_how_many_wait() {
   screen_->changed();
 }
 
-void Asker::Impl::withdraw(std::string_view id) {
+void Asker::Impl::withdraw(std::string_view id, std::string why) {
   const auto found = std::ranges::find_if(questions_, [&](const Waiting& each) { return each.question.id == id; });
   if (found == questions_.end()) return;
   const bool on_screen = state_ == State::showing && question_page_ && found == questions_.begin();
@@ -169,8 +187,24 @@ void Asker::Impl::withdraw(std::string_view id) {
   const bool current = on_screen && current_ == Current::yes;
   if (current) current_ = Current::no;
   questions_.erase(found);
+  if (current && !why.empty()) return say_farewell(std::move(why));
   if (current || state_ == State::opening) return next_soon();
   tell_how_many_wait();
+}
+
+void Asker::Impl::say_farewell(std::string why) {
+  parting_ = true;
+  question_page_->end(std::move(why));
+  auto part = [this] {
+    if (!std::exchange(parting_, false)) return;
+    farewell_.cancel();
+    next_soon();
+  };
+  screen_->keep([part](std::string_view, Clock::time_point) { part(); });
+  farewell_.expires_after(farewell_time);
+  farewell_.async_wait([self = shared_from_this(), part](boost::system::error_code error) {
+    if (!error && !self->destroyed_) part();
+  });
 }
 
 void Asker::Impl::withdraw_warning() {
@@ -195,6 +229,8 @@ void Asker::Impl::give_up() {
   if (state_ == State::stopped) return;
   state_ = State::stopped;
   current_ = Current::no;
+  parting_ = false;
+  farewell_.cancel();
   for (Waiting& each : std::exchange(questions_, {})) {
     if (each.done) later([done = std::move(each.done)] { done(std::nullopt); });
   }
@@ -209,6 +245,7 @@ void Asker::Impl::stop() {
 
 void Asker::Impl::destroy() {
   destroyed_ = true;
+  farewell_.cancel();
   screen_.reset();
 }
 
@@ -228,8 +265,8 @@ void Asker::ask(Question question, Answered done) {
 void Asker::warn(Flood flood, Chosen done) {
   impl_->warn(std::move(flood), std::move(done));
 }
-void Asker::withdraw(std::string_view id) {
-  impl_->withdraw(id);
+void Asker::withdraw(std::string_view id, std::string why) {
+  impl_->withdraw(id, std::move(why));
 }
 void Asker::withdraw_warning() {
   impl_->withdraw_warning();

@@ -44,6 +44,14 @@ class Banner::Impl {
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
   std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) { quiet_.begin(now); }
+  void update(Flood flood) {
+    flood_ = std::move(flood);
+    view_.document = Document();
+    compose();
+    resize(canvas_.rows(), canvas_.columns());
+  }
+  void set_way_back(WayBack way) { way_back_ = way; }
+  [[nodiscard]] bool left() const noexcept { return left_; }
 
  private:
   void compose();
@@ -56,6 +64,8 @@ class Banner::Impl {
   KeyReader reader_;
   Canvas canvas_;
   View view_;
+  WayBack way_back_ = WayBack::none;
+  bool left_ = false;
   std::string hint_;
 };
 
@@ -64,11 +74,12 @@ void Banner::Impl::compose() {
   document.add(Look::heading, {},
                fmt::format("{} asked {} questions in {}", who(), flood_.questions, span_of(flood_.within)));
   document.add(Look::blank);
+  const bool paused = flood_.agent == Flood::Agent::paused;
   document.add(
       Look::text, {},
       fmt::format("That is more than its profile allows ([approval] questions). Until you choose, no question is "
-                  "shown and nothing is allowed.{}",
-                  waiting_text(flood_.waiting)));
+                  "shown and nothing is allowed.{}{}",
+                  waiting_text(flood_.waiting), paused ? " The agent stands still." : ""));
   document.add(Look::blank);
   if (flood_.latest.empty()) return;
   document.add(Look::box_top, "what it asked for, the newest first");
@@ -91,9 +102,11 @@ std::vector<Line> Banner::Impl::below(Clock::time_point now) const {
   const auto ink = [&](Ink wanted) { return works ? wanted : Ink::off; };
   const std::string more = fmt::format("go on, {} more questions", flood_.more);
   const std::string less = fmt::format("go on, {} more", flood_.more);
-  const KeyCap caps[] = {{"p", "pause the agent", "pause", ink(Ink::other)},
-                         {"D", "deny the rest of this session", "deny the rest", ink(Ink::deny)},
-                         {"g", more, less, ink(Ink::allow), KeyCap::Place::new_row}};
+  std::vector<KeyCap> caps;
+  if (flood_.agent == Flood::Agent::runs) caps.push_back({"p", "pause the agent", "pause", ink(Ink::other)});
+  caps.push_back({"D", "deny the rest of this session", "deny the rest", ink(Ink::deny)});
+  caps.push_back({"g", more, less, ink(Ink::allow), KeyCap::Place::new_row});
+  if (way_back_ == WayBack::offered) caps.push_back({"q", "back", "back", Ink::other});
   auto lines = key_rows(caps, canvas_.columns());
   if (!works) {
     lines.push_back(quiet_line(quiet_, now, canvas_.columns()));
@@ -110,7 +123,8 @@ std::string Banner::Impl::draw(prompt::Draw what, Clock::time_point now) {
   if (!quiet_.begun()) quiet_.begin(now);
   std::vector<Line> lines;
   if (canvas_.rows() < least_rows || canvas_.columns() < least_columns) {
-    lines.emplace_back().put(0, "agentbox: p pause", Ink::strong);
+    const bool pause = flood_.agent == Flood::Agent::runs;
+    lines.emplace_back().put(0, pause ? "agentbox: p pause" : "agentbox", Ink::strong);
     lines.emplace_back().put(0, "D deny the rest", Ink::strong);
     lines.emplace_back().put(0, fmt::format("g {} more", flood_.more), Ink::strong);
     return canvas_.draw(lines, what);
@@ -139,6 +153,9 @@ Clock::time_point Banner::Impl::next_change(Clock::time_point now) const {
 
 std::optional<Banner::Choice> Banner::Impl::type(std::string_view bytes, Clock::time_point now) {
   for (const Press& each : reader_.feed(bytes, now)) {
+    // Leaving chooses nothing, so it need not wait.
+    if (way_back_ == WayBack::offered && quiet_.begun() && each.is_alone('q')) left_ = true;
+    if (left_) return std::nullopt;
     if (!quiet_.over(now)) continue;
     if (const auto choice = press(each)) return choice;
   }
@@ -150,7 +167,7 @@ std::optional<Banner::Choice> Banner::Impl::press(const Press& press) {
   const bool alone = press.company == Press::Company::alone;
   const char letter = press.key == Key::character && press.text.size() == 1 ? press.text[0] : '\0';
   hint_.clear();
-  if (alone && letter == 'p') return Choice::pause;
+  if (alone && letter == 'p' && flood_.agent == Flood::Agent::runs) return Choice::pause;
   if (alone && letter == 'g') return Choice::go_on;
   if (alone && (letter == 'D' || (press.key == Key::control && press.text == "c"))) return Choice::deny_rest;
   if (press.key == Key::up || letter == 'k') {
@@ -191,6 +208,15 @@ Clock::time_point Banner::next_change(Clock::time_point now) const {
 }
 std::optional<Banner::Choice> Banner::type(std::string_view bytes, Clock::time_point now) {
   return impl_->type(bytes, now);
+}
+void Banner::update(Flood flood) {
+  impl_->update(std::move(flood));
+}
+void Banner::set_way_back(WayBack way) {
+  impl_->set_way_back(way);
+}
+bool Banner::left() const noexcept {
+  return impl_->left();
 }
 void Banner::be_quiet(Clock::time_point now) {
   impl_->be_quiet(now);

@@ -53,6 +53,10 @@ class PageScreen::Impl : public std::enable_shared_from_this<Impl> {
 
   void open(std::function<void()> ready, std::function<void()> lost);
   void show(Page& page, std::function<void(std::string_view, Clock::time_point)> typed);
+  void keep(std::function<void(std::string_view, Clock::time_point)> typed) {
+    typed_ = std::move(typed);
+    changed();
+  }
   void changed();
   void resized();
   void close(std::function<void()> closed);
@@ -318,7 +322,8 @@ void PageScreen::Impl::give_back() noexcept {
   if (!was_raw_) terminal_->restore();
   try {
     if (relay_ != nullptr) relay_->release();
-  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the terminal is gone; the relay has noticed or will
+  } catch (
+      const std::exception&) {  // NOLINT(bugprone-empty-catch): the terminal is gone; the relay has noticed or will
   }
 }
 
@@ -363,6 +368,9 @@ void PageScreen::open(std::function<void()> ready, std::function<void()> lost) {
 }
 void PageScreen::show(Page& page, std::function<void(std::string_view, Clock::time_point)> typed) {
   impl_->show(page, std::move(typed));
+}
+void PageScreen::keep(std::function<void(std::string_view, Clock::time_point)> typed) {
+  impl_->keep(std::move(typed));
 }
 void PageScreen::changed() {
   impl_->changed();

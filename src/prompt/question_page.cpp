@@ -84,6 +84,11 @@ std::vector<Line> QuestionPage::Impl::keys(Clock::time_point now) const {
 
 Line QuestionPage::Impl::status(Clock::time_point now) const {
   const std::size_t columns = canvas_.columns();
+  if (!ended_.empty()) {
+    Line line;
+    line.put_shown(1, cut_to(shown(ended_), columns > 2 ? columns - 2 : 1), Ink::alarm);
+    return line;
+  }
   if (!quiet_.over(now)) return quiet_line(quiet_, now, columns);
   if (mode_ == Mode::commenting) return editor_.draw("comment:", columns);
   Line line;
@@ -106,12 +111,14 @@ Line QuestionPage::Impl::status(Clock::time_point now) const {
 }
 
 std::string QuestionPage::Impl::right_of_bar(Clock::time_point now) const {
+  if (!ended_.empty()) return "over";
   if (question_.deadline == Clock::time_point{}) return {};
   return in_time(now) ? "denied in " + countdown(question_.deadline - now) : "expired";
 }
 
 std::vector<Line> QuestionPage::Impl::tiny_page() const {
-  const std::string words = "agentbox has a question: make this window at least 30 × 10. d denies";
+  const std::string words =
+      !ended_.empty() ? shown(ended_) : "agentbox has a question: make this window at least 30 × 10. d denies";
   std::vector<Line> lines;
   const std::size_t columns = std::max<std::size_t>(canvas_.columns(), 1);
   for (const Piece& piece : wrap(words, columns)) {
@@ -199,6 +206,9 @@ void QuestionPage::set_waiting(std::size_t questions) {
 }
 void QuestionPage::set_way_back(WayBack way) {
   impl_->set_way_back(way);
+}
+void QuestionPage::end(std::string why) {
+  impl_->end(std::move(why));
 }
 bool QuestionPage::left() const noexcept {
   return impl_->left();

@@ -39,6 +39,10 @@ class QuestionPage::Impl {
     fit_views();
   }
   [[nodiscard]] bool left() const noexcept { return left_; }
+  void end(std::string why) {
+    ended_ = std::move(why);
+    mode_ = Mode::reading;
+  }
   [[nodiscard]] const Question& question() const noexcept { return question_; }
 
  private:
@@ -68,7 +72,7 @@ class QuestionPage::Impl {
   void fit_views();
   void note_what_was_seen();
   [[nodiscard]] bool in_time(Clock::time_point now) const noexcept {
-    return question_.deadline == Clock::time_point{} || now < question_.deadline;
+    return ended_.empty() && (question_.deadline == Clock::time_point{} || now < question_.deadline);
   }
   [[nodiscard]] bool read_to_the_end() const noexcept { return mode_ == Mode::choosing ? scope_seen_ : end_seen_; }
 
@@ -91,6 +95,7 @@ class QuestionPage::Impl {
   WayBack way_back_ = WayBack::none;
   bool left_ = false;
   std::string comment_, hint_;
+  std::string ended_;  // why it is over; empty: it isn't
 };
 
 }  // namespace agentbox::prompt

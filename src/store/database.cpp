@@ -226,7 +226,10 @@ void Database::fail(int code) const {
   const bool by_system = (code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR;
   if (by_system && error != 0) why += fmt::format(" ({})", base::errno_text(error));
   if (kind == Kind::read_only) why = "it may only be read";
-  if (kind == Kind::locked) why = fmt::format("another program held it for longer than {} ms", patience_.count());
+  if (kind == Kind::locked) {
+    why = patience_.count() == 0 ? std::string("another program holds it")
+                                 : fmt::format("another program held it for longer than {} ms", patience_.count());
+  }
   throw StoreError(kind,
                    fmt::format("cannot {} {}: {}", access_ == Access::write ? "use" : "read", record_at(file_), why));
 }

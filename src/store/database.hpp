@@ -84,6 +84,7 @@ class Database {
 
   [[nodiscard]] const base::AbsPath& file() const noexcept { return file_; }
   [[nodiscard]] std::chrono::milliseconds patience() const noexcept { return patience_; }
+  void set_patience(std::chrono::milliseconds patience) noexcept { patience_ = patience; }
   // What SQLite says went wrong, as StoreError.
   [[noreturn]] void fail(int code) const;
 

@@ -78,6 +78,26 @@ Found check_file(const AbsPath& file) {
                    "look what it is; agentbox begins a new one when it is moved away");
 }
 
+// SQLite opens for reading what it may not write, and then gives its files beside it the same mode: with those left
+// behind nobody could write when the record itself was mended.
+void check_writable(const AbsPath& file) {
+  for (const AbsPath& needed : {file.parent(), file}) {
+    if (::faccessat(AT_FDCWD, needed.c_str(), W_OK, AT_EACCESS) == 0) continue;
+    const int error = errno;
+    if (error == EACCES || error == EPERM || error == EROFS) {
+      throw StoreError(Kind::read_only, "cannot use " + record_at(file) + ": it may only be read");
+    }
+    refuse_errno("cannot look at " + base::escape(needed.str()), error);
+  }
+}
+
+// What a reader, or an earlier version, has left so.
+void make_writable(const AbsPath& beside) {
+  struct stat info{};
+  if (::lstat(beside.c_str(), &info) != 0 || (info.st_mode & 0600) == 0600) return;
+  if (::chmod(beside.c_str(), 0600) != 0) refuse_errno("cannot write " + base::escape(beside.str()), errno);
+}
+
 // SQLite would give it the umask's mode, and would follow a link.
 void make_file(const AbsPath& file) {
   base::UniqueFd made(::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -102,7 +122,12 @@ AbsPath settle_place(const AbsPath& file, Store::Access access) {
     check_file(settled);
   }
   // SQLite takes them for its own wherever it finds them.
-  for (const char* beside : {"-wal", "-shm"}) check_file(folder / (std::string(file.name()) + beside));
+  if (may_make) check_writable(settled);
+  for (const char* name : {"-wal", "-shm"}) {
+    const AbsPath beside = folder / (std::string(file.name()) + name);
+    check_file(beside);
+    if (may_make) make_writable(beside);
+  }
   return settled;
 }
 

@@ -99,6 +99,9 @@ Row row_at(const Database& database, const Statement& statement) {
 Store::Store(const base::AbsPath& file, Access access, std::chrono::milliseconds patience)
     : impl_(std::make_unique<Impl>(file, access, patience)) {}
 Store::~Store() = default;
+void Store::set_patience(std::chrono::milliseconds patience) noexcept {
+  impl_->database().set_patience(patience);
+}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
 

@@ -20,6 +20,9 @@ constexpr std::array<std::string_view, 2> weights{"normal", "warning"};
 constexpr std::array<std::string_view, 2> places{"always", "details"};
 constexpr std::array<std::string_view, 2> forms{"raw", "quoted"};
 constexpr std::array<std::string_view, 2> content_forms{"text", "diff"};
+constexpr std::size_t most_latest = 100;
+constexpr std::array<std::string_view, 3> choices{"pause", "deny_rest", "go_on"};
+constexpr std::array<std::string_view, 3> agents{"runs", "paused", "elsewhere"};
 constexpr std::array<std::string_view, 6> verdicts{"allow", "deny", "duplicate", "expired", "unavailable", "cancelled"};
 
 std::string_view name(std::span<const std::string_view> names, auto value) {
@@ -37,6 +40,9 @@ std::string write(std::uint64_t id, const QuestionsSubscribe& /*subscribe*/) {
 }
 std::string write(std::uint64_t id, const SessionShow& /*show*/) {
   return write_request(id, "session.show");
+}
+std::string write(std::uint64_t id, const SessionChoose& choose) {
+  return write_request(id, "session.choose", Json{{"choice", name(choices, choose.choice)}});
 }
 std::string write(std::uint64_t id, const QuestionAnswer& answer) {
   Json params{{"id", text(answer.question)}, {"digest", text(answer.digest)}, {"answer", name(answers, answer.answer)}};
@@ -76,12 +82,27 @@ Json to_json(const WireQuestion& question) {
               {"waiting", question.waiting}};
 }
 
+Json to_json(const WireFlood& flood) {
+  return Json{{"session", text(flood.session)},
+              {"profile", text(flood.profile)},
+              {"questions", flood.questions},
+              {"within", flood.within},
+              {"more", flood.more},
+              {"waiting", flood.waiting},
+              {"agent", name(agents, flood.agent)},
+              {"latest", byte_list(flood.latest)},
+              {"deadline", flood.deadline},
+              {"sent", flood.sent}};
+}
+
 using Id = std::optional<std::uint64_t>;
 
 std::string write(Id id, const Questions& questions) {
   Json list = Json::array();
   for (const WireQuestion& question : questions.questions) list.push_back(to_json(question));
-  return write_result(id, Json{{"questions", std::move(list)}});
+  Json result{{"questions", std::move(list)}};
+  if (questions.flood) result["flood"] = to_json(*questions.flood);
+  return write_result(id, std::move(result));
 }
 std::string write(Id id, const AnswerTaken& taken) {
   return write_result(id, Json{{"outcome", name(outcomes, taken.outcome)}, {"reason", text(taken.reason)}});
@@ -110,6 +131,13 @@ std::string write(Id /*id*/, const QuestionGone& gone) {
   return write_notification(
       "question.gone",
       Json{{"id", text(gone.question)}, {"verdict", name(verdicts, gone.verdict)}, {"by", text(gone.by)}});
+}
+
+std::string write(Id /*id*/, const SessionFlooded& flooded) {
+  return write_notification("session.flooded", Json{{"flood", to_json(flooded.flood)}});
+}
+std::string write(Id /*id*/, const SessionCalm& /*calm*/) {
+  return write_notification("session.calm", Json::object());
 }
 
 // ---- reading ----
@@ -144,6 +172,8 @@ FromControl read_from_control(const Json& json) {
     message.body = read_answer(fields);
   } else if (call.method == "session.show") {
     message.body = SessionShow{};
+  } else if (call.method == "session.choose") {
+    message.body = SessionChoose{static_cast<SessionChoose::Choice>(fields.choice("choice", choices))};
   } else {
     unknown_method(call);
   }
@@ -185,6 +215,21 @@ WireQuestion read_question(Fields fields) {
   return question;
 }
 
+WireFlood read_flood(Fields fields) {
+  WireFlood flood{.session = fields.text("session", most_name),
+                  .profile = fields.text("profile", most_path),
+                  .questions = fields.number("questions", 0, most_number),
+                  .within = fields.number("within", 0, most_number),
+                  .more = fields.number("more", 0, most_number),
+                  .waiting = fields.number("waiting", 0, most_number),
+                  .agent = static_cast<WireFlood::Agent>(fields.choice("agent", agents)),
+                  .latest = fields.byte_list("latest", 0, most_latest)};
+  flood.deadline = static_cast<std::int64_t>(fields.number("deadline", 0, most_number));
+  flood.sent = static_cast<std::int64_t>(fields.number("sent", 0, most_number));
+  fields.end();
+  return flood;
+}
+
 SessionStatus read_session(Fields& fields) {
   return {.session = fields.text("session", most_name),
           .profile = fields.text("profile", most_path),
@@ -205,6 +250,7 @@ ToControl read_result(std::uint64_t id, const Json& result) {
     for (Fields& question : fields.objects("questions", most_questions)) {
       all.questions.push_back(read_question(question));
     }
+    if (fields.has("flood")) all.flood = read_flood(fields.object("flood"));
     message.body = std::move(all);
   } else if (fields.has("outcome")) {
     auto outcome = static_cast<AnswerTaken::Outcome>(fields.choice("outcome", outcomes));
@@ -238,6 +284,10 @@ ToControl read_to_control(const Json& json) {
     message.body = QuestionChanged{read_question(fields.object("question"))};
   } else if (call.method == "question.gone") {
     message.body = read_gone(fields);
+  } else if (call.method == "session.flooded") {
+    message.body = SessionFlooded{read_flood(fields.object("flood"))};
+  } else if (call.method == "session.calm") {
+    message.body = SessionCalm{};
   } else {
     unknown_method(call);
   }

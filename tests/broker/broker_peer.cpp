@@ -8,6 +8,7 @@
 //   {"connect": "example.org"}
 //   {"cancel": 1}                                                 the requester of that ticket gives up
 //   {"terminal": "once", "id": "1"}                               somebody answers at the session's terminal
+//   {"motion": "pause"}, {"motion": "go_on"}                      the agent would stand still, and go on
 //   {"ticket": 1, "verdict": "allow", "by": "human", "reason": "...", "comment": "...", "rule": "..."}
 // At the end of stdin the session ends as it should.
 
@@ -140,6 +141,10 @@ int main(int argc, char** argv) {
   settings.timeout = std::chrono::seconds(std::stoi(argv[4]));
   settings.absent = broker::Settings::Absent::wait;
   broker::Broker broker(loop, settings);
+  broker.on_motion = [](broker::Broker::Motion motion) {
+    std::puts(motion == broker::Broker::Motion::pause ? R"({"motion":"pause"})" : R"({"motion":"go_on"})");
+    std::fflush(stdout);
+  };
   {
     broker::ControlServer server(loop, broker, folder / "control.sock", {.workspace = "/home/me/w", .started = 1});
     Peer peer(loop, broker);

@@ -170,3 +170,72 @@ TEST_CASE("a peer of another pid namespace is refused") {
   CHECK(run({"env"}) == 1);  // the control: here it is answered
   CHECK(run({"bwrap", "--unshare-user", "--unshare-pid", "--dev-bind", "/", "/", "--proc", "/proc"}) == 0);
 }
+
+TEST_CASE("a session that asks too much says so on control.sock, to whoever comes later too, and takes one choice") {
+  World world;
+  ControlServer server(world.loop, *world.broker, world.folder / "control.sock", {});
+  Client client(world.folder / "control.sock");
+  client.say(wire::FromControl{1, wire::QuestionsSubscribe{}});
+  CHECK_FALSE(std::get<wire::Questions>(client.hear(world).body).flood);
+  // Nothing to choose yet.
+  client.say(wire::FromControl{2, wire::SessionChoose{wire::SessionChoose::Choice::go_on}});
+  CHECK(std::get<wire::AnswerTaken>(client.hear(world).body).outcome == wire::AnswerTaken::Outcome::gone);
+
+  for (int i = 0; i < 11; ++i) world.ask(World::asked({"make", std::to_string(i)}));
+  auto heard = [&](auto wanted) {
+    for (;;) {
+      auto message = client.hear(world);
+      if (auto* found = std::get_if<decltype(wanted)>(&message.body)) return *found;
+    }
+  };
+  auto flood = heard(wire::SessionFlooded{}).flood;
+  CHECK(flood.questions == 10);
+  CHECK(flood.waiting == 11);
+  CHECK(flood.agent == wire::WireFlood::Agent::elsewhere);
+  REQUIRE(flood.latest.size() == 11);
+  CHECK(flood.latest.front() == "make 10");
+  CHECK(flood.deadline - flood.sent > 100'000);
+  Client late(world.folder / "control.sock");
+  late.say(wire::FromControl{1, wire::QuestionsList{}});
+  auto listed = std::get<wire::Questions>(late.hear(world).body);
+  CHECK(listed.questions.size() == 10);
+  REQUIRE(listed.flood);
+  CHECK(listed.flood->waiting == 11);
+
+  client.say(wire::FromControl{3, wire::SessionChoose{wire::SessionChoose::Choice::pause}});
+  CHECK(heard(wire::AnswerTaken{}).outcome == wire::AnswerTaken::Outcome::not_offered);
+  client.say(wire::FromControl{4, wire::SessionChoose{wire::SessionChoose::Choice::go_on}});
+  (void)heard(wire::SessionCalm{});
+  CHECK(heard(wire::QuestionAdded{}).question.subject == "make");
+  CHECK(heard(wire::AnswerTaken{}).outcome == wire::AnswerTaken::Outcome::taken);
+  CHECK_FALSE(world.broker->flood());
+  CHECK(world.panel.warnings_gone == 1);
+}
+
+TEST_CASE("where the agent can be paused, control.sock can pause it, and let it go on") {
+  World world;
+  std::vector<Broker::Motion> motions;
+  world.broker->on_motion = [&](Broker::Motion motion) { motions.push_back(motion); };
+  ControlServer server(world.loop, *world.broker, world.folder / "control.sock", {});
+  for (int i = 0; i < 11; ++i) world.ask(World::asked({"make", std::to_string(i)}));
+  REQUIRE(world.broker->flood());
+  CHECK(world.broker->flood()->agent == prompt::Flood::Agent::runs);
+  Client client(world.folder / "control.sock");
+  client.say(wire::FromControl{1, wire::SessionChoose{wire::SessionChoose::Choice::pause}});
+  CHECK(std::get<wire::AnswerTaken>(client.hear(world).body).outcome == wire::AnswerTaken::Outcome::taken);
+  CHECK(world.broker->flood()->agent == prompt::Flood::Agent::paused);
+  CHECK(world.panel.floods.back().agent == prompt::Flood::Agent::paused);
+  client.say(wire::FromControl{2, wire::SessionChoose{wire::SessionChoose::Choice::deny_rest}});
+  CHECK(std::get<wire::AnswerTaken>(client.hear(world).body).outcome == wire::AnswerTaken::Outcome::taken);
+  CHECK(motions == std::vector{Broker::Motion::pause, Broker::Motion::go_on});
+  world.turn();
+  for (const auto& verdict : world.verdicts) CHECK(verdict.value().by == Verdict::By::limit);
+}
+
+TEST_CASE("a long command is one short line in the warning") {
+  World world([](Settings& settings) { settings.questions = 0; });
+  world.ask(World::asked({"make", std::string(5000, 'x')}));
+  REQUIRE(world.broker->flood());
+  CHECK(world.broker->flood()->latest.at(0).size() <= 200);
+  CHECK(world.broker->flood()->latest.at(0).starts_with("make xxx"));
+}

@@ -77,6 +77,10 @@ struct Notes final : Watch::Listener {
   void gone(const std::string& session, const wire::QuestionGone& gone) override {
     hear("gone " + session + "/" + gone.question + " by " + gone.by);
   }
+  void flooded(const std::string& session, const wire::WireFlood& flood) override {
+    hear("flooded " + session + " " + summary_of(flood_of(flood, prompt::Clock::now())));
+  }
+  void calm(const std::string& session) override { hear("calm " + session); }
   void ended(const std::string& session) override { hear("ended " + session); }
   void failed(const base::AbsPath&, const std::string& why) override { hear("failed: " + why); }
   void settled() override { hear("settled"); }
@@ -208,4 +212,27 @@ TEST_CASE("what is no session is a failure with its reason, and the others go on
   };
   none.watch.run();
   CHECK(none.said == Said{"failed: cannot connect: No such file or directory", "settled"});
+}
+
+TEST_CASE("a session that asks too much is watched and answered, and calm when it ends") {
+  Session session;
+  for (int i = 0; i < 11; ++i) session.ask({"make", std::to_string(i)});
+  Notes notes(Watch::Mode::live, {session.socket()});
+  bool ended = false;
+  std::optional<wire::AnswerTaken> taken;
+  notes.on = [&](const std::string& what) {
+    if (what == "flooded pi-1 asks too often: 10 questions in 10 minutes; 11 wait" && !taken) {
+      notes.watch.choose("pi-1", prompt::Banner::Choice::go_on, [&](const wire::AnswerTaken& outcome) {
+        taken = outcome;
+        for (int i = 0; i < 10; ++i) session.ask({"make", "more", std::to_string(i)});
+      });
+    }
+    if (what.ends_with("; 21 wait") && !std::exchange(ended, true)) session.end();
+    if (what == "ended pi-1") notes.watch.stop();
+  };
+  notes.watch.run();
+  REQUIRE(taken);
+  CHECK(taken->outcome == wire::AnswerTaken::Outcome::taken);
+  CHECK(std::ranges::count(notes.said, "calm pi-1") == 2);
+  CHECK(std::ranges::find(notes.said, "calm pi-1") < std::ranges::find(notes.said, "ended pi-1"));
 }

@@ -131,6 +131,30 @@ TEST_CASE("an answer to a question is one answer, to one question") {
   CHECK(complaint({"approve", "--socket", "x", "--in", "pi-3fa2"}).starts_with("agentbox: error: "));
 }
 
+TEST_CASE("a broker takes a profile and a name, and its client a command behind --") {
+  auto broker =
+      parsed<BrokerOptions>({"broker", "--name", "side", "pi", "-w", "/w", "--on-ask=queue", "--status-fd", "7"});
+  CHECK((broker.profile == "pi" && broker.name == "side" && broker.workspace == "/w"));
+  CHECK((broker.on_ask == "queue" && broker.status_fd == 7));
+  CHECK(complaint({"broker"}) == "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n");
+  CHECK(complaint({"broker", "pi", "--status-fd", "x"}) ==
+        "agentbox: error: --status-fd takes a descriptor's number, not 'x'\n"
+        "hint: for example `agentbox broker --status-fd 3 PROFILE 3>events`\n");
+  CHECK(refused_with({"broker", "pi", "--on-ask", "x"}) == base::ExitCode::usage);
+  auto host = parsed<HostOptions>({"host", "--in", "side", "--why", "w", "--no-tty", "--", "git", "--tty", "--"});
+  CHECK((host.session == "side" && host.why == "w" && host.terminal == HostOptions::Terminal::unwanted));
+  CHECK(host.command == Words{"git", "--tty", "--"});
+  CHECK(parsed<HostOptions>({"host", "--socket", "s", "--tty", "--", "x"}).socket == "s");
+  CHECK(complaint({"host", "--in", "side"}) ==
+        "agentbox: error: missing COMMAND\nhint: put it after '--': agentbox host --in SESSION -- COMMAND...\n");
+  CHECK(complaint({"host", "pwd", "-P"}) ==
+        "agentbox: error: unexpected argument 'pwd'\nhint: put the command after '--': agentbox host -- pwd ...\n");
+  CHECK(complaint({"host", "--in", "a", "--socket", "b", "--", "x"}).find("can't be used together") !=
+        std::string::npos);
+  CHECK(complaint({"host", "--tty", "--no-tty", "--", "x"}).find("can't be used together") != std::string::npos);
+  CHECK(refused_with({"host", "--nonsense", "--", "x"}) == base::ExitCode::agentbox_failed);
+}
+
 TEST_CASE("try takes one action, and after 'command' whatever belongs to the command") {
   auto tried = parsed<TryOptions>({"try", "pi", "connect", "example.org:443", "--json"});
   CHECK(tried.profile == "pi");
@@ -249,7 +273,7 @@ TEST_CASE("help names every command, and each command's help every option") {
     CHECK(own == parsed<ShowText>({"help", command.name}).text);
     for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
   }
-  CHECK(documentation().commands.size() == 13);
+  CHECK(documentation().commands.size() == 15);
   CHECK_THAT(text, !Catch::Contains("generate"));
 }
 

@@ -45,3 +45,19 @@ TEST_CASE("a session or a scope that is no UTF-8 does not break the line") {
   CHECK_NOTHROW(Json::parse(json_line("s\xff", "7", "always", "x\xff", {})));
   CHECK_NOTHROW(Json::parse(json_line("added", "s\xff", question("x"))));
 }
+
+TEST_CASE("a session that asks too much, and one that is calm again") {
+  CHECK(json_line("s", wire::WireFlood{.session = "s",
+                                       .profile = "pi",
+                                       .questions = 10,
+                                       .within = 600,
+                                       .more = 10,
+                                       .waiting = 2,
+                                       .agent = wire::WireFlood::Agent::paused,
+                                       .latest = {"a\xff"},
+                                       .deadline = 5,
+                                       .sent = 4}) ==
+        R"({"event":"flood","session":"s","flood":{"session":"s","profile":"pi","questions":10,"within":600,"more":10,)"
+        R"("waiting":2,"agent":"paused","latest":[{"base64":"Yf8="}],"deadline":5,"sent":4}})");
+  CHECK(json_line_calm("s") == R"({"event":"calm","session":"s"})");
+}

@@ -32,12 +32,12 @@ class Program {
           std::vector<std::string> environment = {}) {
     std::vector<std::string> words{name};
     words.insert(words.end(), arguments.begin(), arguments.end());
-    environment.push_back("AGENTBOX_TEST_SOCKET=" + world.socket());
+    environment.push_back("AGENTBOX_SOCKET=" + world.socket());
     start(world.workspace, pointers(words), pointers(environment), nullptr);
   }
   // With a terminal.
   Program(World& world, std::vector<std::string> words, UniqueFd& master) {
-    std::vector<std::string> environment{"AGENTBOX_TEST_SOCKET=" + world.socket()};
+    std::vector<std::string> environment{"AGENTBOX_SOCKET=" + world.socket()};
     start(world.workspace, pointers(words), pointers(environment), &master);
   }
   ~Program() {

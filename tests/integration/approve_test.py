@@ -372,6 +372,49 @@ def room(world):
         expect(code == 0 or b"not that one" in err, "the comment reaches the agent", err)
 
 
+@test("a session that asks too often is listed, and what becomes of it is chosen by a script")
+def flood(world):
+    with Session(world) as session, Events(world) as events:
+        for number in range(12):
+            session.ask("make", str(number))
+        added = 0
+        while (event := events.next())["event"] != "flood" or event["flood"]["waiting"] != 12:
+            added += event["event"] == "added"
+        expect_equal(added, 10, "so many are shown")
+        expect_equal((event["session"], event["flood"]["questions"], event["flood"]["latest"][0]),
+                     ("pi-3fa2", 10, "make 11"), "the flood")
+        done = world.agentbox("approve", "--list")
+        expect("pi-3fa2/flood" in done.text and "asks too often: 10 questions in 10 minutes; 12 wait" in done.text,
+               "--list", done)
+        found = listed(world)
+        expect_equal((found[0]["event"], [one["event"] for one in found[1:]]), ("flood", ["open"] * 10), "--list --json")
+        for words, part in ((["--once"], "one of --pause, --deny-rest and --go-on"),
+                            (["--go-on", "--pause"], "one of --pause"), (["--go-on", "--comment", "x"], "--comment")):
+            done = world.agentbox("approve", "--answer", "pi-3fa2/flood", *words)
+            expect(done.code == 2 and part in done.errors, f"{words}", done)
+        done = world.agentbox("approve", "--answer", "1", "--go-on")
+        expect(done.code == 2 and "--once" in done.errors, "a question has no such answer", done)
+        done = world.agentbox("approve", "--answer", "flood", "--pause")
+        expect_equal((done.code, done.text), (0, "pi-3fa2: the agent stands still\n"), "--pause")
+        expect_equal(session.verdict(), {"motion": "pause"}, "it does")
+        done = world.agentbox("approve", "--answer", "pi-3fa2/flood", "--go-on", "--json")
+        expect_equal((done.code, json.loads(done.text)["outcome"]), (0, "taken"), "--go-on")
+        expect_equal(session.verdict(), {"motion": "go_on"}, "it goes on")
+        while (event := events.next())["event"] != "calm":
+            expect(event["event"] in ("flood", "changed"), "what comes then", event)
+        until_listed(world, 12)
+        done = world.agentbox("approve", "--answer", "flood", "--go-on")
+        expect_equal((done.code, done.errors), (1, "agentbox: error: no such session asks too often\nhint: `agentbox "
+                                                   "approve --list` shows those that do\n"), "none any more")
+        for number in range(10):
+            session.ask("make", "more", str(number))
+        while events.next()["event"] != "flood":
+            pass
+        done = world.agentbox("approve", "--answer", "flood", "--deny-rest")
+        expect_equal(done.text, "pi-3fa2: no more questions, all are denied\n", "--deny-rest")
+        expect_equal([said["verdict"] for said in session.end()], ["deny"] * 22, "all that waited, and what came after")
+
+
 # ---- the terminal ------------------------------------------------------------------------------------------------
 
 APPROVE = [agentbox_binary(), "approve"]
@@ -586,6 +629,32 @@ def ends(world):
         wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
                    "State:\tZ" in pathlib.Path(f"/proc/{pid}/status").read_text(), "its end without a terminal")
         expect_equal(len(listed(world)), 1, "the question is still open")
+
+
+@test("on a terminal: a session that asks too often is in the list, and its banner takes a choice or is left alone")
+def flooded_console(world):
+    with Session(world) as session, console(world) as tmux:
+        for number in range(12):
+            session.ask("make", str(number))
+        screen = tmux.wait_for("asks too often: 10 questions in 10 minutes; 12 wait")
+        expect("limit" in screen, "its kind", screen)
+        for _ in range(100):
+            tmux.send("Home", "Enter")
+            with contextlib.suppress(Failed):
+                tmux.wait_for("deny the rest of this session", timeout=0.8)
+                break
+        screen = tmux.wait_for("pi asked 10 questions in 10 minutes")
+        expect("make 11" in screen and "pause the agent" in screen, "the banner", screen)
+        tmux.send("q")
+        tmux.wait_for("11 waiting")
+        for _ in range(100):
+            tmux.send("Home", "Enter")
+            with contextlib.suppress(Failed):
+                tmux.wait_for("deny the rest of this session", timeout=0.8)
+                break
+        press(tmux, "g", "pi-3fa2: goes on")
+        tmux.wait_for("12 waiting")
+        tmux.wait_for("asks too often", gone=True)
 
 
 run_tests()

@@ -10,11 +10,11 @@ from harness import SECRET, expect, expect_equal, run_tests, test, wait_until
 BWRAP = "/usr/bin/bwrap"
 
 
-def as_user(world, script, namespace=("unshare", "--mount"), **how):
-    """As root in a new namespace: `script`; then agentbox as the ordinary user."""
+def as_user(world, script, namespace=("unshare", "--mount"), words="run default -- echo works", **how):
+    """As root in a new namespace: `script`; then agentbox with these words as the ordinary user."""
     user = harness.ordinary_user()
     go = (f"cd {world.workspace} && exec setpriv --reuid={user.pw_uid} --regid={user.pw_gid} --init-groups "
-          f"{harness.agentbox_binary()} run default -- echo works")
+          f"{harness.agentbox_binary()} {words}")
     return world.run([*namespace, "sh", "-c", f"set -e; {script}\n{go}"], **how)
 
 
@@ -168,6 +168,23 @@ def full(world):
     done = as_user(world, f"mkdir -p {world.home}/.local/state; mount -t tmpfs -o size=4k,nr_inodes=2,mode=0700,"
                           f"uid={harness.ordinary_user().pw_uid} none {world.home}/.local/state")
     expect(done.code == 125 and done.errors.count("error:") == 1 and "No space left" in done.errors, "one error", done)
+
+
+@test("a disk that fills up while a room is open: what is asked is denied, with that reason")
+def fills_up(world):
+    world.profile("asks", 'extends = ["default"]\n[commands]\nallow = ["pwd"]\n')
+    state, user = f"{world.home}/.local/state", harness.ordinary_user().pw_uid
+    mount = f"mkdir -p {state}; mount -t tmpfs -o size=1m,mode=0700,uid={user} none {state}"
+    # Through the room's own descriptor of the disk there is no way: a process beside it fills it up.
+    filling = (f"(until [ -e {world.workspace}/first ]; do sleep 0.01; done; head -c 2m /dev/zero > {state}/filler || true; "
+               f"touch {world.workspace}/filled) 2>/dev/null &")
+    ask = "agentbox host -- pwd; echo code $?; touch first; until [ -e filled ]; do sleep 0.01; done; " \
+          "for i in 1 2 3 4 5 6 7 8; do agentbox host -- pwd; echo code $?; done"
+    os.chown(world.workspace, user, -1)
+    done = as_user(world, f"{mount}; {filling}", words=f"run --on-ask queue asks -- sh -c '{ask}'")
+    expect(done.text.startswith(f"{world.workspace}\ncode 0\n"), "control: before that it runs", done)
+    expect(done.text.endswith("code 75\n") and "full" in done.errors, "afterwards it is denied, with the reason", done)
+    expect(done.code == 0, "the room ends as it should", done)
 
 
 run_tests(as_root=True)

@@ -1,7 +1,3 @@
-#include "agentbox/base/error.hpp"
-#include "agentbox/launch/sessions.hpp"
-#include "process.hpp"
-
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +7,11 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/launch/sessions.hpp"
+
+#include "process.hpp"
 
 namespace fs = std::filesystem;
 using namespace agentbox;
@@ -123,8 +124,7 @@ TEST_CASE("a runtime folder that others can open is refused") {
   Runtime runtime;
   fs::create_directory(runtime.path() + "/agentbox");
   fs::permissions(runtime.path() + "/agentbox", fs::perms::others_all, fs::perm_options::add);
-  CHECK_THROWS_WITH(launch::Session(example()),
-                    runtime.path() + "/agentbox is not a folder that only you can open");
+  CHECK_THROWS_WITH(launch::Session(example()), runtime.path() + "/agentbox is not a folder that only you can open");
 }
 
 TEST_CASE("a process's name can't forge its line in /proc") {
@@ -136,4 +136,36 @@ TEST_CASE("a process's name can't forge its line in /proc") {
   CHECK(stat.parent == 42);
   CHECK(stat.start_time == 12345);
   CHECK(launch::parent_of(::getpid()) == ::getppid());
+}
+
+TEST_CASE("a session that is given a name has it alone, and a dead one's is free") {
+  Runtime runtime;
+  using Kind = launch::SessionInfo::Kind;
+  {
+    launch::Session first(example(), Kind::broker, "side");
+    CHECK(first.id() == "side");
+    REQUIRE_THROWS_WITH(launch::Session(example(), Kind::broker, "side"), "a session called side is running");
+    auto listed = launch::list_sessions();
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0].kind == Kind::broker);
+    launch::Session room(example());
+    CHECK(launch::list_sessions().size() == 2);
+  }
+  CHECK(launch::list_sessions().empty());
+  // What a killed one leaves: a folder whose file nobody holds locked.
+  fs::create_directory(runtime.path() + "/agentbox/side");
+  fs::permissions(runtime.path() + "/agentbox/side", fs::perms::owner_all);
+  std::ofstream(runtime.path() + "/agentbox/side/request.sock") << "x";
+  launch::Session second(example(), Kind::broker, "side");
+  CHECK_FALSE(fs::exists(second.folder().str() + "/request.sock"));
+}
+
+TEST_CASE("a session's name is short and plain") {
+  for (const char* good : {"a", "side", "pi-k3f9", "a_b", "0", "12345678901234567890123456789012"}) {
+    CHECK(launch::is_session_name(good));
+  }
+  for (const char* bad :
+       {"", "-x", "Side", "a b", "a/b", "..", ".", "a\n", "\xff", "123456789012345678901234567890123"}) {
+    CHECK_FALSE(launch::is_session_name(bad));
+  }
 }

@@ -29,6 +29,7 @@ using agentbox::prompt::Asker;
 using agentbox::prompt::Banner;
 using agentbox::prompt::Clock;
 using agentbox::prompt::enter_pages;
+using agentbox::prompt::Flood;
 using agentbox::prompt::HumanTerminal;
 using agentbox::prompt::leave_pages;
 using agentbox::prompt::Relay;
@@ -242,6 +243,52 @@ TEST_CASE("a question that is withdrawn goes from the screen, and nobody is call
   CHECK(same(modes_of(stage.human.slave.get()), stage.before));
 }
 
+TEST_CASE("a question that is withdrawn says why, until a key is pressed") {
+  Stage stage(Room::none);
+  stage.ask(named("1", "thing number 1"));
+  stage.ask(named("2", "thing number 2"));
+  REQUIRE(stage.awake());
+  stage.forget();
+  stage.asker->withdraw("1", "this question was denied elsewhere");
+  REQUIRE(stage.shows("this question was denied elsewhere"));
+  CHECK(stage.screen.find("thing number 2") == std::string::npos);
+  stage.pass(150ms);
+  stage.type("o");
+  REQUIRE(stage.shows("thing number 2"));
+  REQUIRE(stage.awake());
+  CHECK(stage.answers.empty());
+  // One that was not on the screen says nothing.
+  stage.ask(named("3", "thing number 3"));
+  stage.forget();
+  stage.asker->withdraw("3", "this question was given up");
+  stage.type("d");
+  REQUIRE(stage.answered(1));
+  REQUIRE(stage.left());
+  CHECK(stage.screen.find("given up") == std::string::npos);
+}
+
+TEST_CASE("a question that is withdrawn says why for a moment, then the screen is given back") {
+  for (const Room with : {Room::none, Room::terminal}) {
+    Stage stage(with);
+    stage.ask(named("1", "thing number 1"));
+    REQUIRE(stage.awake());
+    const auto begin = Clock::now();
+    stage.asker->withdraw("1", "this question expired");
+    REQUIRE(stage.shows("this question expired"));
+    REQUIRE(stage.left());
+    CHECK(Clock::now() - begin >= 2s);
+    CHECK(stage.answers.empty());
+  }
+  // Whoever goes meanwhile leaves nothing behind.
+  Stage stage(Room::none);
+  stage.ask(named("1", "thing number 1"));
+  REQUIRE(stage.awake());
+  stage.asker->withdraw("1", "this question expired");
+  REQUIRE(stage.shows("this question expired"));
+  stage.asker->stop();
+  CHECK(same(modes_of(stage.human.slave.get()), stage.before));
+}
+
 TEST_CASE("a key for a question that is withdrawn in the same moment is not for the next") {
   Stage stage(Room::none);
   stage.ask(named("1", "thing number 1"));
@@ -283,6 +330,34 @@ TEST_CASE("the warning comes before questions that wait") {
   REQUIRE(stage.awake());
   stage.type("d");
   CHECK(stage.answered(1));
+}
+
+TEST_CASE("an agent that asks on and on does not keep its owner from choosing") {
+  Stage stage(Room::none);
+  int replaced = 0;
+  std::optional<Banner::Choice> choice;
+  auto warn = [&](std::size_t waiting) {
+    Flood now = flood(Clock::now());
+    now.waiting = waiting;
+    stage.asker->warn(now, [&](std::optional<Banner::Choice> chosen) {
+      choice = chosen;
+      if (!chosen) ++replaced;
+    });
+  };
+  warn(2);
+  REQUIRE(stage.shows("2 questions wait"));
+  // Each warning that comes in the quiet period would begin it anew, if it were a new page.
+  const auto begin = Clock::now();
+  for (std::size_t waiting = 3; Clock::now() - begin < 900ms; ++waiting) {
+    warn(waiting);
+    stage.pass(50ms);
+  }
+  REQUIRE(stage.shows("3 questions wait"));
+  REQUIRE(stage.shows("\033[0;1;7;31m D "));
+  stage.type("g");
+  REQUIRE(stage.until([&] { return choice.has_value(); }));
+  CHECK(choice == Banner::Choice::go_on);
+  CHECK(replaced > 5);
 }
 
 TEST_CASE("a resize while a question is asked draws it for the new size") {

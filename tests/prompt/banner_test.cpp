@@ -85,3 +85,47 @@ TEST_CASE("the banner fits every window, and hostile text is harmless in it") {
     CHECK(grid.mistake() == "");
   }
 }
+
+TEST_CASE("pause is offered only where it can be done, and has not been") {
+  using agentbox::prompt::Flood;
+  for (const auto agent : {Flood::Agent::paused, Flood::Agent::elsewhere}) {
+    Warned warned;
+    Flood now = flood(start);
+    now.agent = agent;
+    warned.banner.update(now);
+    warned.ready();
+    CHECK(warned.grid.mistake() == "");
+    CHECK_FALSE(warned.grid.shows(" p  pause the agent"));
+    CHECK(warned.grid.shows("The agent stands still.") == (agent == Flood::Agent::paused));
+    CHECK_FALSE(warned.type("p"));
+    CHECK(warned.type("g") == Banner::Choice::go_on);
+  }
+}
+
+TEST_CASE("where there is something behind the banner q goes back to it, and chooses nothing") {
+  Warned warned;
+  warned.banner.set_way_back(Banner::WayBack::offered);
+  CHECK_FALSE(warned.type("q"));
+  CHECK_FALSE(warned.banner.left());
+  warned.ready();
+  CHECK(warned.grid.shows(" q  back"));
+  CHECK_FALSE(warned.type("q"));
+  CHECK(warned.banner.left());
+  Warned alone;
+  alone.ready();
+  CHECK_FALSE(alone.grid.shows(" q  back"));
+  CHECK_FALSE(alone.type("q"));
+  CHECK_FALSE(alone.banner.left());
+}
+
+TEST_CASE("what is new is shown, and the quiet period goes on") {
+  Warned warned;
+  warned.ready();
+  auto now = flood(start);
+  now.waiting = 7;
+  warned.banner.update(now);
+  warned.draw();
+  CHECK(warned.grid.mistake() == "");
+  CHECK(warned.grid.shows("7 questions wait."));
+  CHECK(warned.banner.type("g", warned.now) == Banner::Choice::go_on);
+}

@@ -50,6 +50,10 @@ TEST_CASE("a record that another program holds for too long is locked, and can s
   CHECK(error.hint == "another program is writing to it; `agentbox ps` lists the rooms that are open");
   CHECK(numbers(store).size() == 1);
 
+  // Without patience it does not wait at all.
+  store.set_patience(std::chrono::milliseconds(0));
+  CHECK(caught([&] { store.append(event(2)); }).what == "cannot use " + record(folder) + ": another program holds it");
+
   other.run("COMMIT");
   CHECK(store.append(event(2)) == 2);
 }
@@ -93,6 +97,27 @@ TEST_CASE("a record that may only be read is read, and not written") {
           }
           return "opened";
         }) == "refused");
+}
+
+TEST_CASE("a record that could only be read for a while is written again when it is mended") {
+  CHECK(as_ordinary_user([]() -> std::string {
+          Folder folder;
+          begin(folder);
+          ::chmod(folder.record().c_str(), 0400);
+          if (numbers(Store(folder.record(), Access::read)).size() != 1) return "can't be read";
+          try {
+            open_for_writing(folder.record());
+            return "opened";
+          } catch (const StoreError&) {
+          }
+          // What a reader of an earlier version has left.
+          for (const char* beside : {"-wal", "-shm"}) {
+            std::ofstream(folder.record().str() + beside, std::ios::app);
+            ::chmod((folder.record().str() + beside).c_str(), 0400);
+          }
+          ::chmod(folder.record().c_str(), 0600);
+          return Store(folder.record(), Access::write).append(event(2)) == 2 ? "written" : "another row";
+        }) == "written");
 }
 
 TEST_CASE("a folder that may only be read gets no record") {

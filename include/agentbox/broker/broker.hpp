@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,13 +78,16 @@ class Broker final : public Decider {
   };
   // `by` as Panel has it: "terminal", "control".
   Taken answer(const std::string& id, const prompt::Answer& answer, const std::string& by);
-  void choose(prompt::Banner::Choice choice);
-  // The owner wants the agent to stand still, and to go on again.
+  // `gone` when there is nothing to choose, `not_offered` when the agent can't be paused.
+  Taken choose(prompt::Banner::Choice choice);
+  // The owner wants the agent to stand still, and to go on again. Empty: it can't be done.
   enum class Motion : std::uint8_t { pause, go_on };
   std::function<void(Motion)> on_motion;
 
   // The oldest first.
   [[nodiscard]] std::vector<prompt::Question> open() const;
+  // While the budget of questions is used up and no choice was made.
+  [[nodiscard]] std::optional<prompt::Flood> flood() const;
   [[nodiscard]] const Settings& settings() const noexcept;
   [[nodiscard]] const Summary& summary() const noexcept;
   // The session is over: what is open is cancelled, what was remembered for it is forgotten, its end is recorded.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agentbox/base/path.hpp"
+#include "agentbox/prompt/banner.hpp"
 #include "agentbox/prompt/question.hpp"
 #include "agentbox/wire/broker_message.hpp"
 
@@ -34,6 +35,9 @@ class Watch {
     virtual void added(const std::string& session, const wire::WireQuestion& question) = 0;
     virtual void changed(const std::string& session, const wire::WireQuestion& question) = 0;
     virtual void gone(const std::string& session, const wire::QuestionGone& gone) = 0;
+    // It has used up its budget of questions; again with each change. `calm`: no more, also before `ended`.
+    virtual void flooded(const std::string& session, const wire::WireFlood& flood) = 0;
+    virtual void calm(const std::string& session) = 0;
     // Its questions are gone before: a session that ends without a word leaves them `unavailable`, by "fault".
     virtual void ended(const std::string& session) = 0;
     // A socket can't be used; said once for each. One that nobody listens at any more is no failure where it was found.
@@ -60,6 +64,8 @@ class Watch {
   using Answered = std::function<void(const wire::AnswerTaken&)>;
   // `done` is called once from within `run`, also when the session ends meanwhile: then it is `gone`.
   void answer(const std::string& session, const std::string& id, const prompt::Answer& answer, Answered done);
+  // For a session that is flooded; `done` as above.
+  void choose(const std::string& session, prompt::Banner::Choice choice, Answered done);
 
   // Of those that have told what they are.
   [[nodiscard]] std::size_t sessions() const noexcept;
@@ -71,6 +77,10 @@ class Watch {
 
 // A question as it was sent, for a page of ours; the time that is left counts from `at`.
 [[nodiscard]] prompt::Question question_of(const wire::WireQuestion& question, prompt::Clock::time_point at);
+[[nodiscard]] prompt::Flood flood_of(const wire::WireFlood& flood, prompt::Clock::time_point at);
+
+// What a flood is about, in one line for lists: "10 questions in 10 minutes; 3 wait".
+[[nodiscard]] std::string summary_of(const prompt::Flood& flood);
 
 // What became of a question, for people: "expired", "denied at the session's own terminal".
 [[nodiscard]] std::string words_for(const wire::QuestionGone& gone);

@@ -38,12 +38,12 @@ class Asker {
   // `done` is called once: with the answer, or with nothing when the terminal is lost or `stop` was called. Never from
   // within this call. When the deadline has passed the page takes no answer any more; the caller withdraws it.
   void ask(Question question, Answered done);
-  // In place of questions, and before those that wait. `done` as above. A second one replaces the first, whose `done` is
-  // called with nothing.
+  // In place of questions, and before those that wait. `done` as above. A second one takes the place of the first, whose
+  // `done` is called with nothing; one that is on the screen stays, and says what is new.
   void warn(Flood flood, Chosen done);
   // Answered elsewhere, expired or cancelled: it goes from the screen, and its `done` is not called. Unknown ids are no
-  // error.
-  void withdraw(std::string_view id);
+  // error. `why`, if it is not empty, stays on the screen with it for a moment, or until a key is pressed.
+  void withdraw(std::string_view id, std::string why = {});
   void withdraw_warning();
   // Nothing is on the screen and nothing waits.
   [[nodiscard]] bool idle() const noexcept;

@@ -25,6 +25,11 @@ struct Flood {
   std::size_t waiting = 0;          // open now
   std::vector<std::string> latest;  // raw or escaped: what was asked for, the newest first, a line each
   Clock::time_point deadline;       // of the oldest question that waits; zero: none
+  enum class Agent : std::uint8_t {
+    runs,
+    paused,
+    elsewhere  // nobody can make it stand still: pause is not offered
+  } agent = Agent::runs;
 };
 
 class Banner final : public Page {
@@ -44,6 +49,12 @@ class Banner final : public Page {
   void set_colours(Colours colours) noexcept override;
   [[nodiscard]] std::string draw(Draw what, Clock::time_point now) override;
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const override;
+  // What it says now. The quiet period goes on: else an agent that asks on and on could keep its owner from choosing.
+  void update(Flood flood);
+  // Is there something to go back to without a choice (a list)? Then q leaves, and `left` says so from then on.
+  enum class WayBack : std::uint8_t { none, offered };
+  void set_way_back(WayBack way);
+  [[nodiscard]] bool left() const noexcept;
   // One read.
   [[nodiscard]] std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) override;

@@ -38,6 +38,8 @@ class PageScreen {
   // From now on this page, which must live until the next `show` or `close`. What was typed before is thrown away.
   // `typed` gets each read by itself; afterwards the page is drawn again.
   void show(Page& page, std::function<void(std::string_view, Clock::time_point)> typed);
+  // The page stays, as it has changed, and reads go elsewhere.
+  void keep(std::function<void(std::string_view, Clock::time_point)> typed);
   // The page has changed otherwise.
   void changed();
   // The terminal's size has changed. While it is open SIGWINCH is noticed anyway.

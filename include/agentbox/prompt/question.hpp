@@ -94,6 +94,8 @@ class QuestionPage final : public Page {
   void set_waiting(std::size_t questions);
   // With a way back, where there is something behind the page (a list): `q` leaves the question open, and does nothing
   // else. `type` then says nothing, and `left` does.
+  // It was answered elsewhere, has expired or was given up: from now on it takes no answer, and says why.
+  void end(std::string why);
   enum class WayBack : std::uint8_t { none, offered };
   void set_way_back(WayBack way);
   [[nodiscard]] bool left() const noexcept;

@@ -139,6 +139,8 @@ class Store {
   // long to wait for another process that writes.
   Store(const base::AbsPath& file, Access access, std::chrono::milliseconds patience = std::chrono::seconds(5));
   ~Store();
+  // From now on. Zero: who finds it locked hears so at once.
+  void set_patience(std::chrono::milliseconds patience) noexcept;
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
   Store(const Store&) = delete;

@@ -188,7 +188,8 @@ struct ToRoom {
 struct QuestionsList {  // "questions.list"
   friend bool operator==(const QuestionsList&, const QuestionsList&) = default;
 };
-// "questions.subscribe": as questions.list, and from then on question.added, question.changed and question.gone.
+// "questions.subscribe": as questions.list, and from then on question.added, question.changed, question.gone,
+// session.flooded and session.calm.
 struct QuestionsSubscribe {
   friend bool operator==(const QuestionsSubscribe&, const QuestionsSubscribe&) = default;
 };
@@ -204,9 +205,19 @@ struct SessionShow {  // "session.show"
   friend bool operator==(const SessionShow&, const SessionShow&) = default;
 };
 
+// "session.choose": what becomes of a session that has used up its budget of questions. None of it allows anything.
+struct SessionChoose {
+  enum class Choice : std::uint8_t {
+    pause,      // the agent stands still
+    deny_rest,  // of this session, without asking
+    go_on       // with so many more questions
+  } choice = Choice::pause;
+  friend bool operator==(const SessionChoose&, const SessionChoose&) = default;
+};
+
 struct FromControl {
   std::uint64_t id = 0;
-  std::variant<QuestionsList, QuestionsSubscribe, QuestionAnswer, SessionShow> body;
+  std::variant<QuestionsList, QuestionsSubscribe, QuestionAnswer, SessionShow, SessionChoose> body;
   friend bool operator==(const FromControl&, const FromControl&) = default;
 };
 
@@ -242,16 +253,34 @@ struct WireQuestion {
   friend bool operator==(const WireQuestion&, const WireQuestion&) = default;
 };
 
+// prompt::Flood: the session has used up its budget of questions, and no more are shown until a choice is made.
+struct WireFlood {
+  std::string session, profile;
+  std::uint64_t questions = 0;  // were put
+  std::uint64_t within = 0;     // this many seconds
+  std::uint64_t more = 0;       // so many `go_on` grants
+  std::uint64_t waiting = 0;    // open, shown or not
+  enum class Agent : std::uint8_t {
+    runs,
+    paused,
+    elsewhere  // it can't be paused: there is no room
+  } agent = Agent::runs;
+  std::vector<std::string> latest;      // bytes; what was asked for, a line each, the newest first; at most 100
+  std::int64_t deadline = 0, sent = 0;  // as of a question; of the oldest that waits
+  friend bool operator==(const WireFlood&, const WireFlood&) = default;
+};
+
 struct Questions {  // the result of questions.list and questions.subscribe: the oldest first
   std::vector<WireQuestion> questions;
+  std::optional<WireFlood> flood;
   friend bool operator==(const Questions&, const Questions&) = default;
 };
-struct AnswerTaken {  // the result of question.answer
+struct AnswerTaken {  // the result of question.answer and session.choose
   enum class Outcome : std::uint8_t {
     taken,
-    gone,        // answered elsewhere, expired or cancelled
+    gone,        // answered elsewhere, expired or cancelled; there is nothing to choose
     changed,     // the digest is another question's
-    not_offered  // this answer, or this scope, was not offered
+    not_offered  // this answer, this scope or this choice was not offered
   };
   Outcome outcome = Outcome::taken;
   std::string reason;
@@ -281,9 +310,19 @@ struct QuestionGone {    // "question.gone"
   friend bool operator==(const QuestionGone&, const QuestionGone&) = default;
 };
 
+struct SessionFlooded {  // "session.flooded"; again with each change
+  WireFlood flood;
+  friend bool operator==(const SessionFlooded&, const SessionFlooded&) = default;
+};
+struct SessionCalm {  // "session.calm": a choice was made, or nothing waits any more
+  friend bool operator==(const SessionCalm&, const SessionCalm&) = default;
+};
+
 struct ToControl {
   std::optional<std::uint64_t> id;  // nothing with notifications, and with a Refusal of what had no readable id
-  std::variant<Questions, AnswerTaken, SessionStatus, Refusal, QuestionAdded, QuestionChanged, QuestionGone> body;
+  std::variant<Questions, AnswerTaken, SessionStatus, Refusal, QuestionAdded, QuestionChanged, QuestionGone,
+               SessionFlooded, SessionCalm>
+      body;
   friend bool operator==(const ToControl&, const ToControl&) = default;
 };
 

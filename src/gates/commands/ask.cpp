@@ -69,42 +69,73 @@ void CommandServer::Impl::ask(const Linked& connection, std::uint64_t id, wire::
   }
   job->command.directory = *std::move(directory);
 
-  auto measured = programs_.measure(job->command.argv.front());
-  if (measured) {
-    job->measured = *std::move(measured);
-    job->command.program = job->measured.program;
-  }
+  job->why = std::move(request.why);
+  auto begun = programs_.begin(job->command.argv.front());
+  if (begun) job->command.program = begun->measured.program;
   if (is_shim && pass(connection, id, job->command)) return;
-  const policy::Action action = job->command;
   // What is denied anyway needs no reason that tells about the host.
-  const bool denied = policy::rule(setup_.rules, action).decision == policy::Decision::deny;
-  broker::Asked asked;
-  if (denied || !job->command.program) {
-    if (!denied) {
-      auto code =
-          measured.error().why == NotMeasured::Why::not_found ? wire::Code::no_such_program : wire::Code::failed;
-      return refuse(connection, id, code, measured.error().text, &action);
-    }
-    asked.action = action;
+  if (policy::rule(setup_.rules, job->command).decision == policy::Decision::deny) {
+    broker::Asked asked;
+    asked.action = job->command;
     asked.title = "run a command on your machine";
-    asked.said = std::move(request.why);
+    asked.said = std::move(job->why);
     return put(connection, std::move(job), std::move(asked));
   }
+  if (!begun) {
+    const policy::Action action = job->command;
+    auto code = begun.error().why == NotMeasured::Why::not_found ? wire::Code::no_such_program : wire::Code::failed;
+    return refuse(connection, id, code, begun.error().text, &action);
+  }
+  jobs_.insert(job);
+  by_id_.emplace(std::pair{connection.get(), id}, job);
+  auto finish = [this, job](HostPrograms::Measuring all) {
+    auto found = programs_.finish(std::move(all));
+    if (!found) return refuse_job(job, found.error().text);
+    job->measured = *std::move(found);
+    job->command.program = job->measured.program;
+    measured(job);
+  };
+  if (!begun->hash) return finish(*std::move(begun));
+  FileHash file = *std::exchange(begun->hash, std::nullopt);
+  auto held = std::make_shared<HostPrograms::Measuring>(*std::move(begun));
+  hash(job, std::move(file), [finish, held](FileHash hashed) {
+    held->hash = std::move(hashed);
+    finish(std::move(*held));
+  });
+}
+
+// The program is known: all that the question says is found out now.
+void CommandServer::Impl::measured(const std::shared_ptr<Job>& job) {
   auto place = places_.open(job->command.directory);
-  if (!place) return refuse(connection, id, wire::Code::failed, place.error(), &action);
+  if (!place) return refuse_job(job, place.error());
   job->device = place->device;
   job->inode = place->inode;
   Known known{.measured = job->measured};
   if (places_.is_writable(job->measured.program.path)) known.by_room = Known::Changeable::yes;
   job->git = is_git(job->command.argv.front(), job->measured.program.path);
+  if (job->git && setup_.caller == Setup::Caller::elsewhere) {
+    return refuse_job(job,
+                      "git obeys files that you can change while it runs, and a broker without a room can't stop you "
+                      "meanwhile: use git in a room (`agentbox run`)");
+  }
   if (job->git) {
     auto run = prepare_git(job->command.argv, *place);
-    if (!run) return refuse(connection, id, wire::Code::failed, run.error(), &action);
+    if (!run) return refuse_job(job, run.error());
     known.standstill = Known::Standstill::yes;
     known.notes.push_back("hooks, fsmonitor, external diff and pagers are off; the repository's settings are harmless");
   }
-  asked = question_about(job->command, known, std::move(request.why));
-  put(connection, std::move(job), std::move(asked));
+  if (auto connection = job->connection.lock()) {
+    put(connection, job, question_about(job->command, known, std::move(job->why)));
+  }
+}
+
+// One that was taken, and can't even be asked for.
+void CommandServer::Impl::refuse_job(const std::shared_ptr<Job>& job, std::string why) {
+  const policy::Action action = job->command;
+  if (auto connection = job->connection.lock()) {
+    refuse(connection, job->id, wire::Code::failed, std::move(why), &action);
+  }
+  forget(*job);
 }
 
 void CommandServer::Impl::put(const Linked& connection, std::shared_ptr<Job> job, broker::Asked asked) {

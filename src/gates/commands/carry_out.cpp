@@ -34,28 +34,50 @@ wire::CommandExited exited(int status, std::string reason) {
 
 }  // namespace
 
+// What is opened and checked; its program last, because that may take a while.
+struct CommandServer::Impl::Starting {
+  Place place;
+  ToRun run;
+};
+
 void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
-  std::expected<void, std::string> started;
   if (running_ >= setup_.limits.running) {
-    started = std::unexpected(std::to_string(running_) + " commands run already: wait until some have ended");
-  } else {
-    try {
-      started = start(job);
-    } catch (const SystemError& error) {
-      started = std::unexpected(error.what());
-    }
+    return not_started(job, std::to_string(running_) + " commands run already: wait until some have ended");
   }
-  if (!started) {
-    go_on(*job);
-    decider_.outcome(job->verdict, job->command, "not started: " + started.error());
-    tell(*job, wire::CommandExited{wire::CommandExited::How::exited, not_executed, started.error()});
-    return forget(*job);
+  try {
+    auto prepared = prepare(job);
+    if (!prepared) return not_started(job, prepared.error());
+    auto program = HostPrograms::begin_again(*job->command.program);
+    if (!program) return not_started(job, program.error().text);
+    ++running_;
+    job->starting = true;
+    auto starting = std::make_shared<Starting>(*std::move(prepared));
+    hash(job, *std::move(program), [this, job, starting](FileHash file) {
+      job->starting = false;
+      --running_;
+      if (job->connection.expired()) return not_started(job, "its requester has gone");
+      try {
+        if (auto started = start(job, *starting, std::move(file)); !started) return not_started(job, started.error());
+      } catch (const SystemError& error) {
+        return not_started(job, error.what());
+      }
+      ++running_;
+      watch(job);
+    });
+  } catch (const SystemError& error) {
+    not_started(job, error.what());
   }
-  ++running_;
-  watch(job);
 }
 
-std::expected<void, std::string> CommandServer::Impl::start(const std::shared_ptr<Job>& job) {
+void CommandServer::Impl::not_started(const std::shared_ptr<Job>& job, const std::string& why) {
+  go_on(*job);
+  decider_.outcome(job->verdict, job->command, "not started: " + why);
+  tell(*job, wire::CommandExited{wire::CommandExited::How::exited, not_executed, why});
+  forget(*job);
+}
+
+std::expected<CommandServer::Impl::Starting, std::string> CommandServer::Impl::prepare(
+    const std::shared_ptr<Job>& job) {
   // From here on nobody in the room can change what is looked at.
   if (job->git && setup_.before) {
     setup_.before();
@@ -78,8 +100,15 @@ std::expected<void, std::string> CommandServer::Impl::start(const std::shared_pt
     run.streams = Streams::terminal;
     run.size = *job->size;
   }
-  auto program = HostPrograms::open_again(*job->command.program);
+  return Starting{*std::move(place), std::move(run)};
+}
+
+std::expected<void, std::string> CommandServer::Impl::start(const std::shared_ptr<Job>& job, Starting& starting,
+                                                            FileHash hash) {
+  auto program = HostPrograms::finish_again(std::move(hash), *job->command.program);
   if (!program) return std::unexpected(program.error().text);
+  ToRun& run = starting.run;
+  if (run.streams == Streams::terminal) run.size = *job->size;  // it may have changed meanwhile
   run.program = program->get();
   // Its interpreter opens a script by its path: who may write there can still swap it within this instant.
   if (job->measured.form == Measured::Form::script) run.script = job->command.program->path.str();

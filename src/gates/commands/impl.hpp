@@ -2,6 +2,8 @@
 
 // The server's own parts: who is connected, what was asked, what runs.
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,9 +38,11 @@ struct Job {
   std::uint64_t device = 0, inode = 0;  // of the directory that the question named
   std::optional<wire::WindowSize> size;
   bool git = false;
+  std::string why;                                // the requester's own words
   std::optional<broker::Decider::Ticket> ticket;  // while it is asked
   broker::Verdict verdict;
   std::unique_ptr<Process> process;  // while it runs
+  bool starting = false;             // allowed, and its program is hashed once more
   bool standing_still = false;       // `before` was called for it
   std::string ended_by_us;           // why; empty: it wasn't
   std::unique_ptr<boost::asio::steady_timer> timer;
@@ -71,15 +75,26 @@ class CommandServer::Impl : public std::enable_shared_from_this<CommandServer::I
 
   // ask.cpp
   void ask(const Linked& connection, std::uint64_t id, wire::CommandRequest request);
+  void measured(const std::shared_ptr<Job>& job);
+  void refuse_job(const std::shared_ptr<Job>& job, std::string why);
   void refuse(const Linked& connection, std::uint64_t id, wire::Code code, std::string why,
               const policy::Action* action = nullptr);
   bool pass(const Linked& connection, std::uint64_t id, const policy::Command& command);
   void put(const Linked& connection, std::shared_ptr<Job> job, broker::Asked asked);
   void decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict);
 
+  // hashing.cpp
+  void hash(const std::shared_ptr<Job>& job, FileHash file, std::function<void(FileHash)> then);
+  void hash_later();
+  void hash_on();
+
   // carry_out.cpp
+  struct Starting;
   void carry_out(const std::shared_ptr<Job>& job);
-  [[nodiscard]] std::expected<void, std::string> start(const std::shared_ptr<Job>& job);
+  [[nodiscard]] std::expected<Starting, std::string> prepare(const std::shared_ptr<Job>& job);
+  [[nodiscard]] std::expected<void, std::string> start(const std::shared_ptr<Job>& job, Starting& starting,
+                                                       FileHash hash);
+  void not_started(const std::shared_ptr<Job>& job, const std::string& why);
   void watch(const std::shared_ptr<Job>& job);
   void watch_standstill(const std::shared_ptr<Job>& job);
   void ended(const std::shared_ptr<Job>& job, int status);
@@ -96,6 +111,13 @@ class CommandServer::Impl : public std::enable_shared_from_this<CommandServer::I
   std::set<Linked> connections_;
   std::set<std::shared_ptr<Job>> jobs_;
   Jobs by_id_;
+  // What is hashed, and for whom; the first has its turn.
+  struct Hashing {
+    std::shared_ptr<Job> job;
+    FileHash file;
+    std::function<void(FileHash)> then;
+  };
+  std::deque<Hashing> hashing_;
   std::size_t running_ = 0;
   bool stopped_ = false;
 };

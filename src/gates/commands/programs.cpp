@@ -29,8 +29,10 @@ using Why = NotMeasured::Why;
 
 namespace {
 
-// Hashing happens in the event loop: what is larger than any program must not hold it up.
-constexpr off_t most_bytes = 256 << 20;
+// What is larger than any program is none.
+constexpr off_t most_bytes = 1 << 30;
+// At once. Some hundredths of a second: then others of the loop have their turn.
+constexpr std::int64_t piece = 8 << 20;
 constexpr int most_links = 40;  // as the kernel
 constexpr std::size_t most_remembered = 256;
 
@@ -109,21 +111,6 @@ bool is_executable(const UniqueFd& file) {
   return ::faccessat(AT_FDCWD, in_proc(file).c_str(), X_OK, AT_EACCESS) == 0;
 }
 
-// Nothing when it can't be read, or is longer than it said.
-std::optional<std::string> hash_of(const UniqueFd& file, off_t size) {
-  base::Sha256 hash;
-  std::vector<std::byte> buffer(256 * 1024);
-  off_t done = 0;
-  for (;;) {
-    ssize_t count = ::pread(file.get(), buffer.data(), buffer.size(), done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 || done + count > size) return std::nullopt;
-    if (count == 0) return hash.digest();
-    hash.update(std::span(buffer).first(static_cast<std::size_t>(count)));
-    done += count;
-  }
-}
-
 Measured::Form form_of(const UniqueFd& file) {
   std::array<char, 2> mark{};
   return ::pread(file.get(), mark.data(), mark.size(), 0) == 2 && mark[0] == '#' && mark[1] == '!'
@@ -138,6 +125,22 @@ Measured::Rights rights_of(const UniqueFd& file, const struct stat& info) {
 }
 
 }  // namespace
+
+FileHash::State FileHash::go_on() {
+  std::vector<std::byte> buffer(256 * 1024);
+  for (const std::int64_t end = done_ + piece; done_ < end;) {
+    const ssize_t count = ::pread(file_.get(), buffer.data(), buffer.size(), done_);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 || done_ + count > size_) return State::finished;
+    if (count == 0) {
+      if (done_ == size_) digest_ = hash_.digest();
+      return State::finished;
+    }
+    hash_.update(std::span(buffer).first(static_cast<std::size_t>(count)));
+    done_ += count;
+  }
+  return State::unfinished;
+}
 
 HostPrograms::HostPrograms(std::vector<AbsPath> folders) : folders_(std::move(folders)) {
   for (const AbsPath& folder : folders_) search_path_ += (search_path_.empty() ? "" : ":") + folder.str();
@@ -163,19 +166,27 @@ std::vector<AbsPath> HostPrograms::usual_folders(std::string_view user) {
 }
 
 std::expected<Measured, NotMeasured> HostPrograms::measure(const std::string& word) {
+  auto begun = begin(word);
+  if (!begun) return std::unexpected(std::move(begun.error()));
+  while (begun->hash && begun->hash->go_on() == FileHash::State::unfinished) {
+  }
+  return finish(*std::move(begun));
+}
+
+std::expected<HostPrograms::Measuring, NotMeasured> HostPrograms::begin(const std::string& word) {
   if (!policy::is_program_name(word)) {
     return failed(Why::not_found, "a program is named by a bare name or by an absolute path");
   }
-  if (word.starts_with('/')) return measure_file(*AbsPath::parse(word));
+  if (word.starts_with('/')) return begin_file(*AbsPath::parse(word));
   for (const AbsPath& folder : folders_) {
-    auto found = measure_file(folder / word);
+    auto found = begin_file(folder / word);
     // What can't be executed there does not hide a program of a later folder, as execvp(3) has it.
-    if (found || found.error().why == Why::changed) return found;
+    if (found) return found;
   }
   return failed(Why::not_found, "the host has no program '" + base::escape(word) + "' in " + search_path_);
 }
 
-std::expected<Measured, NotMeasured> HostPrograms::measure_file(const AbsPath& path) {
+std::expected<HostPrograms::Measuring, NotMeasured> HostPrograms::begin_file(const AbsPath& path) {
   std::optional<Resolved> resolved = resolve(path);
   const std::string name = base::escape(path.str());
   if (!resolved) return failed(Why::not_found, "the host has no program " + name);
@@ -186,36 +197,62 @@ std::expected<Measured, NotMeasured> HostPrograms::measure_file(const AbsPath& p
   if (!is_executable(file)) return failed(Why::not_executable, name + " is not executable");
   if (info.st_size > most_bytes) return failed(Why::not_executable, name + " is larger than a program");
   if (is_writable(real->c_str(), info)) resolved->writable = Writable::yes;
-  Measured result;
+  Measuring begun;
+  Measured& result = begun.measured;
   result.program = {
       .path = *real, .device = info.st_dev, .inode = info.st_ino, .sha256 = {}, .writable = resolved->writable};
   result.form = form_of(file);
   result.rights = rights_of(file, info);
-  const Identity identity{info.st_dev, info.st_ino, info.st_size, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
-  if (auto known = hashes_.find(identity); known != hashes_.end()) {
+  begun.identity = {info.st_dev, info.st_ino, info.st_size, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+  if (auto known = hashes_.find(begun.identity); known != hashes_.end()) {
     result.program.sha256 = known->second;
-    return result;
+  } else {
+    begun.hash.emplace(std::move(file), info.st_size);
   }
-  std::optional<std::string> hash = hash_of(file, info.st_size);
-  if (!hash) return failed(Why::changed, name + " changes while it is read");
+  return begun;
+}
+
+std::expected<Measured, NotMeasured> HostPrograms::finish(Measuring begun) {
+  Measured& result = begun.measured;
+  if (!begun.hash) return std::move(result);
+  const std::optional<std::string>& hash = begun.hash->digest();
+  if (!hash) return failed(Why::changed, base::escape(result.program.path.str()) + " changes while it is read");
   result.program.sha256 = *hash;
   // A change within the same tick of the clock would leave the ctime as it is.
   if (hashes_.size() >= most_remembered) hashes_.clear();
-  if (info.st_ctim.tv_sec + 2 < std::time(nullptr)) hashes_.emplace(identity, *std::move(hash));
-  return result;
+  if (std::get<3>(begun.identity) + 2 < std::time(nullptr)) hashes_.emplace(begun.identity, *hash);
+  return std::move(result);
+}
+
+namespace {
+
+std::unexpected<NotMeasured> changed(const policy::Program& program) {
+  return failed(Why::changed, base::escape(program.path.str()) + " has changed since the question");
+}
+
+}  // namespace
+
+std::expected<FileHash, NotMeasured> HostPrograms::begin_again(const policy::Program& program) {
+  struct stat info{};
+  UniqueFd file = open_regular(program.path.str(), info);
+  if (!file || !is_executable(file)) return changed(program);
+  if (info.st_dev != program.device || info.st_ino != program.inode || info.st_size > most_bytes) {
+    return changed(program);
+  }
+  return FileHash(std::move(file), info.st_size);
+}
+
+std::expected<UniqueFd, NotMeasured> HostPrograms::finish_again(FileHash hash, const policy::Program& program) {
+  if (!hash.digest() || *hash.digest() != program.sha256) return changed(program);
+  return hash.take_file();
 }
 
 std::expected<UniqueFd, NotMeasured> HostPrograms::open_again(const policy::Program& program) {
-  struct stat info{};
-  UniqueFd file = open_regular(program.path.str(), info);
-  const std::string changed = base::escape(program.path.str()) + " has changed since the question";
-  if (!file || !is_executable(file)) return failed(Why::changed, changed);
-  if (info.st_dev != program.device || info.st_ino != program.inode || info.st_size > most_bytes) {
-    return failed(Why::changed, changed);
+  auto hash = begin_again(program);
+  if (!hash) return std::unexpected(std::move(hash.error()));
+  while (hash->go_on() == FileHash::State::unfinished) {
   }
-  std::optional<std::string> hash = hash_of(file, info.st_size);
-  if (!hash || *hash != program.sha256) return failed(Why::changed, changed);
-  return file;
+  return finish_again(*std::move(hash), program);
 }
 
 }  // namespace agentbox::gates::commands

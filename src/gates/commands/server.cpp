@@ -128,7 +128,10 @@ void CommandServer::Impl::received(const Linked& connection, wire::FromRoom mess
   std::shared_ptr<Job> job = find(connection, id);
   if (!job) return;
   if (std::holds_alternative<wire::Cancel>(message.body)) {
-    if (job->ticket) decider_.cancel(*job->ticket);
+    if (job->ticket) return decider_.cancel(*job->ticket);
+    if (job->process || job->starting) return;
+    tell(*job, wire::Verdict{.verdict = wire::Verdict::Kind::cancelled, .reason = "the request was given up"});
+    forget(*job);  // its program was still being hashed: nobody was asked
   } else if (const auto* signal = std::get_if<wire::CommandSignal>(&message.body)) {
     if (job->process) job->process->signal(signal->signal);
   } else if (const auto* resize = std::get_if<wire::CommandResize>(&message.body)) {
@@ -162,8 +165,9 @@ void CommandServer::Impl::gone(Connection* connection) {
 
 void CommandServer::Impl::abandon(const std::shared_ptr<Job>& job, std::string why) {
   job->connection.reset();
-  if (job->ticket) decider_.cancel(*job->ticket);
-  if (job->process) hang_up(job, std::move(why));
+  if (job->ticket) return decider_.cancel(*job->ticket);
+  if (job->process) return hang_up(job, std::move(why));
+  if (!job->starting) forget(*job);
 }
 
 void CommandServer::Impl::stop() {
@@ -182,6 +186,10 @@ void CommandServer::Impl::end() {
   stop();
   for (const auto& job : std::exchange(jobs_, {})) {
     job->timer.reset();
+    if (job->starting) {
+      decider_.outcome(job->verdict, job->command, "not started: the session has ended");
+      go_on(*job);
+    }
     if (!job->process) continue;
     job->process.reset();
     decider_.outcome(job->verdict, job->command, "killed: the session has ended");

@@ -47,6 +47,10 @@ struct Setup {
   // Where bare names are looked up, and every command's PATH; see HostPrograms::usual_folders.
   std::vector<base::AbsPath> folders;
 
+  // Who is elsewhere can't be made to stand still, so git is not run for him: what it reads he could change after it
+  // was looked at.
+  enum class Caller : std::uint8_t { in_room, elsewhere } caller = Caller::in_room;
+
   // Around git, which reads and writes what the room can write too: `before` stops every process of the room, `after`
   // furnishes again and lets them go on. They nest like Freezer; `after` comes once for each `before` that returned,
   // also when the command could not be started. `before` may throw base::SystemError: then nothing runs. May be empty.

@@ -3,14 +3,18 @@
 // Which file of the host a command names, and whether it is still the one that was named. The word comes from the room;
 // the folders in which a bare name is looked up never do.
 
+#include <cstdint>
 #include <expected>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "agentbox/base/path.hpp"
+#include "agentbox/base/sha256.hpp"
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/policy/action.hpp"
 
@@ -32,6 +36,25 @@ struct NotMeasured {
   std::string text;  // one clause, lower case; foreign bytes escaped
 };
 
+// A file that is hashed a piece at a time: a large one must not hold up the loop.
+class FileHash {
+ public:
+  // `size`: it may not have more, nor less, when it is read.
+  FileHash(base::UniqueFd file, std::int64_t size) : file_(std::move(file)), size_(size) {}
+  enum class State : std::uint8_t { unfinished, finished };
+  // Reads at most 8 MiB.
+  State go_on();
+  // When it is finished. Nothing: it can't be read, or has changed meanwhile.
+  [[nodiscard]] const std::optional<std::string>& digest() const noexcept { return digest_; }
+  [[nodiscard]] base::UniqueFd take_file() { return std::move(file_); }
+
+ private:
+  base::UniqueFd file_;
+  std::int64_t size_ = 0, done_ = 0;
+  base::Sha256 hash_;
+  std::optional<std::string> digest_;
+};
+
 class HostPrograms {
  public:
   // Looked up in this order. What isn't there is passed over.
@@ -42,9 +65,18 @@ class HostPrograms {
   // `word` is a bare name or an absolute path (policy::is_program_name). Follows links, since /usr/bin is full of them.
   // Program::writable is `yes` when this user could change the file, one of the links, or a directory on the way to any
   // of them; with root's rights that is everything that is not mounted read-only.
+  // In steps: `hash`, if it is there, must be brought to its end before `finish`; until then Program::sha256 is empty.
+  struct Measuring;
+  [[nodiscard]] std::expected<Measuring, NotMeasured> begin(const std::string& word);
+  [[nodiscard]] std::expected<Measured, NotMeasured> finish(Measuring begun);
+  // At once.
   [[nodiscard]] std::expected<Measured, NotMeasured> measure(const std::string& word);
+
   // The very file, opened and hashed once more, byte by byte: execute this descriptor. `changed` when path, inode or
-  // content are others by now.
+  // content are others by now. In steps, and at once.
+  [[nodiscard]] static std::expected<FileHash, NotMeasured> begin_again(const policy::Program& program);
+  [[nodiscard]] static std::expected<base::UniqueFd, NotMeasured> finish_again(FileHash hash,
+                                                                               const policy::Program& program);
   [[nodiscard]] static std::expected<base::UniqueFd, NotMeasured> open_again(const policy::Program& program);
 
   // The folders as a PATH.
@@ -54,11 +86,17 @@ class HostPrograms {
   // device, inode, size, ctime
   using Identity = std::tuple<std::uint64_t, std::uint64_t, std::int64_t, std::int64_t, std::int64_t>;
 
-  [[nodiscard]] std::expected<Measured, NotMeasured> measure_file(const base::AbsPath& path);
+  [[nodiscard]] std::expected<Measuring, NotMeasured> begin_file(const base::AbsPath& path);
 
   std::vector<base::AbsPath> folders_;
   std::string search_path_;
   std::map<Identity, std::string> hashes_;
+};
+
+struct HostPrograms::Measuring {
+  Measured measured;
+  std::optional<FileHash> hash;  // nothing: it is known
+  Identity identity;
 };
 
 }  // namespace agentbox::gates::commands

@@ -1,0 +1,102 @@
+#pragma once
+
+// The broker's own parts: what is open, who waits for it, who watches. broker.cpp is what the gates call, panels.cpp what
+// becomes of a question at the panels.
+
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "agentbox/broker/broker.hpp"
+
+#include "questions.hpp"
+#include "recorder.hpp"
+
+namespace agentbox::broker {
+
+namespace asio = boost::asio;
+using prompt::Clock;
+
+struct Waiter {
+  Decider::Ticket ticket = 0;
+  std::function<void(const Verdict&)> done;
+};
+
+struct OpenQuestion {
+  OpenQuestion(asio::io_context& loop, prompt::Question of, Asked what)
+      : question(std::move(of)), asked(std::move(what)), canonical(policy::canonical(asked.action)), timer(loop) {}
+  prompt::Question question;
+  Asked asked;
+  std::string canonical;
+  std::vector<Waiter> waiters;  // the first is the one who asked first
+  bool shown = false;           // false: held back, the budget is used up
+  asio::steady_timer timer;
+};
+
+class Broker::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(Broker& self, asio::io_context& loop, Settings settings);
+
+  Ticket ask(Asked asked, std::function<void(const Verdict&)> done);
+  void cancel(Ticket ticket);
+  void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
+  void outcomes(std::span<const Decider::Done> done);
+  void refused(const policy::Action& action, const std::string& why);
+  void add(Panel& panel);
+  void remove(Panel& panel);
+  void presence_changed();
+  Taken answer(const std::string& id, const prompt::Answer& answer, const std::string& by);
+  Taken choose(prompt::Banner::Choice choice);
+  [[nodiscard]] std::vector<prompt::Question> open() const;
+  [[nodiscard]] std::optional<prompt::Flood> flood() const;
+  void finish();
+
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  [[nodiscard]] const Summary& summary() const { return summary_; }
+
+ private:
+  using Questions = std::list<OpenQuestion>;
+
+  [[nodiscard]] std::optional<store::Remembered> remembered(const policy::Action& action,
+                                                            store::Remembered::Verdict which);
+  void settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
+                      std::optional<std::int64_t> used);
+  [[nodiscard]] bool join_twin(const Asked& asked, Waiter& waiter);
+  void put(const std::string& id, Asked asked, Waiter waiter);
+  void show_or_hold(OpenQuestion& open);
+  void warn();
+  void calm();
+  void show_held();
+  void close(Questions::iterator at, Verdict verdict, const std::string& by);
+  void tell(Waiter waiter, Verdict verdict);
+  void remember(const OpenQuestion& open, const prompt::Answer& answer);
+  [[nodiscard]] bool anybody() const;
+  [[nodiscard]] Questions::iterator find(const std::string& id);
+  void update_waiting();
+  void forget_old_questions();
+  [[nodiscard]] Verdict nobody() const;
+
+  Broker& self_;
+  asio::io_context& loop_;
+  Settings settings_;
+  Recorder recorder_;
+  Summary summary_;
+  Questions questions_;
+  std::vector<Panel*> panels_;
+  std::map<std::string, int> denials_;    // by a person, of each exact thing
+  std::deque<Clock::time_point> put_at_;  // of the questions that were shown lately
+  bool flooded_ = false, paused_ = false, deny_rest_ = false, finished_ = false;
+  Ticket last_ticket_ = 0;
+  std::uint64_t last_id_ = 0;
+};
+
+}  // namespace agentbox::broker

@@ -33,7 +33,7 @@ HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 1),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
     r"boost/": ({"launch", "gates", "prompt", "broker"}, 34),
-    r"nlohmann/": ({"cli", "launch", "wire", "broker"}, 16),
+    r"nlohmann/": ({"cli", "launch", "wire", "broker", "gates"}, 17),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
     r"sqlite3\.h": ({"store"}, 2),

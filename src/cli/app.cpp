@@ -223,6 +223,8 @@ void add_log(CLI::App& program, Filled& filled) {
   flag(app, "--json", options.json, "Print JSON, one object a line");
   CLI::Option* verify = flag(app, "--verify", options.verify, "Check that no row was changed, moved, added or removed");
   verify->excludes(follow);
+  CLI::Option* net = flag(app, "--net", options.net, "Sum up the connections by host: bytes, connections, denials");
+  net->excludes(follow)->excludes(verify);
   app.footer(
       "Each row holds the hash of the one before it, so --verify finds damage and edits, and names the first row that "
       "is not as it was written; then it exits with 1. It prints the last hash: whoever may write the file could "

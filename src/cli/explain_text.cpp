@@ -252,16 +252,40 @@ class Text {
   void network() {
     std::vector<Row> rows;
     for (const policy::Loopback& one : policy_.loopback) {
-      rows.push_back(
-          {fmt::format("localhost:{}", one.port), "this machine's server, at the same address", where(one.origin)});
+      const bool asks = one.asks == policy::Loopback::Asks::yes;
+      rows.push_back({fmt::format("localhost:{}", one.port),
+                      asks ? "this machine's server, after a yes" : "this machine's server, at the same address",
+                      where(one.origin)});
     }
+    hosts(rows);
     for (const profile::Publication& one : policy_.publish) {
       rows.push_back({fmt::format("port {} of the room", one.inside),
                       fmt::format("reachable as localhost:{} from this machine", one.outside),
                       {}});
     }
-    rows.push_back({rows.empty() ? "nothing" : "nothing else", "no route out, and no name service", {}});
+    if (policy_.outside == policy::Outside::closed) {
+      rows.push_back({rows.empty() ? "nothing" : "nothing else", "no route out, and no name service", {}});
+    }
     section("Network", {}, rows);
+  }
+
+  // The rules for other hosts, and what becomes of those that none names.
+  void hosts(std::vector<Row>& rows) {
+    if (policy_.outside == policy::Outside::closed) return;
+    const auto& rules = policy_.rules.network;
+    auto add = [&](const auto& list, const char* what) {
+      for (const auto& rule : list) {
+        if (rule.value.kind == profile::HostKind::localhost) continue;  // above
+        rows.push_back({escape(rule.value.text), what, where(rule.origin)});
+      }
+    };
+    add(rules.allow, "without a question");
+    add(rules.ask, "you are asked");
+    add(rules.deny, "never");
+    const bool asks = rules.default_ == profile::Default::ask, allows = rules.default_ == profile::Default::allow;
+    rows.push_back({"every other name", asks ? "you are asked" : allows ? "without a question" : "never",
+                    rules.default_origin ? where(*rules.default_origin) : std::string()});
+    rows.push_back({"this machine, its neighbours", "only by a rule for the address; datagrams and ping never", {}});
   }
 
   // What may run outside. With nothing but the default there is nothing to say.

@@ -10,6 +10,7 @@
 #include "agentbox/store/store.hpp"
 
 #include "moment.hpp"
+#include "net_sums.hpp"
 #include "options.hpp"
 #include "record.hpp"
 #include "record_json.hpp"
@@ -131,6 +132,23 @@ int verify(const Store& record, const LogOptions& options, const Terminal& termi
   return 0;
 }
 
+int sum_up(const Store& record, Filter filter, const LogOptions& options, const Terminal& terminal) {
+  filter.kind = "connect";
+  NetSums sums;
+  record.read(filter, [&](const Row& row) {
+    sums.add(row);
+    return true;
+  });
+  if (options.json) {
+    fmt::print("{}", sums.json_lines());
+  } else if (!sums.empty()) {
+    fmt::print("{}", Table(sums.heads(), terminal.out, terminal_width()).lines(sums.rows()));
+  } else {
+    std::fputs("no connection on record fits that\n", stderr);
+  }
+  return 0;
+}
+
 }  // namespace
 
 int log(const LogOptions& options, const Terminal& terminal) {
@@ -144,6 +162,7 @@ int log(const LogOptions& options, const Terminal& terminal) {
     return 0;
   }
   if (options.verify) return verify(*record, options, terminal);
+  if (options.net) return sum_up(*record, *filter, options, terminal);
   print_rows(*record, *filter, printer);
   if (printer.last() == 0) std::fputs("nothing on record fits that\n", stderr);
   return 0;

@@ -63,7 +63,7 @@ struct LogOptions {
   std::string session, kind, verdict;  // empty: any
   std::string since, until;            // as typed; empty: any
   std::int64_t lines = 0;              // the newest so many; 0: all
-  bool follow = false, json = false, verify = false;
+  bool follow = false, json = false, verify = false, net = false;
 };
 struct RulesOptions {
   std::string action;  // "list", "revoke"

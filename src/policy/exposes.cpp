@@ -104,6 +104,17 @@ void say_what_it_exposes(Draft& draft) {
                     loopback.port),
         loopback.origin);
   }
+  for (const auto& rule : draft.profile.network.allow) {
+    if (rule.value.kind == profile::HostKind::localhost) continue;
+    draft.note(Note::Kind::exposes,
+               fmt::format("all that the agent can read may be sent to {} without a question",
+                           base::escape(rule.value.text)),
+               rule.origin);
+  }
+  if (const auto& otherwise = draft.profile.network.default_;
+      otherwise && otherwise->value == profile::Default::allow) {
+    draft.note(Note::Kind::exposes, "all that the agent can read may be sent to any host, unasked", otherwise->origin);
+  }
   for (const auto& publication : draft.profile.network.publish) {
     draft.note(Note::Kind::exposes,
                fmt::format("a browser that opens localhost:{} shows what the agent serves, and can carry data out",

@@ -17,6 +17,36 @@ void list(std::string& out, const char* title, const profile::List<Pattern>& rul
   for (const auto& rule : rules) out += fmt::format("    {}\n", rule.value.text);
 }
 
+void say_commands(std::string& out, const Rules& rules) {
+  list(out, "Runs at once:", rules.commands.allow);
+  list(out, "The owner is asked:", rules.commands.ask);
+  list(out, "Never runs outside:", rules.commands.deny);
+  switch (rules.commands.default_) {
+    case profile::Default::deny: out += "\nEverything else is denied without a question.\n"; break;
+    case profile::Default::ask: out += "\nAbout everything else the owner is asked.\n"; break;
+    case profile::Default::allow: out += "\nEverything else runs at once.\n"; break;
+  }
+}
+
+void say_network(std::string& out, const Rules& rules) {
+  out += R"(
+# Connecting to other hosts
+
+Connect as usual: every connection is ruled on by the name of its host. Where the owner is asked, it waits for him; if
+your program gives up first, try again a little later, the question stays. A connection that is denied fails at once: an
+HTTP answer 403 or a TLS alert "access denied", which say so, else a reset. `agentbox status` lists the rules. Datagrams
+and ping never get through.
+)";
+  list(out, "Connects at once:", rules.network.allow);
+  list(out, "The owner is asked:", rules.network.ask);
+  list(out, "Never:", rules.network.deny);
+  switch (rules.network.default_) {
+    case profile::Default::deny: out += "\nEvery other host is denied without a question.\n"; break;
+    case profile::Default::ask: out += "\nAbout every other host the owner is asked.\n"; break;
+    case profile::Default::allow: out += "\nEvery other host is reached at once.\n"; break;
+  }
+}
+
 }  // namespace
 
 std::string room_skill(const Rules& rules) {
@@ -48,14 +78,8 @@ A command that has a rule below is also found by its bare name.
 Exit codes: the command's own; 77 denied; 75 nobody could answer, or the same was done already; 126 it could not be
 started; 127 there is no such program. The reason is on standard error: read it before you do anything else.
 )";
-  list(out, "Runs at once:", rules.commands.allow);
-  list(out, "The owner is asked:", rules.commands.ask);
-  list(out, "Never runs outside:", rules.commands.deny);
-  switch (rules.commands.default_) {
-    case profile::Default::deny: out += "\nEverything else is denied without a question.\n"; break;
-    case profile::Default::ask: out += "\nAbout everything else the owner is asked.\n"; break;
-    case profile::Default::allow: out += "\nEverything else runs at once.\n"; break;
-  }
+  say_commands(out, rules);
+  say_network(out, rules);
   return out;
 }
 

@@ -58,9 +58,9 @@ TEST_CASE("each line says which line of which file decides") {
 
 TEST_CASE("what run would refuse stands at the top") {
   World world;
-  world.profile.network.default_ = {profile::Default::ask, world.origin("default = \"ask\"")};
+  world.profile.workspace.mode = {profile::WorkspaceMode::review, world.origin("mode = \"review\"")};
   std::string out = text(world);
-  CHECK(has(out, "Refused by `agentbox run`\n  [network] default = \"ask\" is not built yet  test.toml:1\n"));
+  CHECK(has(out, "Refused by `agentbox run`\n  [workspace] mode = \"review\" is not built yet  test.toml:1\n"));
   CHECK(out.find("Refused") < out.find("Readable"));
 }
 

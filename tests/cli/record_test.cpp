@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "moment.hpp"
+#include "net_sums.hpp"
 #include "record_json.hpp"
 #include "record_table.hpp"
 
@@ -252,4 +253,35 @@ TEST_CASE("an answer says for whom it holds, for how long, and how it ended") {
   CHECK(json[0]["holds"] == false);
   CHECK(json[0]["revoked"] == "2026-11-22T14:30:05.250Z");
   CHECK(json[0]["last_used"].is_null());
+}
+
+TEST_CASE("connections are summed up by host, the one that most was sent to first") {
+  NetSums sums;
+  auto ended = [](std::string host, std::string detail) {
+    store::Row one = row(std::move(host));
+    one.event.what = Event::What::outcome;
+    one.event.kind = "connect";
+    one.event.detail = std::move(detail);
+    return one;
+  };
+  sums.add(ended("a.example:443", R"({"outcome":"x","sent":100,"received":5000})"));
+  sums.add(ended("b.example:443", R"({"sent":20000,"received":1})"));
+  sums.add(ended("a.example:443", R"({"sent":50,"received":7})"));
+  sums.add(row("a.example:443", "deny"));
+  sums.add(row("a.example:443", "allow"));
+  sums.add(ended("broken.example:1", "{"));
+  sums.add(ended("broken.example:1", R"({"sent":-5,"received":"many"})"));
+  auto rows = sums.rows();
+  REQUIRE(rows.size() == 3);
+  auto texts = [](const std::vector<Cell>& cells) {
+    std::vector<std::string> list;
+    for (std::size_t i : {0U, 1U, 2U, 3U, 5U}) list.push_back(cells.at(i).text);
+    return list;
+  };
+  CHECK(texts(rows[0]) == std::vector<std::string>{"20 kB", "1 B", "1", "0", "b.example:443"});
+  CHECK(texts(rows[1]) == std::vector<std::string>{"150 B", "5007 B", "2", "1", "a.example:443"});
+  CHECK(texts(rows[2]) == std::vector<std::string>{"0 B", "0 B", "2", "0", "broken.example:1"});
+  auto first = nlohmann::json::parse(sums.json_lines().substr(0, sums.json_lines().find('\n')));
+  CHECK(first["host"] == "b.example:443");
+  CHECK(first["sent"] == 20000);
 }

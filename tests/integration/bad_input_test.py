@@ -93,10 +93,6 @@ refuses("a write grant on what is missing",
         profile='extends = ["default"]\n[files]\nwrite = ["~/not-there"]\n')
 
 UNBUILT = {
-    "network ask": '[network]\nask = ["example.org"]\n',
-    "network default ask": '[network]\ndefault = "ask"\n',
-    "network default allow": '[network]\ndefault = "allow"\n',
-    "a network grant beyond the loopback": '[network]\nallow = ["example.org:443"]\n',
     "network via": '[network]\nvia = "socks5h://127.0.0.1:9050"\n',
     "files ask": '[files]\nask = ["~/.ssh"]\n',
     "workspace review": '[workspace]\nmode = "review"\n',

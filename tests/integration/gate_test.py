@@ -24,7 +24,8 @@ class Net:
         self.hosts = world.base / "hosts"
         self.asked = world.base / "asked"
         self.name(hosts)
-        world.profile("net", 'extends = ["default"]\n[network]\n' + rules)
+        otherwise = "" if "default" in rules else 'default = "deny"\n'
+        world.profile("net", 'extends = ["default"]\n[network]\n' + otherwise + rules)
         resolver = os.environ.get("AGENTBOX_TEST_RESOLVER")
         if not resolver:
             raise Skipped("AGENTBOX_TEST_RESOLVER is not set")
@@ -242,6 +243,99 @@ def sni(world):
         expect("TLS for other.example on a connection to web.example" in why and "no SNI" in why, "reasons on record",
                why)
         expect(server.connections >= before, "the server saw connections, and no greeting")
+
+
+class Web(Server):
+    """An HTTP server that keeps connections and remembers the heads of its requests."""
+
+    def __init__(self):
+        self.heads = []
+        super().__init__(self.answer)
+
+    def answer(self, link):
+        stream = link.makefile("rb")
+        while True:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                line = stream.readline()
+                if not line:
+                    return
+                head += line
+            self.heads.append(head.decode())
+            fields = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:] if ": " in line)
+            body = stream.read(int(fields.get("content-length", 0)))
+            if fields.get("upgrade"):
+                link.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+                link.sendall(b"raw " + stream.readline())
+                return
+            path = head.split(b" ")[1]
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path) + len(body), path + body))
+
+
+# Sends the argument to web.example, with \\r, \\n and PORT in it replaced, and prints all that comes back.
+SEND = """
+import socket, sys
+s = socket.create_connection(("web.example", int(sys.argv[1])), 10)
+s.sendall(sys.argv[2].replace("PORT", sys.argv[1]).encode().decode("unicode_escape").encode("latin-1"))
+if len(sys.argv) < 4: s.shutdown(1)
+got = b""
+while True:
+    try: part = s.recv(4096)
+    except OSError as e: got += type(e).__name__.encode(); break
+    if not part: break
+    got += part
+print(got.decode("latin-1"))
+"""
+GET = "GET /{} HTTP/1.1\\r\\nHost: web.example:PORT\\r\\n{}\\r\\n"
+
+
+@test("plain HTTP works: kept alive, pipelined, with a body, with an upgrade")
+def http(world):
+    with Web() as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        need_program("curl")
+        url = f"http://web.example:{server.port}"
+        done = net.room("curl", "-sS", f"{url}/one", f"{url}/two", "-d", "body", f"{url}/three")
+        expect_equal(done.text, "/onebody/twobody/threebody", f"curl\n{done}")
+        expect_equal(server.connections, 1, "one connection for three requests")
+        expect(all(head.count(f"Host: web.example:{server.port}\r\n") == 1 for head in server.heads), "Host", server.heads)
+        done = net.python(SEND, server.port, GET.format("a", "") + GET.format("b", ""))
+        expect(done.text.count("200 OK") == 2 and done.text.index("/a") < done.text.index("/b"), "pipelined", done)
+        upgrade = GET.format("ws", "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\n") + "hello\\n"
+        done = net.python(SEND, server.port, upgrade)
+        expect("101 Switching" in done.text and done.text.rstrip().endswith("raw hello"), "upgrade", done)
+        done = net.python("import urllib.request as r, sys\nprint(r.urlopen(sys.argv[1], timeout=10).read())", f"{url}/py")
+        expect_equal(done.text, "b'/py'\n", f"urllib\n{done}")
+
+
+@test("every request of a plain connection must name the host that was ruled on, and be one that no server misreads")
+def http_hosts(world):
+    attacks = {
+        "another host": "GET / HTTP/1.1\\r\\nHost: other.example\\r\\n\\r\\n",
+        "another port": "GET / HTTP/1.1\\r\\nHost: web.example:1\\r\\n\\r\\n",
+        "another host in the second request": GET.format("first", "") + "GET /second HTTP/1.1\\r\\nHost: other.example\\r\\n\\r\\n",
+        "another host in the absolute form": "GET http://other.example/ HTTP/1.1\\r\\nHost: web.example:PORT\\r\\n\\r\\n",
+        "two hosts": GET.format("", "Host: other.example\\r\\n"),
+        "two lengths": GET.format("", "Content-Length: 5\\r\\nContent-Length: 6\\r\\n") + "hello",
+        "length and chunks": GET.format("", "Content-Length: 5\\r\\nTransfer-Encoding: chunked\\r\\n") + "0\\r\\n\\r\\n",
+        "an unknown coding": GET.format("", "Transfer-Encoding: xchunked\\r\\n") + "0\\r\\n\\r\\n",
+        "a space before the colon": GET.format("", "Transfer-Encoding : chunked\\r\\n"),
+        "a folded line": GET.format("", "X: a\\r\\n Host: other.example\\r\\n"),
+        "a bare line feed": GET.format("", "X: a\\nHost: other.example\\r\\n"),
+        "CONNECT": "CONNECT other.example:443 HTTP/1.1\\r\\nHost: other.example:443\\r\\n\\r\\n",
+        "no version": "GET /\\r\\n\\r\\n",
+    }
+    with Web() as server:
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        control = net.python(SEND, server.port, GET.format("control", ""))
+        expect("200 OK" in control.text, "control", control)
+        for name, text in attacks.items():
+            before = len(server.heads)
+            done = net.python(SEND, server.port, text, "open")
+            allowed = 1 if "second request" in name else 0
+            expect_equal(len(server.heads) - before, allowed, f"{name}: requests that the server saw\n{done}")
+            last = "HTTP/1.1 " + done.text.rsplit("HTTP/1.1 ", 1)[-1]
+            expect(last[9] in "45" and "agentbox: " in last, f"{name}: refused with a reason", done)
 
 
 @test("a server that speaks first is passed on as it is")

@@ -24,6 +24,9 @@ for host, port in zip(sys.argv[1::2], sys.argv[2::2]):
 
 
 def connect(world, *where, allow=(), **how):
+    """In a room that reaches nothing but what `allow` grants."""
+    world.profile("closed", 'extends = ["default"]\n[network]\ndefault = "deny"\n')
+    how.setdefault("profile", "closed")
     options = [word for grant in allow for word in ("--allow", grant)]
     done = world.room(PYTHON, "-c", CONNECT, *map(str, where), options=options, **how)
     expect_equal(done.code, 0, f"the client runs\n{done}")

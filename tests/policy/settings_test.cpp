@@ -112,6 +112,41 @@ TEST_CASE("the command of the flags wins over the profile's") {
   CHECK(world.policy().command == Lines{"echo", "${SHELL}"});
 }
 
+TEST_CASE("a rule, a question or a default beyond the loopback needs the gate, and nothing else does") {
+  auto outside = [](auto change) {
+    World world;
+    change(world.profile.network);
+    return world.policy();
+  };
+  auto name = [](std::string_view text) {
+    return profile::Located<profile::HostRule>{
+        {.text = std::string(text), .kind = HostKind::name, .host = std::string(text)}, {}};
+  };
+  auto resolver = [](const policy::Policy& policy) {
+    auto file = std::ranges::find(policy.room_files, path("/etc/resolv.conf"), &policy::RoomFile::target);
+    return file->content;
+  };
+  CHECK(outside([](auto&) {}).outside == policy::Outside::closed);
+  CHECK(outside([](auto& network) { network.allow = {{localhost(8080), {}}}; }).outside == policy::Outside::closed);
+  CHECK(outside([&](auto& network) { network.deny = {name("example.org")}; }).outside == policy::Outside::closed);
+  CHECK(outside([&](auto& network) { network.allow = {name("example.org")}; }).outside == policy::Outside::ruled);
+  CHECK(outside([&](auto& network) { network.ask = {name("example.org")}; }).outside == policy::Outside::ruled);
+  CHECK(outside([](auto& network) { network.ask = {{localhost(8080), {}}}; }).outside == policy::Outside::ruled);
+  CHECK(resolver(outside([](auto&) {})).empty());
+  policy::Policy asks = outside([](auto& network) { network.default_ = {profile::Default::ask, {}}; });
+  CHECK(asks.outside == policy::Outside::ruled);
+  CHECK(resolver(asks) == "nameserver 198.18.0.1\n");
+}
+
+TEST_CASE("a port of the loopback that asks is listed as such, unless it is denied") {
+  World world;
+  world.profile.network.ask = {{localhost(3000), {}}, {localhost(4000), {}}};
+  world.profile.network.deny = {{localhost(4000), {}}};
+  policy::Policy policy = world.policy();
+  CHECK(loopback(policy) == Lines{"3000"});
+  CHECK(policy.loopback.at(0).asks == policy::Loopback::Asks::yes);
+}
+
 TEST_CASE("loopback grants are ports, sorted, each once") {
   World world;
   world.allow(localhost(8080)).allow(localhost(3000)).allow(localhost(8080));
@@ -232,12 +267,8 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet",
                                 "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
-                                "a network grant beyond loopback ('example.org') is not built yet",
-                                "a network grant beyond loopback ('127.0.0.1:80') is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
                                 "`as = \"llm\"` ('localhost:8080') is not built yet",
-                                "[network] ask is not built yet",
-                                "[network] default = \"ask\" is not built yet",
                                 "[network] via is not built yet",
                                 "[network] bytes_out is not built yet",
                                 "[network] proxy is not built yet",
@@ -265,6 +296,8 @@ TEST_CASE("what only tightens or is built is no use of what isn't") {
   profile.approval.timeout = {std::chrono::seconds(120), {}};
   profile.approval.require = {profile::Require::human, {}};
   CHECK(unbuilt(world).empty());
-  world.flags.allow = {{{.text = "example.org", .kind = HostKind::name, .host = "example.org"}, {.file = "--allow"}}};
+  world.flags.allow = {
+      {{.text = "localhost:*", .kind = HostKind::localhost, .host = "localhost", .ports = profile::PortSet::all},
+       {.file = "--allow"}}};
   CHECK(policy::unbuilt(profile, world.flags).at(0).file == "--allow");
 }

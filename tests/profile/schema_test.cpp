@@ -99,7 +99,7 @@ TEST_CASE("default and shell grant the workspace and nothing else") {
     CHECK(profile.files_section.read.empty());
     CHECK(profile.files_section.write.empty());
     CHECK(profile.network.allow.empty());
-    CHECK(profile.network.default_->value == Default::deny);
+    CHECK(profile.network.default_->value == Default::ask);
     CHECK(profile.commands.allow.empty());
     CHECK_FALSE(profile.workspace.protect.empty());
     CHECK_FALSE(profile.workspace.hold.empty());

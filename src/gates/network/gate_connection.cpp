@@ -67,14 +67,6 @@ void drop_input(int socket) {
 // A fatal alert, "access_denied" (RFC 8446 §6.2), in a record that every version takes.
 constexpr std::string_view access_denied("\x15\x03\x01\x00\x02\x02\x31", 7);
 
-std::string forbidden(std::string_view why) {
-  std::string body = fmt::format("agentbox: {}\n", why);
-  return fmt::format(
-      "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: "
-      "close\r\n\r\n{}",
-      body.size(), body);
-}
-
 }  // namespace
 
 GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted)
@@ -95,10 +87,11 @@ void GateConnection::abandon() {
   gate_ = nullptr;
   if (dial_) dial_->cancel();
   timer_.cancel();
-  reset_on_close(client_.native_handle());
+  if (client_.is_open()) reset_on_close(client_.native_handle());
   Error ignored;
   client_.close(ignored);
   upstream_.close(ignored);
+  requests_.reset();
 }
 
 bool GateConnection::gave_up() {
@@ -283,9 +276,28 @@ void GateConnection::relay() {
                          });
 }
 
-// Until each request can be held against the name.
+// Without TLS each request says a host of its own.
 void GateConnection::relay_requests() {
-  refuse("HTTP without TLS is not relayed yet");
+  timer_.cancel();
+  set_low_water(client_.native_handle(), 1);
+  const policy::Connect& action = wanted_.action;
+  HttpRequests::Passing passing;
+  passing.authority = http_authority({.text = action.host, .address = {}}, action.port);
+  HttpRelay::Judge judge;
+  judge.head = [action](const HttpRequest& request) -> std::optional<HttpRefusal> {
+    if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
+    if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
+    const bool same = request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
+    if (same) return std::nullopt;
+    return HttpRefusal{421, "the request names another host than its connection"};
+  };
+  base::UniqueFd client(client_.release()), upstream(upstream_.release());
+  requests_.emplace(loop_, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
+                    [self = shared_from_this()](Bytes bytes, std::string why) {
+                      if (self->ended_) return;
+                      self->bytes_ = bytes;
+                      self->finish(std::move(why));
+                    });
 }
 
 void GateConnection::refuse(std::string why) {
@@ -308,7 +320,7 @@ void GateConnection::say_no() {
   const int socket = client_.native_handle();
   std::string words;
   if (protocol_ == Protocol::tls) words = access_denied;
-  if (protocol_ == Protocol::http) words = forbidden(why_);
+  if (protocol_ == Protocol::http) words = http_answer(403, why_);
   drop_input(socket);  // what is unread at the end would become a reset that overtakes our words
   if (words.empty() || ::send(socket, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
       ::shutdown(socket, SHUT_WR) != 0) {

@@ -17,6 +17,7 @@
 
 #include "dial.hpp"
 #include "first_bytes.hpp"
+#include "http_relay.hpp"
 #include "lookup.hpp"
 #include "name_table.hpp"
 
@@ -96,6 +97,7 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   Protocol protocol_ = Protocol::unknown;
   std::optional<broker::Verdict> verdict_;
   std::shared_ptr<Dial> dial_;
+  std::optional<HttpRelay> requests_;
   std::string address_, why_;
   Bytes bytes_;
   bool ended_ = false;

@@ -1,0 +1,291 @@
+#include "http_relay.hpp"
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "http_responses.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+using Descriptor = boost::asio::posix::stream_descriptor;
+using Error = boost::system::error_code;
+
+constexpr std::size_t piece = 64 * 1024;
+// What is left of the answers before ours, and then for the client to hear it.
+constexpr std::chrono::seconds farewell{10};
+
+}  // namespace
+
+class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, HttpRequests::Passing passing,
+       Judge judge, Done done)
+      : loop_(loop),
+        client_(loop, client.release()),
+        upstream_(loop, upstream.release()),
+        timer_(loop),
+        passing_(std::move(passing)),
+        judge_(std::move(judge)),
+        done_(std::move(done)) {}
+
+  void start() {
+    boost::asio::post(loop_, [self = shared_from_this()] {
+      self->read_client();
+      self->read_upstream();
+    });
+  }
+
+  void close() {
+    done_ = nullptr;
+    end_sockets();
+  }
+
+ private:
+  // ---- from the client ----
+
+  void read_client() {
+    if (reading_client_ || ended_ || client_said_all_) return;
+    reading_client_ = true;
+    client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+      self->reading_client_ = false;
+      if (!error && !self->ended_) self->on_client();
+    });
+  }
+
+  void on_client() {
+    std::array<char, piece> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+    const ssize_t count = ::recv(client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
+    if (count == 0) {
+      client_said_all_ = true;
+      if (!raw_ && !requests_.between()) return finish("broken off in the middle of a request");
+    } else if (raw_) {
+      to_upstream_.append(bytes.data(), static_cast<std::size_t>(count));
+    } else {
+      requests_.feed({bytes.data(), static_cast<std::size_t>(count)});
+    }
+    go_on();
+  }
+
+  // As far as the requests can be told, judged and sent.
+  void go_on() {
+    while (!ended_ && flush_upstream()) {
+      if (raw_) return client_said_all_ ? end_of_requests() : read_client();
+      switch (requests_.next()) {
+        case HttpRequests::Next::need_bytes: return client_said_all_ ? end_of_requests() : read_client();
+        case HttpRequests::Next::request: judge_head(); break;
+        case HttpRequests::Next::collected: judge_body(); break;
+        case HttpRequests::Next::bytes: to_upstream_ += requests_.take(); break;
+        case HttpRequests::Next::held: return;  // the server's answer goes on with it
+        case HttpRequests::Next::raw:
+          raw_ = true;
+          to_upstream_ += requests_.take();
+          break;
+        case HttpRequests::Next::finished: client_said_all_ = true; return end_of_requests();
+        case HttpRequests::Next::refused: return refuse();
+      }
+    }
+  }
+
+  // The answers to what was asked still come.
+  void end_of_requests() {
+    if (raw_) {
+      ::shutdown(upstream_.native_handle(), SHUT_WR);
+    } else if (responses_.idle() && to_client_.empty()) {
+      finish("");
+    }
+  }
+
+  void judge_head() {
+    const HttpRequest& request = requests_.request();
+    if (auto refusal = judge_.head ? judge_.head(request) : std::nullopt) return requests_.refuse(*refusal);
+    const std::size_t most = judge_.collects ? judge_.collects(request) : 0;
+    if (most == 0) return pass();
+    if (request.continues == HttpRequest::Continue::expected && responses_.idle()) {
+      to_client_ += "HTTP/1.1 100 Continue\r\n\r\n";
+      write_client();
+    }
+    requests_.collect(most);
+  }
+
+  void judge_body() {
+    if (auto refusal = judge_.body ? judge_.body(requests_.request(), requests_.body()) : std::nullopt) {
+      return requests_.refuse(*refusal);
+    }
+    pass();
+  }
+
+  void pass() {
+    const bool upgrades = !requests_.request().upgrade.empty() && passing_.upgrade == HttpRequests::Passing::Upgrade::keep;
+    responses_.expect(requests_.request(), upgrades ? HttpResponses::Upgrade::asked : HttpResponses::Upgrade::none);
+    requests_.forward(passing_);
+  }
+
+  // True: all is sent. Otherwise it goes on when there is room.
+  bool flush_upstream() {
+    if (writing_upstream_) return false;
+    while (!to_upstream_.empty()) {
+      const ssize_t count =
+          ::send(upstream_.native_handle(), to_upstream_.data(), to_upstream_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && errno == EAGAIN) {
+        writing_upstream_ = true;
+        upstream_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+          self->writing_upstream_ = false;
+          if (!error && !self->ended_) self->go_on();
+        });
+        return false;
+      }
+      // The server has hung up: what it said before may still be on its way to the client, and ends the relay.
+      if (count < 0) return false;
+      bytes_.to_upstream += static_cast<std::uint64_t>(count);
+      to_upstream_.erase(0, static_cast<std::size_t>(count));
+    }
+    return true;
+  }
+
+  // ---- from the server ----
+
+  void read_upstream() {
+    if (reading_upstream_ || ended_ || server_said_all_) return;
+    reading_upstream_ = true;
+    upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+      self->reading_upstream_ = false;
+      if (!error && !self->ended_) self->on_upstream();
+    });
+  }
+
+  void on_upstream() {
+    std::array<char, piece> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+    const ssize_t count = ::recv(upstream_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return read_upstream();
+    if (count <= 0) {
+      server_said_all_ = true;
+      return write_client();
+    }
+    const std::string_view said(bytes.data(), static_cast<std::size_t>(count));
+    const HttpResponses::Seen seen = responses_.observe(said);
+    to_client_.append(said);
+    if (seen == HttpResponses::Seen::upgraded) requests_.answered(HttpRequests::Upgraded::yes);
+    if (seen == HttpResponses::Seen::declined) requests_.answered(HttpRequests::Upgraded::no);
+    if (seen == HttpResponses::Seen::upgraded || seen == HttpResponses::Seen::declined) go_on();
+    if (refused_ && responses_.idle()) say_refusal();
+    write_client();
+  }
+
+  void write_client() {
+    if (writing_client_ || ended_) return;
+    while (!to_client_.empty()) {
+      const ssize_t count =
+          ::send(client_.native_handle(), to_client_.data(), to_client_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && errno == EAGAIN) {
+        writing_client_ = true;
+        client_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+          self->writing_client_ = false;
+          if (!error) self->write_client();
+        });
+        return;
+      }
+      if (count < 0) return finish("");
+      bytes_.to_client += static_cast<std::uint64_t>(count);
+      to_client_.erase(0, static_cast<std::size_t>(count));
+    }
+    if (said_refusal_) return leave();
+    if (server_said_all_) return finish("");
+    if (client_said_all_ && !raw_ && responses_.idle()) return finish("");
+    read_upstream();
+  }
+
+  // ---- the end ----
+
+  // Our answer comes after those to the requests before it.
+  void refuse() {
+    why_ = requests_.refusal().text;
+    if (requests_.in_body()) return finish(why_);
+    refused_ = true;
+    timer_.expires_after(farewell);
+    timer_.async_wait([self = shared_from_this()](Error error) {
+      if (!error) self->finish(self->why_);
+    });
+    if (responses_.idle()) say_refusal();
+    write_client();
+  }
+
+  void say_refusal() {
+    if (std::exchange(said_refusal_, true)) return;
+    to_client_ += http_answer(requests_.refusal().status, requests_.refusal().text);
+  }
+
+  // What the client still sends is dropped, because unread bytes would become a reset that overtakes our answer.
+  void leave() {
+    Error ignored;
+    upstream_.close(ignored);
+    ::shutdown(client_.native_handle(), SHUT_WR);
+    timer_.expires_after(std::chrono::seconds(1));
+    timer_.async_wait([self = shared_from_this()](Error error) {
+      if (!error) self->finish(self->why_);
+    });
+    drain();
+  }
+  void drain() {
+    client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+      if (error || self->ended_) return;
+      std::array<char, 4096> bytes{};
+      const ssize_t count = ::recv(self->client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+      if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();
+      self->finish(self->why_);
+    });
+  }
+
+  void finish(std::string why) {
+    if (ended_) return;
+    end_sockets();
+    if (Done done = std::exchange(done_, nullptr)) done(bytes_, std::move(why));
+  }
+
+  void end_sockets() {
+    ended_ = true;
+    timer_.cancel();
+    Error ignored;
+    if (client_.is_open()) client_.close(ignored);
+    if (upstream_.is_open()) upstream_.close(ignored);
+  }
+
+  boost::asio::io_context& loop_;
+  Descriptor client_, upstream_;
+  boost::asio::steady_timer timer_;
+  HttpRequests::Passing passing_;
+  Judge judge_;
+  Done done_;
+  HttpRequests requests_;
+  HttpResponses responses_;
+  std::string to_upstream_, to_client_, why_;
+  Bytes bytes_;
+  bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
+  bool client_said_all_ = false, server_said_all_ = false;
+  bool raw_ = false, refused_ = false, said_refusal_ = false, ended_ = false;
+};
+
+HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,
+                     HttpRequests::Passing passing, Judge judge, Done done)
+    : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
+                                   std::move(done))) {
+  impl_->start();
+}
+HttpRelay::~HttpRelay() {
+  impl_->close();
+}
+
+}  // namespace agentbox::gates::network

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <expected>
-#include <unordered_set>
+#include <set>
 
 #include "host_name.hpp"
 
@@ -119,7 +119,7 @@ Parsed read_message(Bytes message) {
   Cursor extensions(body.counted(2));
   if (!body.ok()) return malformed("it is cut");
   if (!body.empty()) return malformed("something follows its extensions");
-  std::unordered_set<std::size_t> seen;
+  std::set<std::size_t> seen;
   while (!extensions.empty()) {
     const std::size_t type = extensions.number(2);
     const Bytes data = extensions.counted(2);

@@ -34,6 +34,9 @@ class HttpResponses {
   // Every request forwarded so far has its whole answer: an answer of our own would come at the right place.
   [[nodiscard]] bool idle() const noexcept { return state_ == State::head && head_.empty() && expected_.empty(); }
 
+  // Requests without their whole answer. A client that never waits can make this grow: the caller's to bound.
+  [[nodiscard]] std::size_t outstanding() const noexcept { return expected_.size(); }
+
   // Bytes from the server that may be spliced past this reader; all of them once it is raw or lost.
   [[nodiscard]] std::uint64_t plain() const noexcept;
   void spliced(std::uint64_t bytes);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -41,11 +41,13 @@ bool holds(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+// Only letters, digits and these marks.
 bool plain(std::string_view text, std::string_view marks) {
-  return std::ranges::all_of(text, [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           marks.find(c) != std::string_view::npos;
-  });
+  std::array<bool, 256> allowed{};
+  for (int c = 0; c < 128; ++c) allowed[static_cast<std::size_t>(c)] = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  for (int c = '0'; c <= '9'; ++c) allowed[static_cast<std::size_t>(c)] = true;
+  for (const char c : marks) allowed[static_cast<unsigned char>(c)] = true;
+  return std::ranges::all_of(text, [&](char c) { return allowed[static_cast<unsigned char>(c)]; });
 }
 
 // "/v1/models/NAME"; a name may have a '/'.
@@ -164,12 +166,14 @@ class BodyWatcher : public nlohmann::json_sax<nlohmann::json> {
  private:
   struct Frame {
     enum class Kind { object, array } kind;
-    enum class Form { no, yes } form;       // of a tool's parameters: not looked into
-    enum class Tool { no, yes } tool;       // an element of "tools"
-    std::string key;                        // under which it stands, or its array does; lower case
-    std::unordered_set<std::string> names;  // lower case
+    enum class Form { no, yes } form;  // of a tool's parameters: not looked into
+    enum class Tool { no, yes } tool;  // an element of "tools"
+    std::string key;                   // under which it stands, or its array does; lower case
+    // Lower case. Ordered: names that are made to collide must cost no more than others.
+    std::set<std::string, std::less<>> names;
   };
   static constexpr std::size_t deepest = 100;
+  static constexpr std::size_t most_names = 4096;  // of one object
 
   bool refuse(std::string_view text, int status = 403) {
     problem_ = HttpRefusal{status, text};
@@ -225,6 +229,7 @@ bool BodyWatcher::key(string_t& name) {
     if (static_cast<unsigned char>(c) >= 0x80) return refuse("a name in its body is not plain ASCII", 400);
     c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }
+  if (frame.names.size() == most_names) return refuse("an object in its body has too many names", 400);
   return frame.names.insert(name_).second || refuse("a name comes twice in its body", 400);
 }
 

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -99,7 +100,8 @@ class NameTable {
   Prefix prefix_;
   Limits limits_;
   std::deque<Entry> entries_;  // grows only; a name's bytes stay where they are
-  std::unordered_map<std::string_view, std::uint32_t> by_name_;
+  // Ordered: the names are the room's, and it could choose some that hash to the same.
+  std::map<std::string_view, std::uint32_t> by_name_;
   std::unordered_map<std::uint32_t, std::uint32_t> by_number_;
   std::uint32_t oldest_ = none, newest_ = none;
   std::uint32_t next_number_;

@@ -207,6 +207,10 @@ TEST_CASE("a body that servers read in different ways is refused") {
     INFO(text);
     CHECK(body(text) != "passes");
   }
+  std::string many = "{\"n0\":1";
+  for (int i = 1; i < 4096; ++i) many += ",\"n" + std::to_string(i) + "\":1";
+  CHECK(body(many + "}") == "passes");
+  CHECK(body(many + ",\"n\":1}") == "400 an object in its body has too many names");
   const auto nested = [](std::size_t depth) {
     std::string text = "{\"a\":";
     for (std::size_t i = 0; i < depth; ++i) text += "[";

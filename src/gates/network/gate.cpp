@@ -110,12 +110,18 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
 
   // ---- for a connection ----
 
+  const Verdict* known(const policy::Connect& action) override {
+    const auto yes = yes_.find(key_of(action));
+    if (yes == yes_.end()) return nullptr;
+    if (Clock::now() < yes->second.until) return &yes->second.verdict;
+    yes_.erase(yes);
+    return nullptr;
+  }
+
   void decide(GateConnection& connection, Heard heard) override {
     const Key key = key_of(connection.wanted());
-    if (auto yes = yes_.find(key); yes != yes_.end()) {
-      if (Clock::now() < yes->second.until) return heard(yes->second.verdict);
-      yes_.erase(yes);
-    }
+    // It may have come while this one looked ahead.
+    if (const Verdict* yes = known(connection.wanted())) return heard(*yes);
     // One question for a name and port, for all that want it while it is open; it stays when they give up.
     auto [open, first] = open_.try_emplace(key);
     open->second.waiting.push_back({connection.weak_from_this(), std::move(heard)});

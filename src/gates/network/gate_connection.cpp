@@ -24,7 +24,6 @@ namespace agentbox::gates::network {
 
 namespace {
 
-using Descriptor = boost::asio::posix::stream_descriptor;
 using Error = boost::system::error_code;
 
 // So long may a client take to say who it is, once it has begun.
@@ -72,12 +71,13 @@ constexpr std::string_view access_denied("\x15\x03\x01\x00\x02\x02\x31", 7);
 GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted)
     : loop_(loop),
       gate_(&gate),
-      client_(loop, client.release()),
+      client_(loop, std::move(client)),
       upstream_(loop),
       timer_(loop),
       wanted_(std::move(wanted)) {}
 
 void GateConnection::start() {
+  if (const broker::Verdict* known = gate_->known(wanted_.action)) return heard(*known);
   if (gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
   look_ahead(glance, [this] { decide(); });
 }
@@ -88,9 +88,8 @@ void GateConnection::abandon() {
   if (dial_) dial_->cancel();
   timer_.cancel();
   if (client_.is_open()) reset_on_close(client_.native_handle());
-  Error ignored;
-  client_.close(ignored);
-  upstream_.close(ignored);
+  client_.close();
+  upstream_.close();
   requests_.reset();
 }
 
@@ -116,7 +115,7 @@ void GateConnection::look_ahead(std::chrono::milliseconds patience, std::functio
   timer_.async_wait([go_on](Error error) {
     if (!error) go_on();
   });
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), go_on](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), go_on](Error error) {
     if (error) return;
     self->timer_.cancel();
     go_on();
@@ -147,6 +146,7 @@ void GateConnection::look_up() {
     }
     case Wanted::Kind::name: break;
   }
+  if (const Lookup::Found* known = gate_->lookup().known(action.host, action.port)) return found(*known);
   gate_->lookup().find(action.host, action.port, [weak = weak_from_this()](const Lookup::Found& found) {
     if (auto self = weak.lock(); self && !self->ended_) self->found(found);
   });
@@ -189,7 +189,7 @@ void GateConnection::dialled(base::UniqueFd socket, const Target* target, int er
                               std::strerror(error)));  // NOLINT(concurrency-mt-unsafe): glibc's is safe
   }
   address_ = target->text();
-  upstream_.assign(socket.release());
+  upstream_.assign(std::move(socket));
   // An address was ruled on as an address: whatever is said to it goes there.
   if (wanted_.kind != Wanted::Kind::name) return relay();
   listen_to_both();
@@ -198,27 +198,26 @@ void GateConnection::dialled(base::UniqueFd socket, const Target* target, int er
 // Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
 // choose another host, because the server has been chosen before.
 void GateConnection::listen_to_both() {
+  Peeked peeked;
+  peek(client_.native_handle(), peeked);
+  if (!peeked.bytes.empty()) return inspect(peeked);
   auto first = std::make_shared<bool>(true);
   auto once = [first] { return std::exchange(*first, false); };
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
     if (error || self->ended_ || !once()) return;
     self->upstream_.cancel();
-    self->timer_.expires_after(hello_patience);
-    self->timer_.async_wait([self](Error ended) {
-      if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
-    });
-    self->inspect();
+    Peeked said;
+    peek(self->client_.native_handle(), said);
+    self->inspect(said);
   });
-  upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+  upstream_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
     if (error || self->ended_ || !once()) return;
     self->client_.cancel();
     self->relay();
   });
 }
 
-void GateConnection::inspect() {
-  Peeked peeked;
-  peek(client_.native_handle(), peeked);
+void GateConnection::inspect(const Peeked& peeked) {
   protocol_ = protocol_of(peeked.bytes);
   switch (protocol_) {
     case Protocol::tls: return inspect_hello(peeked.bytes);
@@ -253,22 +252,31 @@ void GateConnection::inspect_hello(std::string_view bytes) {
 }
 
 void GateConnection::wait_for_more(std::size_t have) {
+  if (!std::exchange(greeting_, true)) {
+    timer_.expires_after(hello_patience);
+    timer_.async_wait([self = shared_from_this()](Error ended) {
+      if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
+    });
+  }
   set_low_water(client_.native_handle(), static_cast<int>(have) + 1);
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
     if (error || self->ended_) return;
     Peeked peeked;
     peek(self->client_.native_handle(), peeked);
     // The end of the stream wakes us, too.
     if (peeked.bytes.size() <= have) return self->refuse("it broke off while it said who it is");
-    self->inspect();
+    self->inspect(peeked);
   });
 }
 
-void GateConnection::relay() {
+void GateConnection::stop_looking() {
   timer_.cancel();
-  set_low_water(client_.native_handle(), 1);
-  base::UniqueFd client(client_.release()), upstream(upstream_.release());
-  gate_->splicer().relay(std::move(client), std::move(upstream),
+  if (greeting_) set_low_water(client_.native_handle(), 1);
+}
+
+void GateConnection::relay() {
+  stop_looking();
+  gate_->splicer().relay(client_.release(), upstream_.release(),
                          [self = shared_from_this()](Outcome outcome, Bytes bytes) {
                            if (self->ended_) return;
                            self->bytes_ = bytes;
@@ -278,8 +286,7 @@ void GateConnection::relay() {
 
 // Without TLS each request says a host of its own.
 void GateConnection::relay_requests() {
-  timer_.cancel();
-  set_low_water(client_.native_handle(), 1);
+  stop_looking();
   const policy::Connect& action = wanted_.action;
   HttpRequests::Passing passing;
   passing.authority = http_authority({.text = action.host, .address = {}}, action.port);
@@ -287,12 +294,12 @@ void GateConnection::relay_requests() {
   judge.head = [action](const HttpRequest& request) -> std::optional<HttpRefusal> {
     if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
     if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
-    const bool same = request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
+    const bool same =
+        request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
     if (same) return std::nullopt;
     return HttpRefusal{421, "the request names another host than its connection"};
   };
-  base::UniqueFd client(client_.release()), upstream(upstream_.release());
-  requests_.emplace(loop_, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
+  requests_.emplace(loop_, client_.release(), upstream_.release(), std::move(passing), std::move(judge),
                     [self = shared_from_this()](Bytes bytes, std::string why) {
                       if (self->ended_) return;
                       self->bytes_ = bytes;
@@ -302,12 +309,10 @@ void GateConnection::relay_requests() {
 
 void GateConnection::refuse(std::string why) {
   why_ = std::move(why);
-  Error ignored;
-  upstream_.close(ignored);
+  upstream_.close();
   if (dial_) dial_->cancel();
-  timer_.cancel();
   client_.cancel();
-  set_low_water(client_.native_handle(), 1);
+  stop_looking();
   Peeked peeked;
   peek(client_.native_handle(), peeked);
   protocol_ = protocol_of(peeked.bytes);
@@ -331,7 +336,7 @@ void GateConnection::say_no() {
   timer_.async_wait([self = shared_from_this()](Error) {
     if (!self->ended_) self->finish(self->why_);
   });
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this()](Error error) {
     if (!error && !self->ended_) self->timer_.cancel();
   });
 }
@@ -339,9 +344,8 @@ void GateConnection::say_no() {
 void GateConnection::finish(std::string why) {
   ended_ = true;
   timer_.cancel();
-  Error ignored;
-  if (client_.is_open()) client_.close(ignored);
-  if (upstream_.is_open()) upstream_.close(ignored);
+  client_.close();
+  upstream_.close();
   Ended ended;
   if (verdict_) ended.verdict = *verdict_;
   ended.action = wanted_.action;

@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/gates/network/gate.hpp"
@@ -20,6 +19,7 @@
 #include "http_relay.hpp"
 #include "lookup.hpp"
 #include "name_table.hpp"
+#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -48,6 +48,8 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
    public:
     virtual ~Gate() = default;
     using Heard = std::function<void(const broker::Verdict&)>;
+    // A yes that needs nobody to be asked; it is there for the moment.
+    [[nodiscard]] virtual const broker::Verdict* known(const policy::Connect& action) = 0;
     virtual void decide(GateConnection& connection, Heard heard) = 0;
     [[nodiscard]] virtual policy::Ruling rule(const policy::Connect& action) const = 0;
     virtual Lookup& lookup() = 0;
@@ -79,9 +81,10 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   void dialled(base::UniqueFd socket, const Target* target, int error);
   // Who speaks first?
   void listen_to_both();
-  void inspect();
+  void inspect(const Peeked& peeked);
   void inspect_hello(std::string_view bytes);
   void wait_for_more(std::size_t have);
+  void stop_looking();
   void relay();
   void relay_requests();
   void refuse(std::string why);
@@ -90,7 +93,7 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
 
   boost::asio::io_context& loop_;
   Gate* gate_;
-  boost::asio::posix::stream_descriptor client_, upstream_;
+  Waitable client_, upstream_;
   boost::asio::steady_timer timer_;
   Wanted wanted_;
   Clock::time_point began_ = Clock::now();
@@ -100,6 +103,7 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   std::optional<HttpRelay> requests_;
   std::string address_, why_;
   Bytes bytes_;
+  bool greeting_ = false;  // it began to say who it is, and we wait for the rest
   bool ended_ = false;
 };
 

@@ -127,7 +127,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void pass() {
-    const bool upgrades = !requests_.request().upgrade.empty() && passing_.upgrade == HttpRequests::Passing::Upgrade::keep;
+    const bool upgrades =
+        !requests_.request().upgrade.empty() && passing_.upgrade == HttpRequests::Passing::Upgrade::keep;
     responses_.expect(requests_.request(), upgrades ? HttpResponses::Upgrade::asked : HttpResponses::Upgrade::none);
     requests_.forward(passing_);
   }

@@ -51,10 +51,15 @@ class Lookup::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::io_context& loop, Resolve resolve) : loop_(loop), resolve_(std::move(resolve)) {}
 
+  [[nodiscard]] const Found* known(const Key& key) const {
+    const auto known = known_.find(key);
+    return known != known_.end() && Clock::now() < known->second.second ? &known->second.first : nullptr;
+  }
+
   void find(const std::string& name, std::uint16_t port, Done done) {
     Key key(name, port);
-    if (auto known = known_.find(key); known != known_.end() && Clock::now() < known->second.second) {
-      boost::asio::post(loop_, [weak = weak_from_this(), done = std::move(done), found = known->second.first] {
+    if (const Found* before = known(key)) {
+      boost::asio::post(loop_, [weak = weak_from_this(), done = std::move(done), found = *before] {
         if (weak.lock()) done(found);
       });
       return;
@@ -136,6 +141,9 @@ Lookup::Lookup(boost::asio::io_context& loop, Resolve resolve)
     : impl_(std::make_shared<Impl>(loop, std::move(resolve))) {}
 Lookup::~Lookup() {
   impl_->close();
+}
+const Lookup::Found* Lookup::known(const std::string& name, std::uint16_t port) const {
+  return impl_->known({name, port});
 }
 void Lookup::find(const std::string& name, std::uint16_t port, Done done) {
   impl_->find(name, port, std::move(done));

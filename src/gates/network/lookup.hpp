@@ -33,6 +33,8 @@ class Lookup {
 
   // `done` is called from the loop, never from within; not at all after the destructor.
   void find(const std::string& name, std::uint16_t port, Done done);
+  // What was found a moment ago, or nullptr.
+  [[nodiscard]] const Found* known(const std::string& name, std::uint16_t port) const;
 
  private:
   class Impl;

@@ -155,6 +155,7 @@ void GateConnection::look_up() {
 // A name that anybody may give away leads where its owner likes: into this machine and the networks around it only as
 // far as the profile grants those addresses.
 void GateConnection::found(const Lookup::Found& found) {
+  if (found.checked == Lookup::Found::Checked::yes) return dial(found.targets);
   if (found.targets.empty()) return refuse(found.error);
   std::vector<Target> good;
   std::string why;
@@ -171,6 +172,7 @@ void GateConnection::found(const Lookup::Found& found) {
     }
   }
   if (good.empty()) return refuse(why.empty() ? wanted_.action.host + " has no address" : why);
+  gate_->lookup().keep(wanted_.action.host, wanted_.action.port, good);
   dial(std::move(good));
 }
 

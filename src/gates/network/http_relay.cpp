@@ -8,20 +8,21 @@
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "http_responses.hpp"
+#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
 namespace {
 
-using Descriptor = boost::asio::posix::stream_descriptor;
+using Descriptor = Waitable::Descriptor;
 using Error = boost::system::error_code;
 
-constexpr std::size_t piece = 64 * 1024;
+// What one recv(2) takes at most. One for all: it is empty again before another connection has its turn.
+thread_local std::array<char, 64 * 1024> piece;
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
 
@@ -32,18 +33,19 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   Impl(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, HttpRequests::Passing passing,
        Judge judge, Done done)
       : loop_(loop),
-        client_(loop, client.release()),
-        upstream_(loop, upstream.release()),
+        client_(loop, std::move(client)),
+        upstream_(loop, std::move(upstream)),
         timer_(loop),
         passing_(std::move(passing)),
         judge_(std::move(judge)),
         done_(std::move(done)) {}
 
+  // What the client has said already goes on at once.
   void start() {
-    boost::asio::post(loop_, [self = shared_from_this()] {
-      self->read_client();
-      self->read_upstream();
-    });
+    starting_ = true;
+    on_client();
+    read_upstream();
+    starting_ = false;
   }
 
   void close() {
@@ -64,16 +66,15 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_client() {
-    std::array<char, piece> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
-    const ssize_t count = ::recv(client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t count = ::recv(client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
     if (count == 0) {
       client_said_all_ = true;
       if (!raw_ && !requests_.between()) return finish("broken off in the middle of a request");
     } else if (raw_) {
-      to_upstream_.append(bytes.data(), static_cast<std::size_t>(count));
+      to_upstream_.append(piece.data(), static_cast<std::size_t>(count));
     } else {
-      requests_.feed({bytes.data(), static_cast<std::size_t>(count)});
+      requests_.feed({piece.data(), static_cast<std::size_t>(count)});
     }
     go_on();
   }
@@ -168,14 +169,13 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_upstream() {
-    std::array<char, piece> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
-    const ssize_t count = ::recv(upstream_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t count = ::recv(upstream_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return read_upstream();
     if (count <= 0) {
       server_said_all_ = true;
       return write_client();
     }
-    const std::string_view said(bytes.data(), static_cast<std::size_t>(count));
+    const std::string_view said(piece.data(), static_cast<std::size_t>(count));
     const HttpResponses::Seen seen = responses_.observe(said);
     to_client_.append(said);
     if (seen == HttpResponses::Seen::upgraded) requests_.answered(HttpRequests::Upgraded::yes);
@@ -231,8 +231,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // What the client still sends is dropped, because unread bytes would become a reset that overtakes our answer.
   void leave() {
-    Error ignored;
-    upstream_.close(ignored);
+    upstream_.close();
     ::shutdown(client_.native_handle(), SHUT_WR);
     timer_.expires_after(std::chrono::seconds(1));
     timer_.async_wait([self = shared_from_this()](Error error) {
@@ -243,8 +242,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void drain() {
     client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
       if (error || self->ended_) return;
-      std::array<char, 4096> bytes{};
-      const ssize_t count = ::recv(self->client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+      const ssize_t count = ::recv(self->client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
       if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();
       self->finish(self->why_);
     });
@@ -253,19 +251,23 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void finish(std::string why) {
     if (ended_) return;
     end_sockets();
+    if (!starting_) return tell(std::move(why));
+    boost::asio::post(loop_, [self = shared_from_this(), why = std::move(why)] { self->tell(why); });
+  }
+
+  void tell(std::string why) {
     if (Done done = std::exchange(done_, nullptr)) done(bytes_, std::move(why));
   }
 
   void end_sockets() {
     ended_ = true;
     timer_.cancel();
-    Error ignored;
-    if (client_.is_open()) client_.close(ignored);
-    if (upstream_.is_open()) upstream_.close(ignored);
+    client_.close();
+    upstream_.close();
   }
 
   boost::asio::io_context& loop_;
-  Descriptor client_, upstream_;
+  Waitable client_, upstream_;
   boost::asio::steady_timer timer_;
   HttpRequests::Passing passing_;
   Judge judge_;
@@ -276,7 +278,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   Bytes bytes_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;
-  bool raw_ = false, refused_ = false, said_refusal_ = false, ended_ = false;
+  bool raw_ = false, refused_ = false, said_refusal_ = false, ended_ = false, starting_ = false;
 };
 
 HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,

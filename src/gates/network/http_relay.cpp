@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "bulk.hpp"
 #include "http_responses.hpp"
 #include "waitable.hpp"
 
@@ -23,6 +24,7 @@ using Error = boost::system::error_code;
 
 // What one recv(2) takes at most. One for all: it is empty again before another connection has its turn.
 thread_local std::array<char, 64 * 1024> piece;
+constexpr int most_pieces = 16;  // at once, then others have their turn
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
 
@@ -66,17 +68,50 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_client() {
+    if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
     const ssize_t count = ::recv(client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+    const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
     if (count == 0) {
       client_said_all_ = true;
       if (!raw_ && !requests_.between()) return finish("broken off in the middle of a request");
     } else if (raw_) {
-      to_upstream_.append(piece.data(), static_cast<std::size_t>(count));
+      to_upstream_ += said;
+    } else if (to_upstream_.empty() && said.size() <= requests_.plain()) {
+      requests_.spliced(said.size());
+      to_upstream_ += said.substr(send_now(upstream_, said));
     } else {
-      requests_.feed({piece.data(), static_cast<std::size_t>(count)});
+      requests_.feed(said);
     }
     go_on();
+  }
+
+  // The body of a large upload.
+  void upload() {
+    const Bulk::Result result = up_.move(client_.native_handle(), upstream_.native_handle(), requests_.plain());
+    requests_.spliced(result.taken);
+    bytes_.to_upstream += result.sent;
+    switch (result.moved) {
+      case Bulk::Moved::all: return go_on();
+      case Bulk::Moved::turn_over:
+      case Bulk::Moved::source_dry: return read_client();
+      case Bulk::Moved::source_over: return finish("broken off in the middle of a request");
+      case Bulk::Moved::sink_broken: return;  // what the server said before may still be on its way
+      case Bulk::Moved::sink_full: break;
+    }
+    writing_upstream_ = true;
+    upstream_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+      self->writing_upstream_ = false;
+      if (!error && !self->ended_) self->upload();
+    });
+  }
+
+  // How much of it went; the rest is for later, and so is what went wrong.
+  std::size_t send_now(Waitable& socket, std::string_view bytes) {
+    const ssize_t count = ::send(socket.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const std::size_t sent = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    (&socket == &client_ ? bytes_.to_client : bytes_.to_upstream) += sent;
+    return sent;
   }
 
   // As far as the requests can be told, judged and sent.
@@ -169,20 +204,45 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_upstream() {
-    const ssize_t count = ::recv(upstream_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return read_upstream();
-    if (count <= 0) {
-      server_said_all_ = true;
-      return write_client();
+    for (int turn = 0; turn < most_pieces && !ended_; ++turn) {
+      if (to_client_.empty() && responses_.plain() >= Bulk::worth) return download();
+      const ssize_t count = ::recv(upstream_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+      if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
+      server_said_all_ = count <= 0;
+      if (server_said_all_) break;
+      answer({piece.data(), static_cast<std::size_t>(count)});
+      if (!to_client_.empty() || static_cast<std::size_t>(count) < piece.size()) break;
     }
-    const std::string_view said(piece.data(), static_cast<std::size_t>(count));
+    write_client();
+  }
+
+  // The body of a large answer.
+  void download() {
+    const Bulk::Result result = down_.move(upstream_.native_handle(), client_.native_handle(), responses_.plain());
+    responses_.spliced(result.taken);
+    bytes_.to_client += result.sent;
+    switch (result.moved) {
+      case Bulk::Moved::all: return write_client();
+      case Bulk::Moved::turn_over:
+      case Bulk::Moved::source_dry: return read_upstream();
+      case Bulk::Moved::source_over: server_said_all_ = true; return write_client();
+      case Bulk::Moved::sink_broken: return finish("");
+      case Bulk::Moved::sink_full: break;
+    }
+    writing_client_ = true;
+    client_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+      self->writing_client_ = false;
+      if (!error && !self->ended_) self->download();
+    });
+  }
+
+  void answer(std::string_view said) {
     const HttpResponses::Seen seen = responses_.observe(said);
-    to_client_.append(said);
+    to_client_ += to_client_.empty() ? said.substr(send_now(client_, said)) : said;
     if (seen == HttpResponses::Seen::upgraded) requests_.answered(HttpRequests::Upgraded::yes);
     if (seen == HttpResponses::Seen::declined) requests_.answered(HttpRequests::Upgraded::no);
     if (seen == HttpResponses::Seen::upgraded || seen == HttpResponses::Seen::declined) go_on();
     if (refused_ && responses_.idle()) say_refusal();
-    write_client();
   }
 
   void write_client() {
@@ -275,6 +335,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   HttpRequests requests_;
   HttpResponses responses_;
   std::string to_upstream_, to_client_, why_;
+  Bulk up_, down_;
   Bytes bytes_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;

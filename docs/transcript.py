@@ -13,17 +13,24 @@ import subprocess
 import sys
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
-COMMANDS = {"demo": ["demo"]}
+# A command, and the last of its lines that is shown: what follows may differ each time (ids, times).
+COMMANDS = {"demo": (["demo"], " refused; ")}
 
 
 def output_of(agentbox, name):
     environment = {variable: value for variable, value in os.environ.items() if variable != "TERM"}
     profiles = README.parent / "profiles"
     environment.setdefault("AGENTBOX_PROFILES", str(profiles))
-    done = subprocess.run([agentbox, *COMMANDS[name]], capture_output=True, text=True, check=False, env=environment)
+    words, last = COMMANDS[name]
+    done = subprocess.run([agentbox, *words], capture_output=True, text=True, check=False, env=environment,
+                          stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         sys.exit(f"agentbox {name} failed:\n{done.stdout}{done.stderr}")
-    lines = [f"$ agentbox {' '.join(COMMANDS[name])}", *done.stdout.rstrip("\n").split("\n")]
+    lines = [f"$ agentbox {' '.join(words)}"]
+    for line in done.stdout.rstrip("\n").split("\n"):
+        lines.append(line)
+        if last in line:
+            break
     return "".join("    " + line.rstrip() + "\n" if line.strip() else "\n" for line in lines)
 
 

@@ -254,9 +254,10 @@ void add_machine_commands(CLI::App& program, Filled& filled) {
   demo.group(machine_group);
   demo.add_option("--agent", filled.demo.agent)->group(hidden_group);
   demo.footer(
-      "No model and no network: a shell script in a throw-away workspace tries each thing that a hostile "
-      "agent would, "
-      "and a table says what it got. Exits with 1 if anything succeeded that must not.");
+      "No model and no network: in a throw-away home a program tries each thing that a hostile agent would, and a "
+      "table "
+      "says what it got. Then an agent comes to the doors of a room, and you answer its questions; without a terminal "
+      "they are answered with deny. Exits with 1 if anything happened that nobody had allowed.");
 }
 
 void add_hidden_commands(CLI::App& program, Filled& filled) {

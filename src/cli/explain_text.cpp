@@ -252,9 +252,11 @@ class Text {
   void network() {
     std::vector<Row> rows;
     for (const policy::Loopback& one : policy_.loopback) {
-      const bool asks = one.asks == policy::Loopback::Asks::yes;
+      const bool asks = one.asks == policy::Loopback::Asks::yes, llm = one.speech == profile::Speech::llm;
       rows.push_back({fmt::format("localhost:{}", one.port),
-                      asks ? "this machine's server, after a yes" : "this machine's server, at the same address",
+                      asks  ? "this machine's server, after a yes"
+                      : llm ? "this machine's model server, as far as a model's user needs it"
+                            : "this machine's server, at the same address",
                       where(one.origin)});
     }
     hosts(rows);

@@ -58,6 +58,11 @@ class NetworkDoors::Impl {
       return gate_->serve_loopback(std::move(listener.fd), listener.port);
     }
     // One gate for a port, whatever the family.
+    if (grant != policy.loopback.end() && grant->speech == profile::Speech::llm) {
+      std::unique_ptr<network::ModelGate>& model = models_[listener.port];
+      if (!model) model = std::make_unique<network::ModelGate>(loop_, listener.port);
+      return model->serve(std::move(listener.fd));
+    }
     std::unique_ptr<network::LoopbackGate>& gate = loopback_[listener.port];
     if (!gate) gate = std::make_unique<network::LoopbackGate>(loop_, splicer(), listener.port);
     gate->serve(std::move(listener.fd));
@@ -66,6 +71,7 @@ class NetworkDoors::Impl {
   boost::asio::io_context& loop_;
   std::optional<network::Splicer> splicer_;
   std::map<std::uint16_t, std::unique_ptr<network::LoopbackGate>> loopback_;
+  std::map<std::uint16_t, std::unique_ptr<network::ModelGate>> models_;
   std::vector<std::unique_ptr<network::PublishGate>> publish_;
   std::optional<network::Gate> gate_;
 };

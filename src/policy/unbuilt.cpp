@@ -52,9 +52,6 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
     std::string text = base::escape(rule.value.text);
     if (names_every_port_of_this_machine(rule.value)) {
       refusals.add(rule.origin, fmt::format("a grant of every port of this machine ('{}')", text), "name the ports");
-    } else if (rule.value.speech == profile::Speech::llm) {
-      refusals.add(rule.origin, fmt::format("`as = \"llm\"` ('{}')", text),
-                   "without it, whatever that server can do the agent can do");
     } else if (rule.value.via) {
       refusals.add(rule.origin, fmt::format("`via` ('{}')", text), {});
     }

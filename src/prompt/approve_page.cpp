@@ -155,7 +155,7 @@ void ApprovePage::Impl::draw_cells(Line& line, const Cells& cells, Ink ink) cons
 
 Line ApprovePage::Impl::row(const OpenQuestion& question, bool selected, Clock::time_point now) const {
   Line line;
-  if (selected) line.put(0, ">", Ink::allow);
+  if (selected) line.put(0, ">", Ink::name);
   const std::string left = question.deadline == Clock::time_point{} ? "" : countdown(question.deadline - now);
   draw_cells(line,
              {left, shown(question.session), shown(question.kind), shown(question.summary, Form::quoted),

@@ -19,8 +19,10 @@ std::string_view style_of(Ink ink, Colours colours) {
     case Ink::plain: return "";
     case Ink::faint: return "2";
     case Ink::strong: return "1";
-    case Ink::bar: return coloured ? "7;34" : "7";
+    case Ink::name: return coloured ? "1;7;34" : "1;7";
+    case Ink::bar: return "";
     case Ink::frame: return coloured ? "34" : "";
+    case Ink::checked: return coloured ? "1;34" : "1";
     case Ink::unchecked: return coloured ? "35" : "2";
     case Ink::escape: return coloured ? "35" : "4";
     case Ink::warning: return coloured ? "1;33" : "1";

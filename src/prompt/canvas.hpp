@@ -17,8 +17,10 @@ enum class Ink : std::uint8_t {
   plain,
   faint,
   strong,
-  bar,        // the bar at the top
+  name,       // agentbox's own, at the top
+  bar,        // what stands beside it
   frame,      // around what is asked
+  checked,    // over what agentbox measured
   unchecked,  // around what the agent says
   escape,     // an escape within untrusted text
   warning,

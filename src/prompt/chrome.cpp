@@ -12,19 +12,52 @@ namespace {
 
 constexpr auto quiet_step = 100ms;
 
+std::size_t width_of(const KeyCap& key, std::string_view KeyCap::* label) {
+  return width_of_text(key.key) + 3 + width_of_text(key.*label);
+}
+
+void put_cap(Line& line, std::size_t column, const KeyCap& key, std::string_view KeyCap::* label) {
+  line.put(column, fmt::format(" {} ", key.key), key.ink);
+  line.put(line.end() + 1, key.*label, key.ink == Ink::off ? Ink::faint : Ink::plain);
+}
+
+// A row for each group, and the keys below each other. Nothing if that is wider than the screen, or no table.
+std::optional<std::vector<Line>> in_columns(std::span<const KeyCap> keys, std::size_t columns,
+                                            std::string_view KeyCap::* label, std::size_t gap) {
+  std::vector<std::vector<const KeyCap*>> groups(1);
+  for (const KeyCap& key : keys) {
+    if (key.place == KeyCap::Place::new_row && !groups.back().empty()) groups.emplace_back();
+    groups.back().push_back(&key);
+  }
+  if (groups.size() != 2) return std::nullopt;
+  std::vector<Line> rows(groups.size());
+  std::size_t column = 1;
+  for (std::size_t place = 0; place < std::max(groups[0].size(), groups[1].size()); ++place) {
+    std::size_t widest = 0;
+    for (std::size_t row = 0; row < groups.size(); ++row) {
+      if (place >= groups[row].size()) continue;
+      const KeyCap& key = *groups[row][place];
+      if (column + width_of(key, label) > columns) return std::nullopt;
+      put_cap(rows[row], column, key, label);
+      widest = std::max(widest, width_of(key, label));
+    }
+    column += widest + gap;
+  }
+  return rows;
+}
+
 std::vector<Line> flow(std::span<const KeyCap> keys, std::size_t columns, std::string_view KeyCap::* label,
                        bool groups) {
   std::vector<Line> rows(1);
   std::size_t column = 1;
   for (const KeyCap& key : keys) {
-    const std::size_t width = width_of_text(key.key) + 3 + width_of_text(key.*label);
+    const std::size_t width = width_of(key, label);
     const bool wanted = groups && key.place == KeyCap::Place::new_row;
     if (column > 1 && (wanted || column + width > columns)) {
       rows.emplace_back();
       column = 1;
     }
-    rows.back().put(column, fmt::format(" {} ", key.key), key.ink);
-    rows.back().put(rows.back().end() + 1, key.*label, key.ink == Ink::off ? Ink::faint : Ink::plain);
+    put_cap(rows.back(), column, key, label);
     column = rows.back().end() + 2;
   }
   return rows;
@@ -57,10 +90,10 @@ Line top_bar(std::string_view where, std::string_view right, Ink right_ink, std:
   Line line;
   constexpr std::string_view name = " agentbox ";
   const std::size_t right_width = right.empty() ? 0 : width_of_text(right) + 2;
-  line.put(0, name, Ink::other);
+  line.put(0, name, Ink::name);
   const std::size_t room = columns > name.size() + right_width ? columns - name.size() - right_width : 0;
   line.fill(line.end(), line.end() + 1, " ", Ink::bar);
-  if (room > 4) line.put_shown(line.end(), cut_to(where, room - 1), Ink::bar);
+  if (room > 4) line.put_shown(line.end(), cut_to(where, room - 1), Ink::faint);
   line.fill(line.end(), columns > right_width ? columns - right_width : 0, " ", Ink::bar);
   if (!right.empty()) line.put(line.end(), fmt::format(" {} ", right), right_ink);
   line.fill(line.end(), columns, " ", Ink::bar);
@@ -87,8 +120,13 @@ Line rule(std::string_view position, std::size_t columns) {
 
 std::vector<Line> key_rows(std::span<const KeyCap> keys, std::size_t columns) {
   auto rows = flow(keys, columns, &KeyCap::label, false);
-  if (rows.size() > 1) rows = flow(keys, columns, &KeyCap::label, true);
-  return rows.size() > 2 ? flow(keys, columns, &KeyCap::short_label, true) : rows;
+  if (rows.size() == 1) return rows;
+  for (const auto label : {&KeyCap::label, &KeyCap::short_label}) {
+    for (const std::size_t gap : {3U, 2U}) {
+      if (auto table = in_columns(keys, columns, label, gap)) return *std::move(table);
+    }
+  }
+  return flow(keys, columns, &KeyCap::short_label, true);
 }
 
 Line quiet_line(const QuietPeriod& quiet, Clock::time_point now, std::size_t columns) {

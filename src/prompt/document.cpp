@@ -31,6 +31,7 @@ bool is_row(Look look) {
 Ink ink_of(Look look) {
   switch (look) {
     case Look::faint: return Ink::faint;
+    case Look::section: return Ink::checked;
     case Look::heading:
     case Look::chosen_choice:
     case Look::box:
@@ -57,7 +58,7 @@ void Document::clear() {
 }
 
 // The margin is one column on each side; a frame and its margin take two on each side, and within it the wrap mark
-// stands where no text can.
+// stands where no text can. The agent's words have a line on their left only.
 std::size_t Document::text_column(const Block& block) const noexcept {
   if (is_numbered(block.look)) return 3 + digits_ + 3;
   if (is_framed(block.look)) return 5;
@@ -68,17 +69,18 @@ std::size_t Document::text_column(const Block& block) const noexcept {
 }
 
 std::size_t Document::room(const Block& block) const noexcept {
-  const std::size_t right = is_framed(block.look) ? 3 : 1;
+  const std::size_t right = is_framed(block.look) && block.look != Look::unchecked ? 3 : 1;
   const std::size_t left = text_column(block);
   return columns_ > left + right ? columns_ - left - right : 1;
 }
 
-void Document::layout(std::size_t columns) {
+void Document::layout(std::size_t columns, Spacing spacing) {
   columns_ = columns;
   rows_.clear();
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
-    if (is_frame(block.look) || block.look == Look::blank) {
+    if (block.look == Look::gap && spacing == Spacing::tight) continue;
+    if (is_frame(block.look) || block.look == Look::blank || block.look == Look::gap) {
       rows_.push_back({i, {}});
       continue;
     }
@@ -93,7 +95,7 @@ bool Document::first(std::size_t row) const noexcept {
 Line Document::draw(std::size_t row) const {
   Line line;
   const Block& block = blocks_[rows_[row].block];
-  if (block.look == Look::blank) return line;
+  if (block.look == Look::blank || block.look == Look::gap) return line;
   if (is_frame(block.look)) {
     draw_frame(line, block.look, block.label);
   } else if (is_framed(block.look)) {
@@ -105,17 +107,16 @@ Line Document::draw(std::size_t row) const {
 }
 
 void Document::draw_frame(Line& line, Look look, std::string_view label) const {
-  const bool checked = look == Look::box_top || look == Look::box_bottom;
-  const bool top = look == Look::box_top || look == Look::unchecked_top;
-  const Ink ink = checked ? Ink::frame : Ink::unchecked;
-  const std::string_view dash = checked ? "─" : "╌";
-  line.put(1, top ? "┌" : "└", ink).put(2, dash, ink);
-  if (!label.empty()) {
-    const std::string words = cut_to(label, columns_ > 8 ? columns_ - 8 : 1);
-    line.put(4, words, top ? (checked ? Ink::strong : Ink::unchecked) : Ink::faint);
+  const std::string words = cut_to(label, columns_ > 8 ? columns_ - 8 : 1);
+  if (look == Look::unchecked_top || look == Look::unchecked_bottom) {
+    line.put(1, "┆", Ink::unchecked).put(3, words, look == Look::unchecked_top ? Ink::unchecked : Ink::faint);
+    return;
   }
-  line.fill(label.empty() ? line.end() : line.end() + 1, columns_ - 2, dash, ink);
-  line.put(columns_ - 2, top ? "┐" : "┘", ink);
+  const bool top = look == Look::box_top;
+  line.put(1, top ? "┌" : "└", Ink::frame).put(2, "─", Ink::frame);
+  if (!label.empty()) line.put(4, words, top ? Ink::checked : Ink::faint);
+  line.fill(label.empty() ? line.end() : line.end() + 1, columns_ - 2, "─", Ink::frame);
+  line.put(columns_ - 2, top ? "┐" : "┘", Ink::frame);
 }
 
 void Document::draw_framed(Line& line, const Block& block, std::size_t row) const {
@@ -128,14 +129,14 @@ void Document::draw_framed(Line& line, const Block& block, std::size_t row) cons
   if (is_numbered(block.look)) {
     if (first(row)) line.put(3 + digits_ - block.label.size(), block.label, Ink::faint);
     line.put(3 + digits_ + 1, first(row) ? " " : wrap_mark, Ink::frame);
-  } else if (!first(row)) {
+  } else if (checked && !first(row)) {
     line.put(3, wrap_mark, frame);
   }
   auto text = std::string_view(block.text).substr(piece.begin, piece.end - piece.begin);
   // Prose, not compared exactly: the blank at which it was broken may go.
   if (!checked && !first(row) && text.starts_with(' ')) text.remove_prefix(1);
   line.put_shown(column, text, ink_of(block.look), Line::Escapes::marked);
-  line.put(columns_ - 2, bar, frame);
+  if (checked) line.put(columns_ - 2, bar, frame);
 }
 
 void Document::draw_labelled(Line& line, const Block& block, std::size_t row) const {
@@ -145,15 +146,18 @@ void Document::draw_labelled(Line& line, const Block& block, std::size_t row) co
   const Ink ink = ink_of(block.look);
   const bool choice = is_choice(block.look);
   const bool chosen = block.look == Look::chosen_choice || block.look == Look::chosen_row;
-  const bool labelled = choice || is_row(block.look) || block.look == Look::fact || block.look == Look::warning;
-  if (!labelled && !first(row) && text.starts_with(' ')) text.remove_prefix(1);
+  const bool fact = block.look == Look::fact || block.look == Look::warning;
+  const bool labelled = choice || fact || is_row(block.look);
+  const bool at_blank = !first(row) && text.starts_with(' ') && !text.starts_with("  ");
+  // Of a fact: without the mark it goes on behind exactly one blank, which was taken for the end of the row.
+  if (at_blank && (fact || !labelled)) text.remove_prefix(1);
   if (first(row) && chosen) line.put(1, ">", Ink::allow);
   if (first(row) && block.look == Look::warning) line.put(1, "!", Ink::warning);
   if (first(row) && labelled) {
     line.put(3, cut_to(block.label, column - 4),
              block.look == Look::fact || block.look == Look::row ? Ink::faint : ink);
   }
-  if (labelled && !first(row)) line.put(column - 2, wrap_mark, Ink::frame);
+  if (labelled && !first(row) && !(fact && at_blank)) line.put(column - 2, wrap_mark, Ink::faint);
   line.put_shown(column, text, ink, labelled ? Line::Escapes::marked : Line::Escapes::plain);
 }
 
@@ -180,12 +184,13 @@ std::size_t Document::row_of(Place place) const noexcept {
 
 // ---- View ----
 
-void View::resize(std::size_t rows, std::size_t columns) {
+void View::resize(std::size_t rows, std::size_t columns, Spacing spacing) {
   const auto place = document.place_of(top_);
   height_ = std::max<std::size_t>(rows, 1);
-  if (columns != columns_ || document.rows() == 0) {
+  if (columns != columns_ || spacing != spacing_ || document.rows() == 0) {
     columns_ = columns;
-    document.layout(columns);
+    spacing_ = spacing;
+    document.layout(columns, spacing);
     top_ = document.row_of(place);
   }
   scroll_by(0);

@@ -15,15 +15,17 @@ namespace agentbox::prompt {
 
 enum class Look : std::uint8_t {
   blank,
+  gap,      // a blank row that goes where rows are scarce
   text,     // ours
   faint,    // ours
   heading,  // ours
+  section,  // ours: over what agentbox measured
   fact,     // label and value
   warning,  // the same, to be seen
   box_top,  // a frame around what is asked; the label in it
   box,      // text in it
   box_bottom,
-  unchecked_top,  // another frame, around the agent's words
+  unchecked_top,  // a line down the left of the agent's words, as beside a quotation
   unchecked,
   unchecked_bottom,
   numbered,  // in the first frame, with the number of the line
@@ -36,13 +38,16 @@ enum class Look : std::uint8_t {
   chosen_row,
 };
 
+// Tight: without gaps.
+enum class Spacing : std::uint8_t { roomy, tight };
+
 class Document {
  public:
   // `text` is shown text (text.hpp) where the look is one of untrusted text.
   void add(Look look, std::string label = {}, std::string text = {});
   void clear();
-  // Wraps for so many columns. `numbers`: the widest line number has so many digits.
-  void layout(std::size_t columns);
+  // Wraps for so many columns.
+  void layout(std::size_t columns, Spacing spacing);
   void set_look(std::size_t block, Look look) { blocks_[block].look = look; }
   [[nodiscard]] std::size_t blocks() const noexcept { return blocks_.size(); }
 
@@ -86,7 +91,8 @@ class View {
  public:
   Document document;
 
-  void resize(std::size_t rows, std::size_t columns);
+  void resize(std::size_t rows, std::size_t columns, Spacing spacing = Spacing::roomy);
+  [[nodiscard]] Spacing spacing() const noexcept { return spacing_; }
   [[nodiscard]] std::size_t height() const noexcept { return height_; }
   void scroll_by(std::ptrdiff_t rows) noexcept;
   void scroll_to(std::size_t row) noexcept;
@@ -100,6 +106,7 @@ class View {
 
  private:
   std::size_t top_ = 0, height_ = 1, columns_ = 0;
+  Spacing spacing_ = Spacing::roomy;
 };
 
 }  // namespace agentbox::prompt

@@ -19,10 +19,10 @@ void QuestionPage::Impl::resize(std::size_t rows, std::size_t columns) {
   fit_views();
 }
 
-std::vector<std::string> QuestionPage::Impl::title_rows() const {
+std::vector<std::string> QuestionPage::Impl::title_rows(Spacing spacing) const {
   const std::string title = title_of(question_);
   const std::size_t room = canvas_.columns() - 2;
-  if (canvas_.rows() < 16) return {cut_to(title, room)};
+  if (spacing == Spacing::tight) return {cut_to(title, room)};
   std::vector<std::string> rows;
   for (const Piece& piece : wrap(title, room)) {
     const auto row = std::string_view(title).substr(piece.begin, piece.end - piece.begin);
@@ -36,15 +36,19 @@ std::vector<std::string> QuestionPage::Impl::title_rows() const {
 void QuestionPage::Impl::fit_views() {
   if (tiny()) return;
   // The bar, a blank row where there is room, the title; the rule, the keys, the status.
-  const std::size_t above = (canvas_.rows() < 16 ? 1 : 2) + title_rows().size();
-  const auto rows_with = [&](Mode mode) {
+  const auto fit = [&](Mode mode, View& view, Spacing spacing) {
     const Mode now = std::exchange(mode_, mode);
+    const std::size_t above = spacing == Spacing::tight ? 2 : 2 + title_rows(spacing).size();
     const std::size_t below = 2 + keys({}).size();
     mode_ = now;
-    return canvas_.rows() > above + below ? canvas_.rows() - above - below : 1;
+    view.resize(canvas_.rows() > above + below ? canvas_.rows() - above - below : 1, canvas_.columns(), spacing);
   };
-  reading_.resize(rows_with(Mode::reading), canvas_.columns());
-  choosing_.resize(rows_with(Mode::choosing), canvas_.columns());
+  for (const auto& [mode, view] : {std::pair(Mode::reading, &reading_), std::pair(Mode::choosing, &choosing_)}) {
+    fit(mode, *view, Spacing::roomy);
+    if (canvas_.rows() >= 16 && view->fits()) continue;
+    fit(mode, *view, Spacing::tight);
+    if (canvas_.rows() >= 16 && !view->fits()) fit(mode, *view, Spacing::roomy);  // it is scrolled anyway
+  }
 }
 
 std::vector<KeyCap> QuestionPage::Impl::key_caps(Clock::time_point now) const {
@@ -68,7 +72,7 @@ std::vector<KeyCap> QuestionPage::Impl::key_caps(Clock::time_point now) const {
   if (!question_.lasting_scopes.empty()) caps.push_back({"a", "always", "always", ink(Ink::allow, end_seen_)});
   caps.push_back({"d", "deny", "deny", ink(Ink::deny), KeyCap::Place::new_row});
   caps.push_back({"D", "deny for this session", "deny session", ink(Ink::deny)});
-  caps.push_back({"i", details_ == Details::shown ? "fewer details" : "details", "details", ink(Ink::other)});
+  caps.push_back({"i", details_ == Details::shown ? "less" : "details", "details", ink(Ink::other)});
   caps.push_back({"c", "comment", "comment", ink(Ink::other)});
   if (way_back_ == WayBack::offered) caps.push_back({"q", "back", "back", Ink::other});
   return caps;
@@ -141,8 +145,9 @@ std::string QuestionPage::Impl::draw(prompt::Draw what, Clock::time_point now) {
   std::vector<Line> lines;
   const bool hurry = question_.deadline != Clock::time_point{} && question_.deadline - now < soon;
   lines.push_back(top_bar(where, right_of_bar(now), hurry ? Ink::deny : Ink::bar, canvas_.columns()));
-  if (canvas_.rows() >= 16) lines.emplace_back();
-  for (const std::string& row : title_rows()) lines.emplace_back().put_shown(1, row, Ink::strong);
+  const Spacing spacing = view().spacing();
+  if (spacing == Spacing::roomy) lines.emplace_back();
+  for (const std::string& row : title_rows(spacing)) lines.emplace_back().put_shown(1, row, Ink::strong);
   std::vector<Line> below = keys(now);
   below.push_back(status(now));
   view().draw(lines);

@@ -59,7 +59,7 @@ class QuestionPage::Impl {
   // The screen.
   [[nodiscard]] bool tiny() const noexcept { return canvas_.rows() < 10 || canvas_.columns() < 30; }
   [[nodiscard]] View& view() noexcept { return mode_ == Mode::choosing ? choosing_ : reading_; }
-  [[nodiscard]] std::vector<std::string> title_rows() const;
+  [[nodiscard]] std::vector<std::string> title_rows(Spacing spacing) const;
   [[nodiscard]] std::vector<Line> keys(Clock::time_point now) const;
   [[nodiscard]] std::vector<KeyCap> key_caps(Clock::time_point now) const;
   [[nodiscard]] Line status(Clock::time_point now) const;

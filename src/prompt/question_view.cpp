@@ -50,7 +50,7 @@ void add_fact(Document& document, const Fact& fact, Details details) {
 
 void add_details(Document& document, const Question& question) {
   document.add(Look::blank);
-  document.add(Look::heading, {}, "details");
+  document.add(Look::section, {}, "details");
   document.add(Look::fact, "question", shown(question.id + " of session " + question.session));
   document.add(Look::fact, "digest", shown(question.digest));
   const auto not_offered = [&](std::string label, const std::string& reason) {
@@ -76,7 +76,7 @@ void add_said(Document& document, std::string_view said) {
       document.add(Look::unchecked, {}, line_shown(line, RightToLeft::kept));
     }
   }
-  document.add(Look::unchecked_bottom, left == 0 ? "" : fmt::format("cut here: it says {} bytes more", left));
+  if (left > 0) document.add(Look::unchecked_bottom, fmt::format("cut here: it says {} bytes more", left));
 }
 
 Look look_of(std::string_view line, Question::Content form) {
@@ -114,7 +114,9 @@ std::string title_of(const Question& question) {
                      shown(question.title));
 }
 
+// What warns comes first: the eye goes there.
 QuestionDocument question_document(const Question& question, Details details) {
+  using Weight = Fact::Weight;
   QuestionDocument whole;
   Document& document = whole.document;
   document.add(Look::box_top, "exactly this");
@@ -122,8 +124,13 @@ QuestionDocument question_document(const Question& question, Details details) {
   document.add(Look::box_bottom);
   whole.facts = document.blocks();
   if (!question.facts.empty()) {
-    document.add(Look::heading, {}, "measured by agentbox");
-    for (const Fact& fact : question.facts) add_fact(document, fact, details);
+    document.add(Look::gap);
+    document.add(Look::section, {}, "measured by agentbox");
+    for (const Weight weight : {Weight::warning, Weight::normal}) {
+      for (const Fact& fact : question.facts) {
+        if (fact.weight == weight) add_fact(document, fact, details);
+      }
+    }
   }
   if (details == Details::shown) add_details(document, question);
   add_said(document, question.said);

@@ -29,7 +29,7 @@ class Session:
         self.folder = folder / name
         program = os.environ.get("AGENTBOX_BROKER_PEER") or str(ROOT / "build" / "tests" / "broker" / "broker_peer")
         self.process = world.start([program, self.folder, name, world.base / f"{name}.db", str(seconds)],
-                                   stdin=subprocess.PIPE)
+                                   stdin=subprocess.PIPE, bufsize=0)
         expect_equal(self.process.stdout.readline(), b"ready\n", "the session begins")
 
     @property
@@ -77,7 +77,8 @@ class Events:
     """agentbox approve --json."""
 
     def __init__(self, world, *words, **how):
-        self.process = world.start([agentbox_binary(), "approve", "--json", *words], **how)
+        # Unbuffered, or a second event would lie where select doesn't see it.
+        self.process = world.start([agentbox_binary(), "approve", "--json", *words], bufsize=0, **how)
 
     def next(self):
         ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE)

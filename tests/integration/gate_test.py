@@ -338,6 +338,40 @@ def http_hosts(world):
             expect(last[9] in "45" and "agentbox: " in last, f"{name}: refused with a reason", done)
 
 
+@test("as = \"llm\": a model server answers what a model's user asks, and does nothing else")
+def model(world):
+    inline = '{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]}]}'
+    remote = inline.replace("data:image/png;base64,AA==", "http://evil.example/x.png")
+    script = """
+import http.client, json, sys
+port = int(sys.argv[1])
+for method, path, body in json.loads(sys.argv[2]):
+    link = http.client.HTTPConnection("localhost", port, timeout=20)
+    link.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+    print(link.getresponse().status)
+"""
+    good = [("GET", "/v1/models", None), ("POST", "/v1/chat/completions", '{"messages":[]}'),
+            ("POST", "/v1/chat/completions", inline), ("POST", "/v1/embeddings", '{"input":"x"}'),
+            ("GET", "/health", None), ("GET", "/api/tags", None)]
+    bad = [("POST", "/v1/chat/completions", remote), ("POST", "/api/pull", '{"name":"x"}'),
+           ("DELETE", "/api/delete", '{"name":"x"}'), ("POST", "/api/push", '{"name":"x"}'), ("GET", "/admin", None),
+           ("POST", "/v1/chat/completions", "not json"), ("GET", "/v1/models/../../api/pull", None)]
+    with Web() as server:
+        world.profile("llm", 'extends = ["default"]\n[network]\nallow = [{ to = "localhost:%d", as = "llm" }]\n'
+                             % server.port)
+        done = world.room(PYTHON, "-c", script, str(server.port), json.dumps(good), profile="llm")
+        expect_equal(done.text.split(), ["200"] * len(good), f"what a model's user needs\n{done}")
+        expect_equal(len(server.heads), len(good), "requests that the server saw")
+        done = world.room(PYTHON, "-c", script, str(server.port), json.dumps(bad), profile="llm")
+        codes = done.text.split()
+        expect(len(codes) == len(bad) and all(code in ("400", "403", "404", "405") for code in codes), "refused", done)
+        expect_equal(len(server.heads), len(good), "requests that the server saw")
+        # Control: a plain grant is whatever that server can do.
+        world.profile("plain", 'extends = ["default"]\n[network]\nallow = ["localhost:%d"]\n' % server.port)
+        done = world.room(PYTHON, "-c", script, str(server.port), json.dumps(bad), profile="plain")
+        expect_equal(done.text.split(), ["200"] * len(bad), f"control\n{done}")
+
+
 @test("a server that speaks first is passed on as it is")
 def server_first(world):
     def talk(link):

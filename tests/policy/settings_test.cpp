@@ -268,7 +268,6 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
                                 "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "`as = \"llm\"` ('localhost:8080') is not built yet",
                                 "[network] via is not built yet",
                                 "[network] bytes_out is not built yet",
                                 "[network] proxy is not built yet",

@@ -116,6 +116,36 @@ TEST_CASE("the countdown of the quiet period moves in tenths of a second") {
   CHECK_FALSE(asked.grid.shows("the keys work in a moment"));
 }
 
+TEST_CASE("a question that fits only without its gaps loses them, and needs no scrolling") {
+  Question question = push();
+  for (int i = 0; i < 5; ++i) question.facts.push_back({"more", "to know"});
+  Asked asked(with_deadline(question));
+  asked.ready();
+  CHECK(asked.grid.row(1).find("pi wants to run a command") != std::string::npos);
+  CHECK_FALSE(asked.grid.shows("read to the end first"));
+  Asked larger(with_deadline(question), 40, 80);
+  larger.ready();
+  CHECK(larger.grid.row(1) == "");
+  question.facts.resize(40, {"more", "to know"});
+  Asked longer(with_deadline(question));
+  longer.ready();
+  CHECK(longer.grid.row(1) == "");
+  CHECK(longer.grid.shows("read to the end first"));
+}
+
+TEST_CASE("a fact goes on without a mark behind one blank, and with one otherwise") {
+  Question question = push();
+  const std::string head(60, 'a');
+  for (const auto& [value, row] :
+       {std::pair(head + " bbbbbb", "               bbbbbb"), std::pair(head + "  bbbbbb", "             ↪   bbbbbb"),
+        std::pair(head + "bbbbbb", "             ↪ bb")}) {
+    question.facts = {{"directory", value}};
+    Asked asked(with_deadline(question));
+    asked.ready();
+    CHECK(asked.grid.row(10) == row);
+  }
+}
+
 TEST_CASE("without colours there are none") {
   Asked asked(with_deadline(change()));
   asked.page.set_colours(prompt::Colours::none);

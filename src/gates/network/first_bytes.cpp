@@ -5,36 +5,18 @@
 
 #include <sys/socket.h>
 
+#include "sniff.hpp"
+
 namespace agentbox::gates::network {
 
-namespace {
-
-using std::string_view_literals::operator""sv;
-
-// RFC 9110, RFC 5789, WebDAV (RFC 4918, 3253, 5323), and the preface of HTTP/2, which is spoken without TLS by nobody
-// who wants to be understood.
-constexpr std::array methods = {"GET "sv,        "HEAD "sv,     "POST "sv,  "PUT "sv,    "DELETE "sv,   "CONNECT "sv,
-                                "OPTIONS "sv,    "TRACE "sv,    "PATCH "sv, "PRI * "sv,  "PROPFIND "sv, "PROPPATCH "sv,
-                                "MKCOL "sv,      "COPY "sv,     "MOVE "sv,  "LOCK "sv,   "UNLOCK "sv,   "REPORT "sv,
-                                "MKACTIVITY "sv, "CHECKOUT "sv, "MERGE "sv, "SEARCH "sv, "QUERY "sv};
-constexpr char handshake = 0x16;
-
-}  // namespace
-
 Protocol protocol_of(std::string_view bytes) noexcept {
-  if (bytes.empty()) return Protocol::unknown;
-  if (bytes.front() == handshake) {
-    if (bytes.size() < 3) return bytes.size() == 2 && bytes[1] != 3 ? Protocol::other : Protocol::unknown;
-    return bytes[1] == 3 ? Protocol::tls : Protocol::other;
+  switch (speech_of(bytes)) {
+    case Speech::need_more: return Protocol::unknown;
+    case Speech::tls: return Protocol::tls;
+    case Speech::http: return Protocol::http;
+    case Speech::other: return Protocol::other;
   }
-  // Servers take an empty line before a request.
-  while (!bytes.empty() && (bytes.front() == '\r' || bytes.front() == '\n')) bytes.remove_prefix(1);
-  bool may_become = bytes.empty();
-  for (std::string_view method : methods) {
-    if (bytes.starts_with(method)) return Protocol::http;
-    may_become = may_become || method.starts_with(bytes);
-  }
-  return may_become ? Protocol::unknown : Protocol::other;
+  return Protocol::unknown;
 }
 
 std::string_view name_of(Protocol protocol) noexcept {

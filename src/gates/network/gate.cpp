@@ -24,8 +24,10 @@
 #include "dns_server.hpp"
 #include "gate_connection.hpp"
 #include "gate_question.hpp"
+#include "look_alike.hpp"
 #include "lookup.hpp"
 #include "name_table.hpp"
+#include "public_suffix.hpp"
 
 namespace agentbox::gates::network {
 
@@ -61,6 +63,19 @@ NameTable::Prefix names_prefix() {
   return prefix;
 }
 
+// The names that the profile speaks well of.
+std::vector<std::string> names_in(const policy::Rules& rules) {
+  std::vector<std::string> names;
+  for (const auto* list : {&rules.network.allow, &rules.network.ask}) {
+    for (const auto& rule : *list) {
+      if (rule.value.kind == profile::HostKind::name || rule.value.kind == profile::HostKind::below) {
+        names.push_back(rule.value.host);
+      }
+    }
+  }
+  return names;
+}
+
 using Key = std::pair<std::string, std::uint16_t>;
 Key key_of(const policy::Connect& action) {
   return {action.host, action.port};
@@ -80,7 +95,8 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
         acceptor_(loop, setup_.connections,
                   [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }),
         dns_(loop, names_, setup_.rules),
-        timer_(loop) {}
+        timer_(loop),
+        named_(names_in(setup_.rules)) {}
 
   void serve_connections(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
   void serve_loopback(base::UniqueFd listener, std::uint16_t port) {
@@ -209,14 +225,16 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
   QuestionFacts facts_about(GateConnection& connection) {
-    QuestionFacts facts{.protocol = connection.protocol(),
-                        .requester = {},
-                        .sent = counters_.bytes.to_upstream,
-                        .once_holds = setup_.once_holds};
+    QuestionFacts facts;
+    facts.protocol = connection.protocol();
+    facts.sent = counters_.bytes.to_upstream;
+    facts.once_holds = setup_.once_holds;
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    const bool asks = rule(connection.wanted()).decision == policy::Decision::ask;
-    if (asks && setup_.who && ::getpeername(connection.client(), reinterpret_cast<sockaddr*>(&peer), &size) == 0) {
+    if (rule(connection.wanted()).decision != policy::Decision::ask) return facts;
+    facts.looks_like = looks_like(connection.wanted().host, named_);
+    facts.domain = registrable_domain(connection.wanted().host);
+    if (setup_.who && ::getpeername(connection.client(), reinterpret_cast<sockaddr*>(&peer), &size) == 0) {
       facts.requester = setup_.who(peer);
     }
     return facts;
@@ -290,6 +308,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   DnsServer dns_;
   boost::asio::steady_timer timer_;
   bool watching_ = false;
+  const std::vector<std::string> named_;
   std::map<Key, Yes> yes_;
   std::map<Key, Open> open_;
   std::unordered_set<std::shared_ptr<GateConnection>> connections_;

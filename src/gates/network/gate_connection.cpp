@@ -198,7 +198,8 @@ void GateConnection::dialled(base::UniqueFd socket, const Target* target, int er
 }
 
 // Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
-// choose another host, because the server has been chosen before.
+// choose another host, because the server has been chosen before. On the ports of the web, where one front serves many
+// names, it is the client's turn, always: a front that complains of his silence must not open the way.
 void GateConnection::listen_to_both() {
   Peeked peeked;
   peek(client_.native_handle(), peeked);
@@ -212,6 +213,7 @@ void GateConnection::listen_to_both() {
     peek(self->client_.native_handle(), said);
     self->inspect(said);
   });
+  if (wanted_.action.port == 80 || wanted_.action.port == 443) return;
   upstream_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
     if (error || self->ended_ || !once()) return;
     self->client_.cancel();

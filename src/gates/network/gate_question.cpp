@@ -52,6 +52,9 @@ broker::Asked question_about(const policy::Connect& action, const QuestionFacts&
   if (action.host.find("xn--") != std::string::npos) {
     fact("caution", "the name is written in letters that can look like others", Weight::warning);
   }
+  if (facts.looks_like) {
+    fact("caution", fmt::format("looks like {}, and is not", *facts.looks_like), Weight::warning);
+  }
   fact("speaks", std::string(name_of(facts.protocol)),
        facts.protocol == Protocol::http ? Weight::warning : Weight::normal);
   fact("program", facts.requester ? requester_text(*facts.requester) + ", as far as can be told" : "not found");
@@ -59,6 +62,14 @@ broker::Asked question_about(const policy::Connect& action, const QuestionFacts&
   fact("once", fmt::format("holds for this name and port for {}", minutes_text(facts.once_holds)));
   asked.session_scopes = policy::session_scopes(asked.action);
   asked.lasting_scopes = policy::lasting_scopes(asked.action);
+  if (facts.domain && *facts.domain != action.host) {
+    const std::string rule = fmt::format("*.{}:{}", *facts.domain, action.port);
+    const policy::Scope scope{policy::Scope::Breadth::pattern, rule, fmt::format("{}, every name below it", rule)};
+    if (policy::covers(scope, asked.action)) {
+      asked.session_scopes.push_back(scope);
+      asked.lasting_scopes.push_back(scope);
+    }
+  }
   return asked;
 }
 

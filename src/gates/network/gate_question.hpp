@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "agentbox/broker/decider.hpp"
 #include "agentbox/gates/network/gate.hpp"
@@ -17,6 +18,8 @@ namespace agentbox::gates::network {
 struct QuestionFacts {
   Protocol protocol = Protocol::unknown;
   std::optional<Requester> requester;
+  std::optional<std::string> looks_like;  // a name of the profile that it could be taken for
+  std::optional<std::string> domain;      // what its owner has registered
   std::uint64_t sent = 0;  // bytes that left the room so far in this session
   std::chrono::seconds once_holds{};
 };

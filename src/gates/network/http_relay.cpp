@@ -24,7 +24,8 @@ using Error = boost::system::error_code;
 
 // What one recv(2) takes at most. One for all: it is empty again before another connection has its turn.
 thread_local std::array<char, 64 * 1024> piece;
-constexpr int most_pieces = 16;  // at once, then others have their turn
+constexpr int most_pieces = 16;               // at once, then others have their turn
+constexpr std::size_t most_outstanding = 64;  // requests without their answers
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
 
@@ -118,6 +119,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void go_on() {
     while (!ended_ && flush_upstream()) {
       if (raw_) return client_said_all_ ? end_of_requests() : read_client();
+      stalled_ = responses_.outstanding() >= most_outstanding;
+      if (stalled_) return;  // an answer goes on with it
       switch (requests_.next()) {
         case HttpRequests::Next::need_bytes: return client_said_all_ ? end_of_requests() : read_client();
         case HttpRequests::Next::request: judge_head(); break;
@@ -222,7 +225,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     responses_.spliced(result.taken);
     bytes_.to_client += result.sent;
     switch (result.moved) {
-      case Bulk::Moved::all: return write_client();
+      case Bulk::Moved::all: after_answer(); return write_client();
       case Bulk::Moved::turn_over:
       case Bulk::Moved::source_dry: return read_upstream();
       case Bulk::Moved::source_over: server_said_all_ = true; return write_client();
@@ -242,7 +245,12 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     if (seen == HttpResponses::Seen::upgraded) requests_.answered(HttpRequests::Upgraded::yes);
     if (seen == HttpResponses::Seen::declined) requests_.answered(HttpRequests::Upgraded::no);
     if (seen == HttpResponses::Seen::upgraded || seen == HttpResponses::Seen::declined) go_on();
+    after_answer();
+  }
+
+  void after_answer() {
     if (refused_ && responses_.idle()) say_refusal();
+    if (stalled_ && responses_.outstanding() < most_outstanding) go_on();
   }
 
   void write_client() {
@@ -339,7 +347,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   Bytes bytes_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;
-  bool raw_ = false, refused_ = false, said_refusal_ = false, ended_ = false, starting_ = false;
+  bool raw_ = false, stalled_ = false, refused_ = false, said_refusal_ = false, ended_ = false, starting_ = false;
 };
 
 HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,

@@ -95,7 +95,7 @@ Answer parsed(const Bytes& bytes) {
   ns_msg message{};
   REQUIRE(bytes.size() <= 512);
   REQUIRE(ns_initparse(bytes.data(), static_cast<int>(bytes.size()), &message) == 0);
-  Answer answer{.id = ns_msg_id(message),
+  Answer answer{.id = message._id,
                 .rcode = static_cast<unsigned>(ns_msg_getflag(message, ns_f_rcode)),
                 .is_answer = ns_msg_getflag(message, ns_f_qr) != 0,
                 .truncated = ns_msg_getflag(message, ns_f_tc) != 0,

@@ -46,6 +46,25 @@ class LoopbackGate {
   std::shared_ptr<Impl> impl_;
 };
 
+// `{ to = "localhost:8080", as = "llm" }`: as LoopbackGate, but only what a model's user needs goes through, request by
+// request (src/gates/network/model_api.hpp): no call that fetches, pulls, pushes or changes, no media but inline ones.
+// Answers stream through unchanged.
+class ModelGate {
+ public:
+  ModelGate(boost::asio::io_context& loop, std::uint16_t port, Limits limits = {});
+  ~ModelGate();
+  ModelGate(const ModelGate&) = delete;
+  ModelGate& operator=(const ModelGate&) = delete;
+
+  // As LoopbackGate::serve.
+  void serve(base::UniqueFd listener);
+  [[nodiscard]] Counters counters() const noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 // `publish = ["8080:3000"]`: connections to the host's 127.0.0.1:8080 and [::1]:8080 go into the room, to its
 // 127.0.0.1:3000, else its [::1]:3000 (or the other way round).
 class PublishGate {

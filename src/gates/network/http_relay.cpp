@@ -198,7 +198,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // ---- from the server ----
 
   void read_upstream() {
-    if (reading_upstream_ || ended_ || server_said_all_) return;
+    if (reading_upstream_ || ended_ || server_said_all_ || !upstream_.is_open()) return;
     reading_upstream_ = true;
     upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
       self->reading_upstream_ = false;

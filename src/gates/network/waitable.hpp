@@ -7,6 +7,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 
 #include "agentbox/base/unique_fd.hpp"
 
@@ -27,10 +28,14 @@ class Waitable {
   [[nodiscard]] bool is_open() const { return socket_ || known_.is_open(); }
   [[nodiscard]] int native_handle() { return known_.is_open() ? known_.native_handle() : socket_.get(); }
 
-  // Of an open one. Waits end without an error but `operation_aborted`.
+  // Of a closed one, or one that the loop can't take, an error comes; never an exception.
   template <class Then>
   void async_wait(Descriptor::wait_type what, Then&& then) {
-    if (!known_.is_open()) known_.assign(socket_.release());
+    Error error;
+    if (!known_.is_open()) known_.assign(socket_.get(), error);
+    if (error)
+      return boost::asio::post(known_.get_executor(), [then = std::forward<Then>(then), error] { then(error); });
+    (void)socket_.release();
     known_.async_wait(what, std::forward<Then>(then));
   }
   void cancel() {

@@ -48,10 +48,6 @@ Target target_of(const Address& address, std::uint16_t port) {
   return Target::of(reinterpret_cast<const sockaddr*>(&four), sizeof four);
 }
 
-void set_low_water(int socket, int bytes) {
-  ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
-}
-
 void reset_on_close(int socket) {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -78,8 +74,14 @@ GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::
 
 void GateConnection::start() {
   if (const broker::Verdict* known = gate_->known(wanted_.action)) return heard(*known);
-  if (gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
+  if (wanted_.entrance.kind == Entrance::Kind::absolute) protocol_ = Protocol::http;
+  const bool waits_for_us = wanted_.entrance.kind != Entrance::Kind::transparent;
+  if (waits_for_us || gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
   look_ahead(glance, [this] { decide(); });
+}
+
+void GateConnection::turn_away(std::string why) {
+  refuse(std::move(why));
 }
 
 void GateConnection::abandon() {
@@ -156,7 +158,7 @@ void GateConnection::look_up() {
 // far as the profile grants those addresses.
 void GateConnection::found(const Lookup::Found& found) {
   if (found.checked == Lookup::Found::Checked::yes) return dial(found.targets);
-  if (found.targets.empty()) return refuse(found.error);
+  if (found.targets.empty()) return refuse(found.error, No::unreachable);
   std::vector<Target> good;
   std::string why;
   for (const Target& target : found.targets) {
@@ -188,13 +190,29 @@ void GateConnection::dial(std::vector<Target> targets) {
 void GateConnection::dialled(base::UniqueFd socket, const Target* target, int error) {
   if (!socket) {
     return refuse(fmt::format("nobody answers at {}:{}: {}", wanted_.action.host, wanted_.action.port,
-                              std::strerror(error)));  // NOLINT(concurrency-mt-unsafe): glibc's is safe
+                              std::strerror(error)),  // NOLINT(concurrency-mt-unsafe): glibc's is safe
+                  error == ECONNREFUSED ? No::refused_there : No::unreachable);
   }
   address_ = target->text();
   upstream_.assign(std::move(socket));
+  if (wanted_.entrance.kind == Entrance::Kind::absolute) return relay_requests();
+  admit();
   // An address was ruled on as an address: whatever is said to it goes there.
   if (wanted_.kind != Wanted::Kind::name) return relay();
   listen_to_both();
+}
+
+void GateConnection::admit() {
+  std::string words;
+  if (wanted_.entrance.kind == Entrance::Kind::connect) words = "HTTP/1.1 200 Connection established\r\n\r\n";
+  if (wanted_.entrance.kind == Entrance::Kind::socks) {
+    wanted_.entrance.socks->grant();
+    const std::vector<std::uint8_t> out = wanted_.entrance.socks->output();
+    words.assign(out.begin(), out.end());
+  }
+  // From here on it speaks to the server, and a refusal has that one's language. Should these few bytes not go, it is gone.
+  wanted_.entrance.kind = Entrance::Kind::transparent;
+  if (!words.empty()) ::send(client_.native_handle(), words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 // Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
@@ -262,7 +280,7 @@ void GateConnection::wait_for_more(std::size_t have) {
       if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
     });
   }
-  set_low_water(client_.native_handle(), static_cast<int>(have) + 1);
+  set_low_water(client_.native_handle(), have + 1);
   client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
     if (error || self->ended_) return;
     Peeked peeked;
@@ -293,30 +311,41 @@ void GateConnection::relay_requests() {
   stop_looking();
   const policy::Connect& action = wanted_.action;
   HttpRequests::Passing passing;
-  passing.authority = http_authority({.text = action.host, .address = {}}, action.port);
-  HttpRelay::Judge judge;
-  judge.head = [action](const HttpRequest& request) -> std::optional<HttpRefusal> {
-    if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
-    if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
-    const bool same =
-        request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
-    if (same) return std::nullopt;
-    return HttpRefusal{421, "the request names another host than its connection"};
+  passing.authority = http_authority({.text = action.host, .address = Address::parse(action.host)}, action.port);
+  auto names_us = [action](const HttpRequest& request) {
+    return request.target != HttpRequest::Target::authority && request.authority &&
+           request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
   };
-  requests_.emplace(loop_, client_.release(), upstream_.release(), std::move(passing), std::move(judge),
-                    [self = shared_from_this()](Bytes bytes, std::string why) {
+  HttpRelay::Judge judge;
+  if (wanted_.entrance.kind == Entrance::Kind::absolute) {
+    judge.elsewhere = [names_us](const HttpRequest& request) {
+      return request.target != HttpRequest::Target::absolute || !names_us(request);
+    };
+  } else {
+    judge.head = [names_us](const HttpRequest& request) -> std::optional<HttpRefusal> {
+      if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
+      if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
+      if (names_us(request)) return std::nullopt;
+      return HttpRefusal{421, "the request names another host than its connection"};
+    };
+  }
+  requests_.emplace(loop_, client_.release(), upstream_.release(), std::move(wanted_.entrance.said), std::move(passing),
+                    std::move(judge), [self = shared_from_this()](HttpRelay::End end) {
                       if (self->ended_) return;
-                      self->bytes_ = bytes;
-                      self->finish(std::move(why));
+                      self->bytes_ = end.bytes;
+                      if (end.client) self->gate_->moves_on(*self, std::move(end.client), std::move(end.said));
+                      self->finish(std::move(end.why));
                     });
 }
 
-void GateConnection::refuse(std::string why) {
+void GateConnection::refuse(std::string why, No no) {
   why_ = std::move(why);
+  no_ = no;
   upstream_.close();
   if (dial_) dial_->cancel();
   client_.cancel();
   stop_looking();
+  if (wanted_.entrance.kind != Entrance::Kind::transparent) return say_no();
   Peeked peeked;
   peek(client_.native_handle(), peeked);
   protocol_ = protocol_of(peeked.bytes);
@@ -324,12 +353,29 @@ void GateConnection::refuse(std::string why) {
   say_no();
 }
 
-// In the client's own language, so that it fails at once and says why; else a reset.
+// In the client's own language, so that it fails at once and says why; empty: there is none.
+std::string GateConnection::words_of_refusal() {
+  constexpr int forbidden = 403, bad_gateway = 502;
+  const std::string http = http_answer(no_ == No::denied ? forbidden : bad_gateway, why_);
+  switch (wanted_.entrance.kind) {
+    case Entrance::Kind::connect:
+    case Entrance::Kind::absolute: return http;
+    case Entrance::Kind::socks: {
+      wanted_.entrance.socks->refuse(no_ == No::denied        ? SocksReply::not_allowed
+                                     : no_ == No::unreachable ? SocksReply::host_unreachable
+                                                              : SocksReply::refused);
+      const std::vector<std::uint8_t> out = wanted_.entrance.socks->output();
+      return {out.begin(), out.end()};
+    }
+    case Entrance::Kind::transparent: break;
+  }
+  if (protocol_ == Protocol::tls) return std::string(access_denied);
+  return protocol_ == Protocol::http ? http : std::string();
+}
+
 void GateConnection::say_no() {
   const int socket = client_.native_handle();
-  std::string words;
-  if (protocol_ == Protocol::tls) words = access_denied;
-  if (protocol_ == Protocol::http) words = http_answer(403, why_);
+  const std::string words = words_of_refusal();
   drop_input(socket);  // what is unread at the end would become a reset that overtakes our words
   if (words.empty() || ::send(socket, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
       ::shutdown(socket, SHUT_WR) != 0) {

@@ -44,9 +44,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         done_(std::move(done)) {}
 
   // What the client has said already goes on at once.
-  void start() {
+  void start(const std::string& said) {
     starting_ = true;
-    on_client();
+    requests_.feed(said);
+    said.empty() ? on_client() : go_on();
     read_upstream();
     starting_ = false;
   }
@@ -91,7 +92,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void upload() {
     const Bulk::Result result = up_.move(client_.native_handle(), upstream_.native_handle(), requests_.plain());
     requests_.spliced(result.taken);
-    bytes_.to_upstream += result.sent;
+    end_.bytes.to_upstream += result.sent;
     switch (result.moved) {
       case Bulk::Moved::all: return go_on();
       case Bulk::Moved::turn_over:
@@ -111,7 +112,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   std::size_t send_now(Waitable& socket, std::string_view bytes) {
     const ssize_t count = ::send(socket.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     const std::size_t sent = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
-    (&socket == &client_ ? bytes_.to_client : bytes_.to_upstream) += sent;
+    (&socket == &client_ ? end_.bytes.to_client : end_.bytes.to_upstream) += sent;
     return sent;
   }
 
@@ -123,7 +124,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       if (stalled_) return;  // an answer goes on with it
       switch (requests_.next()) {
         case HttpRequests::Next::need_bytes: return client_said_all_ ? end_of_requests() : read_client();
-        case HttpRequests::Next::request: judge_head(); break;
+        case HttpRequests::Next::request:
+          if (judge_.elsewhere && judge_.elsewhere(requests_.request())) return move_on();
+          judge_head();
+          break;
         case HttpRequests::Next::collected: judge_body(); break;
         case HttpRequests::Next::bytes: to_upstream_ += requests_.take(); break;
         case HttpRequests::Next::held: return;  // the server's answer goes on with it
@@ -144,6 +148,16 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     } else if (responses_.idle() && to_client_.empty()) {
       finish("");
     }
+  }
+
+  // The answers to what was asked before come first.
+  void move_on() {
+    moves_on_ = true;
+    if (!responses_.idle() || !to_client_.empty() || writing_client_) return;
+    end_.said = requests_.take_back();
+    client_.cancel();
+    end_.client = client_.release();
+    finish("");
   }
 
   void judge_head() {
@@ -189,7 +203,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       }
       // The server has hung up: what it said before may still be on its way to the client, and ends the relay.
       if (count < 0) return false;
-      bytes_.to_upstream += static_cast<std::uint64_t>(count);
+      end_.bytes.to_upstream += static_cast<std::uint64_t>(count);
       to_upstream_.erase(0, static_cast<std::size_t>(count));
     }
     return true;
@@ -223,7 +237,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void download() {
     const Bulk::Result result = down_.move(upstream_.native_handle(), client_.native_handle(), responses_.plain());
     responses_.spliced(result.taken);
-    bytes_.to_client += result.sent;
+    end_.bytes.to_client += result.sent;
     switch (result.moved) {
       case Bulk::Moved::all: after_answer(); return write_client();
       case Bulk::Moved::turn_over:
@@ -268,10 +282,11 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         return;
       }
       if (count < 0) return finish("");
-      bytes_.to_client += static_cast<std::uint64_t>(count);
+      end_.bytes.to_client += static_cast<std::uint64_t>(count);
       to_client_.erase(0, static_cast<std::size_t>(count));
     }
     if (said_refusal_) return leave();
+    if (moves_on_ && responses_.idle()) return move_on();
     if (server_said_all_) return finish("");
     if (client_said_all_ && !raw_ && responses_.idle()) return finish("");
     read_upstream();
@@ -319,12 +334,13 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void finish(std::string why) {
     if (ended_) return;
     end_sockets();
-    if (!starting_) return tell(std::move(why));
-    boost::asio::post(loop_, [self = shared_from_this(), why = std::move(why)] { self->tell(why); });
+    end_.why = std::move(why);
+    if (!starting_) return tell();
+    boost::asio::post(loop_, [self = shared_from_this()] { self->tell(); });
   }
 
-  void tell(std::string why) {
-    if (Done done = std::exchange(done_, nullptr)) done(bytes_, std::move(why));
+  void tell() {
+    if (Done done = std::exchange(done_, nullptr)) done(std::move(end_));
   }
 
   void end_sockets() {
@@ -344,17 +360,18 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   HttpResponses responses_;
   std::string to_upstream_, to_client_, why_;
   Bulk up_, down_;
-  Bytes bytes_;
+  End end_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;
-  bool raw_ = false, stalled_ = false, refused_ = false, said_refusal_ = false, ended_ = false, starting_ = false;
+  bool raw_ = false, stalled_ = false, moves_on_ = false, refused_ = false, said_refusal_ = false, ended_ = false,
+       starting_ = false;
 };
 
-HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,
+HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, std::string said,
                      HttpRequests::Passing passing, Judge judge, Done done)
     : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
                                    std::move(done))) {
-  impl_->start();
+  impl_->start(said);
 }
 HttpRelay::~HttpRelay() {
   impl_->close();

@@ -170,6 +170,14 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   [[nodiscard]] policy::Ruling rule(const policy::Connect& action) const override {
     return policy::rule(setup_.rules, action);
   }
+  // A model server's grant is no way round what a model's user may say.
+  [[nodiscard]] bool grants(const policy::Connect& address) const override {
+    const auto filters = [&](const auto& item) {
+      return item.value.speech == profile::Speech::llm && policy::matches(item.value, address, policy::Reach::narrow);
+    };
+    return rule(address).decision == policy::Decision::allow &&
+           std::ranges::none_of(setup_.rules.network.allow, filters);
+  }
   Lookup& lookup() override { return lookup_; }
   Splicer& splicer() override { return splicer_; }
   [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }

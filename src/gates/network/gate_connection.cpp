@@ -100,8 +100,11 @@ bool GateConnection::gave_up() {
   if (::poll(&state, 1, 0) <= 0) return false;
   if ((state.revents & (POLLERR | POLLHUP)) != 0) return true;
   int unread = 0;
-  // A client that has asked and says no more may still listen.
-  return (state.revents & POLLRDHUP) != 0 && ::ioctl(client_.native_handle(), FIONREAD, &unread) == 0 && unread == 0;
+  if ((state.revents & POLLRDHUP) == 0) return false;
+  // Of what waits for an answer of ours or has sent a request, nothing that says no more listens on: a request that goes out
+  // when its client has tried again would be done twice. Others may.
+  if (wanted_.entrance.kind != Entrance::Kind::transparent || protocol_ == Protocol::http) return true;
+  return ::ioctl(client_.native_handle(), FIONREAD, &unread) == 0 && unread == 0;
 }
 
 void GateConnection::look_ahead(std::chrono::milliseconds patience, std::function<void()> then) {
@@ -165,8 +168,7 @@ void GateConnection::found(const Lookup::Found& found) {
     std::optional<Address> address = Address::parse(target.text());
     if (!address) continue;
     AddressClass kind = class_of(*address);
-    if (kind == AddressClass::public_ ||
-        gate_->rule({.host = address->text(), .port = wanted_.action.port}).decision == policy::Decision::allow) {
+    if (kind == AddressClass::public_ || gate_->grants({.host = address->text(), .port = wanted_.action.port})) {
       good.push_back(target);
     } else {
       why = fmt::format("{} leads to {}, which is {}: grant that address itself if it is meant", wanted_.action.host,

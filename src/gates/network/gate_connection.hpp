@@ -54,6 +54,8 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
     [[nodiscard]] virtual const broker::Verdict* known(const policy::Connect& action) = 0;
     virtual void decide(GateConnection& connection, Heard heard) = 0;
     [[nodiscard]] virtual policy::Ruling rule(const policy::Connect& action) const = 0;
+    // May a name lead to this address, which isn't one of the internet's?
+    [[nodiscard]] virtual bool grants(const policy::Connect& address) const = 0;
     virtual Lookup& lookup() = 0;
     virtual Splicer& splicer() = 0;
     [[nodiscard]] virtual std::chrono::milliseconds connect_patience() const = 0;

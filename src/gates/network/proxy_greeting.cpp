@@ -62,6 +62,9 @@ void ProxyGreeting::listen_to_http() {
   switch (end.scan(text)) {
     case HttpHeadEnd::Found::need_more:
       if (peeked.ended) return turn_away("");
+      if (const Protocol spoken = protocol_of(text); spoken == Protocol::tls || spoken == Protocol::other) {
+        return turn_away(http_answer(400, "this is an HTTP proxy"));
+      }
       if (peeked.bytes.size() >= most_peeked) return turn_away(http_answer(431, "the head is too long"));
       return wait_for_more(peeked.bytes.size());
     case HttpHeadEnd::Found::bare_line_break: return turn_away(http_answer(400, "a line does not end in CR LF"));

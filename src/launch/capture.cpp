@@ -136,6 +136,7 @@ constexpr std::string_view rules = R"(table inet agentbox {{
     type nat hook output priority -100; policy accept;
     ip daddr 127.0.0.0/8 accept
     ip6 daddr ::1 accept
+    {proxies}
     udp dport 53 redirect to :{dns}
     tcp dport 53 redirect to :{dns}
     meta l4proto tcp redirect to :{connections}
@@ -145,17 +146,46 @@ constexpr std::string_view rules = R"(table inet agentbox {{
     ct state established,related accept
     ip daddr 127.0.0.0/8 accept
     ip6 daddr ::1 accept
+    {proxies}
     meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited
   }}
 }}
 )";
 
+// Empty where the machine has no IPv6 at all.
+UniqueFd listen_at(const sockaddr* address, socklen_t size, int type, std::uint16_t port) {
+  UniqueFd fd(::socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd && address->sa_family == AF_INET6 && errno == EAFNOSUPPORT) return fd;
+  int on = 1;
+  if (!fd || (type == SOCK_STREAM && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)) {
+    throw SystemError(errno, "cannot make a socket in the room");
+  }
+  if (::bind(fd.get(), address, size) != 0) {
+    if (address->sa_family == AF_INET6 && errno == EADDRNOTAVAIL) return {};
+    throw SystemError(errno, "cannot listen on port " + std::to_string(port) + " in the room");
+  }
+  if (type == SOCK_STREAM && ::listen(fd.get(), SOMAXCONN) != 0) throw SystemError(errno, "cannot listen in the room");
+  return fd;
+}
+
+// At the room's own address, which it must have.
+Listener listen_at_own(Listener::Use use, int type, std::uint16_t port) {
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  own.sin_port = htons(port);
+  ::inet_pton(AF_INET, std::string(policy::room_address_v4).c_str(), &own.sin_addr);
+  return {use, port, AF_INET, listen_at(reinterpret_cast<const sockaddr*>(&own), sizeof own, type, port)};
+}
+
+void add_proxies(std::vector<Listener>& made) {
+  made.push_back(listen_at_own(Listener::Use::http_proxy, SOCK_STREAM, policy::http_proxy_port));
+  made.push_back(listen_at_own(Listener::Use::socks_proxy, SOCK_STREAM, policy::socks_proxy_port));
+}
+
 }  // namespace
 
 UniqueFd listen_inside(int family, int type, std::uint16_t port) {
-  UniqueFd fd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd && family == AF_INET6 && errno == EAFNOSUPPORT) return fd;
   sockaddr_in v4{};
   v4.sin_family = AF_INET;
   v4.sin_port = htons(port);
@@ -164,19 +194,8 @@ UniqueFd listen_inside(int family, int type, std::uint16_t port) {
   v6.sin6_family = AF_INET6;
   v6.sin6_port = htons(port);
   v6.sin6_addr = in6addr_loopback;
-  const auto* address =
-      family == AF_INET ? reinterpret_cast<const sockaddr*>(&v4) : reinterpret_cast<const sockaddr*>(&v6);
-  socklen_t size = family == AF_INET ? sizeof v4 : sizeof v6;
-  int on = 1;
-  if (!fd || (type == SOCK_STREAM && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)) {
-    throw SystemError(errno, "cannot make a socket in the room");
-  }
-  if (::bind(fd.get(), address, size) != 0) {
-    if (family == AF_INET6 && errno == EADDRNOTAVAIL) return {};
-    throw SystemError(errno, "cannot listen on port " + std::to_string(port) + " in the room");
-  }
-  if (type == SOCK_STREAM && ::listen(fd.get(), SOMAXCONN) != 0) throw SystemError(errno, "cannot listen in the room");
-  return fd;
+  return family == AF_INET ? listen_at(reinterpret_cast<const sockaddr*>(&v4), sizeof v4, type, port)
+                           : listen_at(reinterpret_cast<const sockaddr*>(&v6), sizeof v6, type, port);
 }
 
 Capture::Capture() : library_(::dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL)) {
@@ -212,7 +231,7 @@ void Capture::run(const std::string& commands) {
                     "the kernel needs nf_tables with nat; `agentbox doctor` tests the network gate");
 }
 
-std::vector<Listener> Capture::install() {
+std::vector<Listener> Capture::install(policy::Proxy proxy) {
   using Use = Listener::Use;
   std::vector<Listener> made;
   std::uint16_t connections = 0, dns = 0;
@@ -231,6 +250,11 @@ std::vector<Listener> Capture::install() {
     listen(Use::dns_stream, AF_INET6, SOCK_STREAM, dns);
     listen(Use::dns_datagram, AF_INET6, SOCK_DGRAM, dns);
   }
+  // First the rules, then the ways that they watch over.
+  const std::string proxies = fmt::format("ip daddr {} tcp dport {{ {}, {} }} accept", policy::room_address_v4,
+                                          policy::http_proxy_port, policy::socks_proxy_port);
+  run(fmt::format(rules, fmt::arg("dns", dns), fmt::arg("connections", connections),
+                  fmt::arg("proxies", proxy == policy::Proxy::offered ? proxies : std::string())));
   Routes routes;
   routes.add_address(address_of(AF_INET, policy::room_address_v4));
   routes.add_default_route(AF_INET);
@@ -238,7 +262,17 @@ std::vector<Listener> Capture::install() {
     routes.add_address(address_of(AF_INET6, policy::room_address_v6));
     routes.add_default_route(AF_INET6);
   }
-  run(fmt::format(rules, fmt::arg("dns", dns), fmt::arg("connections", connections)));
+  if (proxy == policy::Proxy::offered) add_proxies(made);
+  return made;
+}
+
+std::vector<Listener> install_proxies_alone() {
+  Routes().add_address(address_of(AF_INET, policy::room_address_v4));
+  std::vector<Listener> made;
+  add_proxies(made);
+  constexpr std::uint16_t dns = 53;
+  made.push_back(listen_at_own(Listener::Use::dns_stream, SOCK_STREAM, dns));
+  made.push_back(listen_at_own(Listener::Use::dns_datagram, SOCK_DGRAM, dns));
   return made;
 }
 

@@ -2,7 +2,8 @@
 
 // Makes every connection of the room come to the gate (DESIGN §4.3): default routes to the loopback device, and nftables
 // rules that turn each TCP connection and each DNS question to listeners of ours. Everything else is rejected, not
-// dropped, so that programs fall back at once. Works in the helper, in the room's network namespace, before the agent
+// dropped, so that programs fall back at once. Where the machine can't do that there are only proxies, for programs that
+// are told of them, and nothing else leads anywhere. Works in the helper, in the room's network namespace, before the agent
 // starts; the agent has no right over routes or rules.
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "agentbox/base/unique_fd.hpp"
+#include "agentbox/policy/policy.hpp"
 
 namespace agentbox::launch {
 
@@ -20,6 +22,8 @@ struct Listener {
     connections,   // every other TCP connection: getsockopt(SO_ORIGINAL_DST) says where to
     dns_stream,    // DNS over TCP
     dns_datagram,  // DNS over UDP
+    http_proxy,    // for programs that are told of it
+    socks_proxy,
   } use = Use::loopback;
   std::uint16_t port = 0;
   int family = 0;  // AF_INET or AF_INET6
@@ -39,12 +43,16 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
-  // In the room's network namespace, whose loopback device is up. Throws base::SystemError: the room must then not start.
-  [[nodiscard]] std::vector<Listener> install();
+  // In the room's network namespace, whose loopback device is up. Throws base::SystemError; nothing leads anywhere then.
+  [[nodiscard]] std::vector<Listener> install(policy::Proxy proxy);
 
  private:
   void run(const std::string& commands);
   void* library_ = nullptr;
 };
+
+// Instead: the proxies, and the resolver. There is no route to anywhere. Throws base::SystemError: the room must then not
+// start.
+[[nodiscard]] std::vector<Listener> install_proxies_alone();
 
 }  // namespace agentbox::launch

@@ -33,7 +33,7 @@ using base::UniqueFd;
 // ---- packets between the supervisor and its own helper: both trusted, both this very build
 // -----------------------
 
-enum class Tag : std::uint8_t { failed, terminal, listener, ready, place, open_socket, done };
+enum class Tag : std::uint8_t { failed, terminal, listener, uncaptured, ready, place, open_socket, done };
 
 struct Header {
   Tag tag = Tag::failed;
@@ -225,10 +225,35 @@ struct SessionFolder {
   std::string name;
 };
 
+// While bwrap still lays its floor.
+void load_capture(const HelperWork& work, std::optional<Capture>& capture, std::optional<SystemError>& why_not) {
+  if (work.outside != policy::Outside::ruled) return;
+  try {
+    capture.emplace();
+  } catch (const SystemError& error) {
+    why_not = error;
+  }
+}
+
+// A machine that can't capture connections has the proxies alone: less works, and nothing more gets out.
+std::vector<Listener> open_network(const HelperWork& work, std::optional<Capture>& capture,
+                                   std::optional<SystemError>& why_not) {
+  if (work.outside != policy::Outside::ruled) return {};
+  if (capture) {
+    try {
+      return capture->install(work.proxy);
+    } catch (const SystemError& error) {
+      why_not = error;
+    }
+  }
+  return install_proxies_alone();
+}
+
 void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket) {
   Namespaces namespaces(bwrap, child);
+  std::optional<SystemError> uncaptured;
   std::optional<Capture> capture;
-  if (work.outside == policy::Outside::ruled) capture.emplace();
+  load_capture(work, capture, uncaptured);
   Furnisher furnisher(namespaces);
   furnisher.clone_ahead(work.furnishings, work.init);
   namespaces.enter_finished_room(work.marker);
@@ -251,10 +276,9 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
       if (fd) send_listener({Listener::Use::loopback, port, family, std::move(fd)});
     }
   }
-  if (capture) {
-    for (const Listener& listener : capture->install()) send_listener(listener);
-    capture.reset();
-  }
+  for (const Listener& listener : open_network(work, capture, uncaptured)) send_listener(listener);
+  capture.reset();
+  if (uncaptured) send_packet(socket, {.tag = Tag::uncaptured}, uncaptured->what(), uncaptured->hint());
   furnisher.place_init();
   send_packet(socket, {.tag = Tag::ready});
   confine();
@@ -339,6 +363,10 @@ Furnished Helper::wait(const Spawned& spawned, int interrupt) {
       case Tag::listener:
         furnished.listeners.push_back({static_cast<Listener::Use>(packet->header.use), packet->header.port,
                                        packet->header.family, std::move(packet->fd)});
+        break;
+      case Tag::uncaptured:
+        furnished.uncaptured = packet->first;
+        furnished.uncaptured_hint = packet->second;
         break;
       case Tag::ready: return furnished;
       default: throw_failure(*packet);

@@ -27,6 +27,7 @@ struct HelperWork {
   bool terminal = false;                // a pseudo-terminal of the room's own is wanted
   std::vector<std::uint16_t> loopback;  // ports on which to listen inside, on 127.0.0.1 and ::1
   policy::Outside outside = policy::Outside::closed;
+  policy::Proxy proxy = policy::Proxy::none;
   base::AbsPath session;  // the session's folder: removed if the supervisor is killed
 };
 
@@ -34,6 +35,8 @@ struct HelperWork {
 struct Furnished {
   base::UniqueFd terminal;  // the master of the room's /dev/pts/0
   std::vector<Listener> listeners;
+  // Why connections can't be captured here, and what would mend it: there are only the proxies then. Empty: they are.
+  std::string uncaptured, uncaptured_hint;
 };
 
 class Helper {

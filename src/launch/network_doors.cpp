@@ -51,6 +51,8 @@ class NetworkDoors::Impl {
       case Use::connections: return gate_->serve_connections(std::move(listener.fd));
       case Use::dns_stream: return gate_->serve_dns_stream(std::move(listener.fd));
       case Use::dns_datagram: return gate_->serve_dns_datagrams(std::move(listener.fd));
+      case Use::http_proxy: return gate_->serve_proxy(std::move(listener.fd), network::Gate::Proxy::http);
+      case Use::socks_proxy: return gate_->serve_proxy(std::move(listener.fd), network::Gate::Proxy::socks);
       case Use::loopback: break;
     }
     auto grant = std::ranges::find(policy.loopback, listener.port, &policy::Loopback::port);

@@ -131,6 +131,12 @@ void tell_outcome(const RunRequest& request, const Outcome& outcome, const std::
   }
 }
 
+void tell_uncaptured(const RunRequest& request, const std::string& why, const std::string& hint) {
+  say(request, {.severity = Severity::note,
+                .message = fmt::format("only programs that use the proxy variables reach the network: {}", why),
+                .hint = hint});
+}
+
 bool tell_guard(const RunRequest& request, const std::vector<GuardEvent>& events) {
   for (const GuardEvent& event : events) {
     Diagnostic diagnostic{.severity = Severity::note,

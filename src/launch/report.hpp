@@ -35,6 +35,9 @@ class StatusLine {
 // `sandbox_errors` is what bwrap said.
 void tell_outcome(const RunRequest& request, const Outcome& outcome, const std::string& sandbox_errors);
 
+// The machine can't rule on connections, so that only programs which use the proxies get out.
+void tell_uncaptured(const RunRequest& request, const std::string& why, const std::string& hint);
+
 // The summary of what the guard did. True when nothing is left unverified.
 [[nodiscard]] bool tell_guard(const RunRequest& request, const std::vector<GuardEvent>& events);
 

@@ -94,10 +94,15 @@ class Run {
                     .terminal = streams_.any_terminal(),
                     .loopback = {},
                     .outside = request_.policy.outside,
+                    .proxy = request_.policy.proxy,
                     .session = session.folder()};
     for (const policy::Loopback& grant : request_.policy.loopback) work.loopback.push_back(grant.port);
     helper_.emplace(work, spawned_);
     furnished_ = helper_->wait(spawned_, signals_.fd());
+    const bool captured = furnished_.uncaptured.empty();
+    if (!captured) tell_uncaptured(request_, furnished_.uncaptured, furnished_.uncaptured_hint);
+    seal_start(spawned_, request_.plan.init, streams_,
+               captured ? std::vector<std::pair<std::string, std::string>>() : policy::proxy_variables());
     supervisor_.emplace(loop_, spawned_, *helper_, signals_.fd());
     supervisor_->limit_time(request_.policy.limits.time);
   }

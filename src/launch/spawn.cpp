@@ -1,5 +1,6 @@
 #include "spawn.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -38,21 +39,27 @@ Pipe make_pipe() {
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// A file in memory that nobody can change any more.
-UniqueFd sealed_memory(const char* name, const void* bytes, std::size_t size) {
-  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd) throw SystemError(errno, "cannot make a memory file");
+void fill(const UniqueFd& fd, const void* bytes, std::size_t size) {
   const char* from = static_cast<const char*>(bytes);
   for (std::size_t done = 0; done < size;) {
-    ssize_t count = ::write(fd.get(), from + done, size - done);
+    ssize_t count = ::pwrite(fd.get(), from + done, size - done, static_cast<off_t>(done));
     if (count < 0) throw SystemError(errno, "cannot fill a memory file");
     done += static_cast<std::size_t>(count);
   }
-  if (::lseek(fd.get(), 0, SEEK_SET) != 0 ||
-      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
+}
+
+UniqueFd memory(const char* name, const void* bytes, std::size_t size) {
+  UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) throw SystemError(errno, "cannot make a memory file");
+  fill(fd, bytes, size);
+  return fd;
+}
+
+// Nobody can change it any more.
+void seal(const UniqueFd& fd) {
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
     throw SystemError(errno, "cannot seal a memory file");
   }
-  return fd;
 }
 
 // Where bwrap finds its descriptors. 3 to 7 belong to init (wire/init_message.hpp).
@@ -163,8 +170,9 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
   std::vector<std::byte> start = wire::encode(start_message(plan.init, streams));
   if (start.size() > wire::start_limit) throw SystemError(E2BIG, "the command and its environment are too long");
   std::string arguments = bwrap_arguments(plan, marker);
-  UniqueFd start_memory = sealed_memory("agentbox-start", start.data(), start.size());
-  UniqueFd args_memory = sealed_memory("agentbox-args", arguments.data(), arguments.size());
+  spawned.start = memory("agentbox-start", start.data(), start.size());
+  UniqueFd args_memory = memory("agentbox-args", arguments.data(), arguments.size());
+  seal(args_memory);
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) throw SystemError(errno, "cannot open /dev/null");
 
@@ -174,7 +182,7 @@ void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan&
   place(1, null.get());
   place(2, errors.write.get());
   place(wire::init_control_fd, room_control.get());
-  place(wire::init_start_fd, start_memory.get());
+  place(wire::init_start_fd, spawned.start.get());
   for (int stream = 0; stream < 3; ++stream) {
     bool passes = streams.kind.at(static_cast<std::size_t>(stream)) == StreamKind::passed;
     place(wire::init_stream_fd + stream, passes ? stream : null.get());
@@ -238,6 +246,22 @@ pid_t read_child_pid(const UniqueFd& info) {
 }
 
 }  // namespace
+
+void seal_start(Spawned& spawned, const plan::InitPlan& init, const Streams& streams,
+                const std::vector<std::pair<std::string, std::string>>& more) {
+  if (!more.empty()) {
+    plan::InitPlan changed = init;
+    for (const auto& variable : more) {
+      const auto same = [&](const auto& other) { return other.first == variable.first; };
+      if (std::ranges::none_of(changed.environment, same)) changed.environment.push_back(variable);
+    }
+    const std::vector<std::byte> start = wire::encode(start_message(changed, streams));
+    if (start.size() > wire::start_limit) throw SystemError(E2BIG, "the command and its environment are too long");
+    fill(spawned.start, start.data(), start.size());  // never shorter than before
+  }
+  seal(spawned.start);
+  spawned.start.reset();
+}
 
 void read_child(Spawned& spawned) {
   spawned.child = read_child_pid(spawned.info);

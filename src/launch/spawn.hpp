@@ -31,12 +31,18 @@ struct Spawned {
   base::UniqueFd block;   // a byte: go. End-of-file is also a "go": see the header of run.cpp
   base::UniqueFd errors;
   base::UniqueFd control;  // SOCK_SEQPACKET to init
+  base::UniqueFd start;    // what init is to do, until it is sealed
 };
 
 // `marker` is a directory that bwrap makes as its last step, so that the helper can tell the floor from what was there
 // before. Throws base::SystemError.
 void spawn(Spawned& spawned, const base::AbsPath& bwrap, const plan::LaunchPlan& plan, const Streams& streams,
            const std::string& marker);
+
+// The last word on what init is to do; nobody can change it afterwards. `more` is added to the environment where it has no
+// such variable. Before the room goes on. Throws base::SystemError.
+void seal_start(Spawned& spawned, const plan::InitPlan& init, const Streams& streams,
+                const std::vector<std::pair<std::string, std::string>>& more);
 
 // Waits until bwrap names its child. Throws base::SystemError with bwrap's own words when it ends instead.
 void read_child(Spawned& spawned);

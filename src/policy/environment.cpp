@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/room_addresses.hpp"
 
 #include "draft.hpp"
 #include "floor.hpp"
@@ -92,6 +93,11 @@ class Environment {
     }
   }
 
+  void add_proxies() {
+    if (draft_.policy.proxy == Proxy::none) return;
+    for (auto& [name, value] : proxy_variables()) variables_[name] = std::move(value);
+  }
+
   void set(const std::string& name, const profile::Located<std::string>& value, const ValueNames& names) {
     base::Result<std::string> text = expand_value(value, names);
     if (text) {
@@ -126,6 +132,14 @@ class Environment {
 
 }  // namespace
 
+// Also for what isn't HTTP the proxy is that of HTTP: a library that has no SOCKS fails on the mere word.
+std::vector<std::pair<std::string, std::string>> proxy_variables() {
+  const std::string proxy = fmt::format("http://{}:{}", room_address_v4, http_proxy_port);
+  const std::string direct = "localhost,127.0.0.1,::1";
+  return {{"http_proxy", proxy}, {"https_proxy", proxy}, {"all_proxy", proxy}, {"no_proxy", direct},
+          {"HTTP_PROXY", proxy}, {"HTTPS_PROXY", proxy}, {"ALL_PROXY", proxy}, {"NO_PROXY", direct}};
+}
+
 bool names_secret(std::string_view variable) {
   constexpr std::string_view words[] = {"TOKEN", "SECRET", "PASSWORD",   "PASSWD", "PASSPHRASE",
                                         "_KEY",  "APIKEY", "CREDENTIAL", "COOKIE", "AUTH"};
@@ -146,6 +160,7 @@ void decide_environment(Draft& draft) {
   environment.add_basics();
   for (const auto& item : draft.profile.environment.pass) environment.pass(item);
   environment.add_sockets();
+  environment.add_proxies();
   for (const auto& [name, value] : draft.profile.environment.set) environment.set(name, value, names);
   draft.policy.environment = environment.take();
 

@@ -123,6 +123,8 @@ void decide_network(Draft& draft) {
     for (std::uint16_t port : ports_of(rule.value)) add_asking_loopback(draft, port, rule);
   }
   draft.policy.outside = outside_of(draft.profile);
+  const auto& proxy = draft.profile.network.proxy;
+  if (draft.policy.outside == Outside::ruled && proxy && proxy->value) draft.policy.proxy = Proxy::offered;
   std::ranges::sort(draft.policy.loopback, {}, &Loopback::port);
   for (const auto& publication : draft.profile.network.publish) {
     auto& all = draft.policy.publish;

@@ -64,7 +64,6 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
   }
   refusals.scalar(profile.network.via, "[network] via");
   refusals.scalar(profile.network.bytes_out, "[network] bytes_out");
-  if (profile.network.proxy && profile.network.proxy->value) refusals.scalar(profile.network.proxy, "[network] proxy");
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 // A name server for the tests: loaded with LD_PRELOAD into agentbox, it answers getaddrinfo(3) from the file
 // AGENTBOX_TEST_HOSTS ("ADDRESS NAME" a line, read anew each time), and writes each name that it was asked for to
-// AGENTBOX_TEST_ASKED. Addresses go to the real one.
+// AGENTBOX_TEST_ASKED. Addresses go to the real one. With AGENTBOX_TEST_NO_NFTABLES the machine has no libnftables.
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -11,6 +12,13 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
+
+extern "C" void* dlopen(const char* name, int flags) {
+  using Function = void* (*)(const char*, int);
+  static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "dlopen"));
+  const bool hidden = name != nullptr && std::strstr(name, "libnftables") != nullptr;
+  return real(hidden && std::getenv("AGENTBOX_TEST_NO_NFTABLES") != nullptr ? "/missing/libnftables.so.1" : name, flags);
+}
 
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
   using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);

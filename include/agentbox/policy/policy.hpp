@@ -109,6 +109,9 @@ enum class Outside : std::uint8_t {
   ruled,   // the gate rules on each, by name
 };
 
+// Is the gate offered as a proxy too?
+enum class Proxy : std::uint8_t { none, offered };
+
 // How the owner is asked.
 struct Approval {
   std::chrono::seconds timeout{120};       // then a question is denied
@@ -161,6 +164,7 @@ struct Policy {
   bool nested_userns = false;  // seccomp.allow has "userns"
   std::vector<Loopback> loopback;
   Outside outside = Outside::closed;
+  Proxy proxy = Proxy::none;  // where connections can't be captured it is offered all the same
   std::vector<profile::Publication> publish;
   struct {
     bool gpu = false, audio = false, display = false;
@@ -184,6 +188,9 @@ struct Policy {
 
 // What the profile uses and this version cannot do yet, one error each with its line. Empty: `run` may go on.
 [[nodiscard]] base::Diagnostics unbuilt(const profile::Profile& profile, const Flags& flags);
+
+// What programs read that can be told of a proxy.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> proxy_variables();
 
 // What a model reads in its room about asking: /run/agentbox/SKILL.md.
 [[nodiscard]] std::string room_skill(const Rules& rules);

@@ -27,6 +27,8 @@ class Acceptor {
 
   // A listening TCP socket, IPv4 or IPv6. Throws base::SystemError.
   void serve(base::UniqueFd listener);
+  // One connection more is open, which came from another that is about to be released.
+  void hold() noexcept { ++open_; }
   // One connection less is open.
   void release();
   void close();

@@ -6,12 +6,13 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -22,6 +23,12 @@ using Clock = std::chrono::steady_clock;
 // An address that doesn't answer leaves the next ones some of the time.
 constexpr std::chrono::milliseconds least{500};
 
+int error_of(int socket) {
+  int result = 0;
+  socklen_t size = sizeof result;
+  return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &result, &size) == 0 ? result : errno;
+}
+
 }  // namespace
 
 class Dial::Impl {
@@ -29,7 +36,7 @@ class Dial::Impl {
   Impl(boost::asio::io_context& loop, std::vector<Target> all, std::chrono::milliseconds patience, Done then)
       : socket(loop), timer(loop), targets(std::move(all)), end(Clock::now() + patience), done(std::move(then)) {}
 
-  boost::asio::posix::stream_descriptor socket;
+  Waitable socket;
   boost::asio::steady_timer timer;
   std::vector<Target> targets;
   std::size_t at = 0;
@@ -44,17 +51,14 @@ Dial::~Dial() = default;
 std::shared_ptr<Dial> Dial::start(boost::asio::io_context& loop, std::vector<Target> targets,
                                   std::chrono::milliseconds patience, Done done) {
   std::shared_ptr<Dial> dial(new Dial(std::make_unique<Impl>(loop, std::move(targets), patience, std::move(done))));
-  boost::asio::post(loop, [dial] {
-    if (dial->impl_->done) dial->next();
-  });
+  dial->next();
   return dial;
 }
 
 void Dial::cancel() {
   impl_->done = nullptr;
   impl_->timer.cancel();
-  boost::system::error_code ignored;
-  impl_->socket.close(ignored);
+  impl_->socket.close();
 }
 
 void Dial::next() {
@@ -72,26 +76,28 @@ void Dial::next() {
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const bool connected = ::connect(socket.get(), target.address(), target.size()) == 0;
   const int error = connected ? 0 : errno;
-  impl_->socket.assign(socket.release());
+  const int number = socket.get();
+  impl_->socket.assign(std::move(socket));
+  // A server on this machine has answered by now.
+  if (pollfd state{number, POLLOUT, 0}; error == EINPROGRESS && ::poll(&state, 1, 0) == 1) {
+    return established((state.revents & (POLLERR | POLLHUP)) != 0 ? error_of(number) : 0);
+  }
   if (error != EINPROGRESS) return established(error);
   const auto share = std::max<Clock::duration>((impl_->end - now) / static_cast<int>(left), least);
   impl_->timer.expires_at(std::min(now + share, impl_->end));
   impl_->timer.async_wait([self = shared_from_this()](boost::system::error_code ended) {
     if (!ended && self->impl_->done) self->established(ETIMEDOUT);
   });
-  impl_->socket.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+  impl_->socket.async_wait(Waitable::Descriptor::wait_write,
                            [self = shared_from_this()](boost::system::error_code ended) {
                              if (ended || !self->impl_->done) return;
-                             int result = 0;
-                             socklen_t size = sizeof result;
-                             ::getsockopt(self->impl_->socket.native_handle(), SOL_SOCKET, SO_ERROR, &result, &size);
-                             self->established(result);
+                             self->established(error_of(self->impl_->socket.native_handle()));
                            });
 }
 
 void Dial::established(int error) {
   impl_->timer.cancel();
-  base::UniqueFd socket(impl_->socket.release());
+  base::UniqueFd socket = impl_->socket.release();
   if (error == 0) return finish(std::move(socket), &impl_->targets[impl_->at], 0);
   impl_->error = error;
   ++impl_->at;

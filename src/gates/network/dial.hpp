@@ -17,7 +17,7 @@ class Dial : public std::enable_shared_from_this<Dial> {
   // `socket` is empty when nobody answered, and `error` is the errno of the last one; else `target` did.
   using Done = std::function<void(base::UniqueFd socket, const Target* target, int error)>;
 
-  // `done` is called once, from the loop, never from within; not after `cancel`. `patience` is for all together.
+  // `done` is called once, perhaps from within; not after `cancel`. `patience` is for all together.
   [[nodiscard]] static std::shared_ptr<Dial> start(boost::asio::io_context& loop, std::vector<Target> targets,
                                                    std::chrono::milliseconds patience, Done done);
   ~Dial();

@@ -29,6 +29,11 @@ std::string_view name_of(Protocol protocol) noexcept {
   return "";
 }
 
+void set_low_water(int socket, std::size_t bytes) {
+  const int value = static_cast<int>(bytes);
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
+}
+
 void peek(int socket, Peeked& into) {
   ssize_t count = 0;
   do {

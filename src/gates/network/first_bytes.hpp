@@ -28,5 +28,7 @@ struct Peeked {
   std::array<char, most_peeked> storage{};
 };
 void peek(int socket, Peeked& into);
+// The loop wakes for it when so many bytes have come, or the end of them.
+void set_low_water(int socket, std::size_t bytes);
 
 }  // namespace agentbox::gates::network

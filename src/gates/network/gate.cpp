@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -27,6 +28,7 @@
 #include "look_alike.hpp"
 #include "lookup.hpp"
 #include "name_table.hpp"
+#include "proxy_greeting.hpp"
 #include "public_suffix.hpp"
 
 namespace agentbox::gates::network {
@@ -104,8 +106,22 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     if (!acceptor) {
       acceptor = std::make_unique<Acceptor>(loop_, setup_.connections, [this, port](base::UniqueFd client, int) {
         add(std::move(client),
-            {.action = {.host = "localhost", .port = port}, .name = {}, .kind = Wanted::Kind::localhost});
+            {.action = {.host = "localhost", .port = port},
+             .name = {},
+             .kind = Wanted::Kind::localhost,
+             .entrance = {}},
+            *loopback_[port]);
       });
+    }
+    acceptor->serve(std::move(listener));
+  }
+  void serve_proxy(base::UniqueFd listener, Proxy what) {
+    const auto speaks = what == Proxy::http ? ProxyGreeting::Speaks::http : ProxyGreeting::Speaks::socks;
+    auto& acceptor = proxies_[what];
+    if (!acceptor) {
+      acceptor = std::make_unique<Acceptor>(
+          loop_, setup_.connections,
+          [this, what, speaks](base::UniqueFd client, int) { greet(std::move(client), speaks, {}, *proxies_[what]); });
     }
     acceptor->serve(std::move(listener));
   }
@@ -114,9 +130,11 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   void stop() {
     acceptor_.close();
     for (auto& [port, acceptor] : loopback_) acceptor->close();
+    for (auto& [what, acceptor] : proxies_) acceptor->close();
+    for (const auto& greeting : std::exchange(greetings_, {})) greeting->cancel();
     dns_.close();
     timer_.cancel();
-    for (const auto& connection : connections_) connection->abandon();
+    for (const auto& [connection, acceptor] : connections_) connection->abandon();
     connections_.clear();
     for (const auto& [key, open] : open_) decider_.cancel(open.ticket);
     open_.clear();
@@ -126,12 +144,18 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
 
   // ---- for a connection ----
 
+  const Verdict* known(const policy::Connect& action) override {
+    const auto yes = yes_.find(key_of(action));
+    if (yes == yes_.end()) return nullptr;
+    if (Clock::now() < yes->second.until) return &yes->second.verdict;
+    yes_.erase(yes);
+    return nullptr;
+  }
+
   void decide(GateConnection& connection, Heard heard) override {
     const Key key = key_of(connection.wanted());
-    if (auto yes = yes_.find(key); yes != yes_.end()) {
-      if (Clock::now() < yes->second.until) return heard(yes->second.verdict);
-      yes_.erase(yes);
-    }
+    // It may have come while this one looked ahead.
+    if (const Verdict* yes = known(connection.wanted())) return heard(*yes);
     // One question for a name and port, for all that want it while it is open; it stays when they give up.
     auto [open, first] = open_.try_emplace(key);
     open->second.waiting.push_back({connection.weak_from_this(), std::move(heard)});
@@ -146,9 +170,24 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   [[nodiscard]] policy::Ruling rule(const policy::Connect& action) const override {
     return policy::rule(setup_.rules, action);
   }
+  // A model server's grant is no way round what a model's user may say.
+  [[nodiscard]] bool grants(const policy::Connect& address) const override {
+    const auto filters = [&](const auto& item) {
+      return item.value.speech == profile::Speech::llm && policy::matches(item.value, address, policy::Reach::narrow);
+    };
+    return rule(address).decision == policy::Decision::allow &&
+           std::ranges::none_of(setup_.rules.network.allow, filters);
+  }
   Lookup& lookup() override { return lookup_; }
   Splicer& splicer() override { return splicer_; }
   [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }
+
+  void moves_on(GateConnection& connection, base::UniqueFd client, std::string said) override {
+    const auto at = connections_.find(connection.shared_from_this());
+    if (at == connections_.end()) return;
+    at->second->hold();
+    greet(std::move(client), ProxyGreeting::Speaks::http, std::move(said), *at->second);
+  }
 
   void ended(GateConnection& connection, Ended what) override {
     if (what.address.empty()) ++counters_.refused;
@@ -162,10 +201,8 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     // Not from within the connection's own call.
     boost::asio::post(loop_, [weak = weak_from_this(), gone = connection.shared_from_this()] {
       auto self = weak.lock();
-      if (!self || self->connections_.erase(gone) == 0) return;
-      const auto loopback = self->loopback_.find(gone->wanted().port);
-      const bool own = gone->wanted().host == "localhost" && loopback != self->loopback_.end();
-      (own ? *loopback->second : self->acceptor_).release();
+      if (!self) return;
+      if (auto node = self->connections_.extract(gone)) node.mapped()->release();
     });
     if (rows_.size() >= most_rows_waiting) write_rows();
   }
@@ -190,14 +227,20 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     // Made to the listener itself: there is nothing that it could mean.
     if (!address || class_of(*address) == AddressClass::loopback) return break_off(std::move(client));
     if (!names_.in_range(*address)) {
-      return add(
-          std::move(client),
-          {.action = {.host = address->text(), .port = target->port()}, .name = {}, .kind = Wanted::Kind::address});
+      return add(std::move(client), address_wanted(*address, target->port()), acceptor_);
     }
     std::optional<NameTable::Pin> name = names_.arrive(*address, Clock::now());
     if (!name) return break_off(std::move(client));
-    policy::Connect action{.host = name->name(), .port = target->port()};
-    add(std::move(client), {.action = std::move(action), .name = std::move(name), .kind = Wanted::Kind::name});
+    add(std::move(client), name_wanted(*std::move(name), target->port()), acceptor_);
+  }
+
+  [[nodiscard]] static Wanted address_wanted(const Address& address, std::uint16_t port) {
+    return {
+        .action = {.host = address.text(), .port = port}, .name = {}, .kind = Wanted::Kind::address, .entrance = {}};
+  }
+  [[nodiscard]] static Wanted name_wanted(NameTable::Pin name, std::uint16_t port) {
+    policy::Connect action{.host = name.name(), .port = port};
+    return {.action = std::move(action), .name = std::move(name), .kind = Wanted::Kind::name, .entrance = {}};
   }
 
   void break_off(base::UniqueFd client) {
@@ -211,11 +254,61 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     });
   }
 
-  void add(base::UniqueFd client, Wanted wanted) {
+  // ---- the explicit proxies ----
+
+  void greet(base::UniqueFd client, ProxyGreeting::Speaks speaks, std::string said, Acceptor& from) {
+    // One that ends from within its start has no number yet.
+    const auto number = std::make_shared<std::shared_ptr<ProxyGreeting>>();
+    auto arrived = [weak = weak_from_this(), number, &from](ProxyGreeting::Arrived what) {
+      auto self = weak.lock();
+      if (!self) return;
+      if (*number) self->greetings_.erase(*number);
+      self->arrived(std::move(what), from);
+    };
+    auto greeting = ProxyGreeting::start(loop_, std::move(client), speaks, std::move(said), std::move(arrived));
+    if (greeting->is_over()) return;
+    *number = greeting;
+    greetings_.insert(std::move(greeting));
+  }
+
+  void arrived(ProxyGreeting::Arrived what, Acceptor& from) {
+    if (!what.client) {
+      ++counters_.connections;
+      ++counters_.refused;
+      // Not from within the acceptor's own call.
+      return boost::asio::post(loop_, [weak = weak_from_this(), &from] {
+        if (auto self = weak.lock()) from.release();
+      });
+    }
+    std::string why;
+    Wanted wanted = wanted_by(what.host, what.port, why);
+    wanted.entrance = std::move(what.entrance);
+    add(std::move(what.client), std::move(wanted), from, std::move(why));
+  }
+
+  // `why` it leads nowhere, if it does.
+  Wanted wanted_by(const Host& host, std::uint16_t port, std::string& why) {
+    constexpr std::string_view directly = "localhost is reached directly, without the proxy";
+    if (!host.address) {
+      if (host.text == "localhost") why = directly;
+      return {.action = {.host = host.text, .port = port}, .name = {}, .kind = Wanted::Kind::name, .entrance = {}};
+    }
+    if (names_.in_range(*host.address)) {
+      // A client that asked for the address first, and then says that to its proxy.
+      if (auto name = names_.arrive(*host.address, Clock::now())) return name_wanted(*std::move(name), port);
+      why = "no name has this address";
+    } else if (class_of(*host.address) == AddressClass::loopback) {
+      why = directly;
+    }
+    return address_wanted(*host.address, port);
+  }
+
+  // `turned_away`: why, if it is.
+  void add(base::UniqueFd client, Wanted wanted, Acceptor& from, std::string turned_away = {}) {
     ++counters_.connections;
     auto connection = std::make_shared<GateConnection>(loop_, *this, std::move(client), std::move(wanted));
-    connections_.insert(connection);
-    connection->start();
+    connections_.emplace(connection, &from);
+    turned_away.empty() ? connection->start() : connection->turn_away(std::move(turned_away));
   }
 
   QuestionFacts facts_about(GateConnection& connection) {
@@ -305,7 +398,9 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   const std::vector<std::string> named_;
   std::map<Key, Yes> yes_;
   std::map<Key, Open> open_;
-  std::unordered_set<std::shared_ptr<GateConnection>> connections_;
+  std::map<Proxy, std::unique_ptr<Acceptor>> proxies_;
+  std::unordered_set<std::shared_ptr<ProxyGreeting>> greetings_;
+  std::unordered_map<std::shared_ptr<GateConnection>, Acceptor*> connections_;  // and who accepted it
   std::vector<Ended> rows_;
   GateCounters counters_;
 };
@@ -320,6 +415,9 @@ void Gate::serve_connections(base::UniqueFd listener) {
 }
 void Gate::serve_loopback(base::UniqueFd listener, std::uint16_t port) {
   impl_->serve_loopback(std::move(listener), port);
+}
+void Gate::serve_proxy(base::UniqueFd listener, Proxy what) {
+  impl_->serve_proxy(std::move(listener), what);
 }
 void Gate::serve_dns_stream(base::UniqueFd listener) {
   impl_->dns().serve_stream(std::move(listener));

@@ -24,7 +24,6 @@ namespace agentbox::gates::network {
 
 namespace {
 
-using Descriptor = boost::asio::posix::stream_descriptor;
 using Error = boost::system::error_code;
 
 // So long may a client take to say who it is, once it has begun.
@@ -49,10 +48,6 @@ Target target_of(const Address& address, std::uint16_t port) {
   return Target::of(reinterpret_cast<const sockaddr*>(&four), sizeof four);
 }
 
-void set_low_water(int socket, int bytes) {
-  ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
-}
-
 void reset_on_close(int socket) {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -72,14 +67,21 @@ constexpr std::string_view access_denied("\x15\x03\x01\x00\x02\x02\x31", 7);
 GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted)
     : loop_(loop),
       gate_(&gate),
-      client_(loop, client.release()),
+      client_(loop, std::move(client)),
       upstream_(loop),
       timer_(loop),
       wanted_(std::move(wanted)) {}
 
 void GateConnection::start() {
-  if (gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
+  if (const broker::Verdict* known = gate_->known(wanted_.action)) return heard(*known);
+  if (wanted_.entrance.kind == Entrance::Kind::absolute) protocol_ = Protocol::http;
+  const bool waits_for_us = wanted_.entrance.kind != Entrance::Kind::transparent;
+  if (waits_for_us || gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
   look_ahead(glance, [this] { decide(); });
+}
+
+void GateConnection::turn_away(std::string why) {
+  refuse(std::move(why));
 }
 
 void GateConnection::abandon() {
@@ -88,9 +90,8 @@ void GateConnection::abandon() {
   if (dial_) dial_->cancel();
   timer_.cancel();
   if (client_.is_open()) reset_on_close(client_.native_handle());
-  Error ignored;
-  client_.close(ignored);
-  upstream_.close(ignored);
+  client_.close();
+  upstream_.close();
   requests_.reset();
 }
 
@@ -99,8 +100,11 @@ bool GateConnection::gave_up() {
   if (::poll(&state, 1, 0) <= 0) return false;
   if ((state.revents & (POLLERR | POLLHUP)) != 0) return true;
   int unread = 0;
-  // A client that has asked and says no more may still listen.
-  return (state.revents & POLLRDHUP) != 0 && ::ioctl(client_.native_handle(), FIONREAD, &unread) == 0 && unread == 0;
+  if ((state.revents & POLLRDHUP) == 0) return false;
+  // Of what waits for an answer of ours or has sent a request, nothing that says no more listens on: a request that goes out
+  // when its client has tried again would be done twice. Others may.
+  if (wanted_.entrance.kind != Entrance::Kind::transparent || protocol_ == Protocol::http) return true;
+  return ::ioctl(client_.native_handle(), FIONREAD, &unread) == 0 && unread == 0;
 }
 
 void GateConnection::look_ahead(std::chrono::milliseconds patience, std::function<void()> then) {
@@ -116,7 +120,7 @@ void GateConnection::look_ahead(std::chrono::milliseconds patience, std::functio
   timer_.async_wait([go_on](Error error) {
     if (!error) go_on();
   });
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), go_on](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), go_on](Error error) {
     if (error) return;
     self->timer_.cancel();
     go_on();
@@ -147,6 +151,7 @@ void GateConnection::look_up() {
     }
     case Wanted::Kind::name: break;
   }
+  if (const Lookup::Found* known = gate_->lookup().known(action.host, action.port)) return found(*known);
   gate_->lookup().find(action.host, action.port, [weak = weak_from_this()](const Lookup::Found& found) {
     if (auto self = weak.lock(); self && !self->ended_) self->found(found);
   });
@@ -155,15 +160,15 @@ void GateConnection::look_up() {
 // A name that anybody may give away leads where its owner likes: into this machine and the networks around it only as
 // far as the profile grants those addresses.
 void GateConnection::found(const Lookup::Found& found) {
-  if (found.targets.empty()) return refuse(found.error);
+  if (found.checked == Lookup::Found::Checked::yes) return dial(found.targets);
+  if (found.targets.empty()) return refuse(found.error, No::unreachable);
   std::vector<Target> good;
   std::string why;
   for (const Target& target : found.targets) {
     std::optional<Address> address = Address::parse(target.text());
     if (!address) continue;
     AddressClass kind = class_of(*address);
-    if (kind == AddressClass::public_ ||
-        gate_->rule({.host = address->text(), .port = wanted_.action.port}).decision == policy::Decision::allow) {
+    if (kind == AddressClass::public_ || gate_->grants({.host = address->text(), .port = wanted_.action.port})) {
       good.push_back(target);
     } else {
       why = fmt::format("{} leads to {}, which is {}: grant that address itself if it is meant", wanted_.action.host,
@@ -171,6 +176,7 @@ void GateConnection::found(const Lookup::Found& found) {
     }
   }
   if (good.empty()) return refuse(why.empty() ? wanted_.action.host + " has no address" : why);
+  gate_->lookup().keep(wanted_.action.host, wanted_.action.port, good);
   dial(std::move(good));
 }
 
@@ -186,41 +192,56 @@ void GateConnection::dial(std::vector<Target> targets) {
 void GateConnection::dialled(base::UniqueFd socket, const Target* target, int error) {
   if (!socket) {
     return refuse(fmt::format("nobody answers at {}:{}: {}", wanted_.action.host, wanted_.action.port,
-                              std::strerror(error)));  // NOLINT(concurrency-mt-unsafe): glibc's is safe
+                              std::strerror(error)),  // NOLINT(concurrency-mt-unsafe): glibc's is safe
+                  error == ECONNREFUSED ? No::refused_there : No::unreachable);
   }
   address_ = target->text();
-  upstream_.assign(socket.release());
+  upstream_.assign(std::move(socket));
+  if (wanted_.entrance.kind == Entrance::Kind::absolute) return relay_requests();
+  admit();
   // An address was ruled on as an address: whatever is said to it goes there.
   if (wanted_.kind != Wanted::Kind::name) return relay();
   listen_to_both();
+}
+
+void GateConnection::admit() {
+  std::string words;
+  if (wanted_.entrance.kind == Entrance::Kind::connect) words = "HTTP/1.1 200 Connection established\r\n\r\n";
+  if (wanted_.entrance.kind == Entrance::Kind::socks) {
+    wanted_.entrance.socks->grant();
+    const std::vector<std::uint8_t> out = wanted_.entrance.socks->output();
+    words.assign(out.begin(), out.end());
+  }
+  // From here on it speaks to the server, and a refusal has that one's language. Should these few bytes not go, it is gone.
+  wanted_.entrance.kind = Entrance::Kind::transparent;
+  if (!words.empty()) ::send(client_.native_handle(), words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 // Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
 // choose another host, because the server has been chosen before. On the ports of the web, where one front serves many
 // names, it is the client's turn, always: a front that complains of his silence must not open the way.
 void GateConnection::listen_to_both() {
+  Peeked peeked;
+  peek(client_.native_handle(), peeked);
+  if (!peeked.bytes.empty()) return inspect(peeked);
   auto first = std::make_shared<bool>(true);
   auto once = [first] { return std::exchange(*first, false); };
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
     if (error || self->ended_ || !once()) return;
     self->upstream_.cancel();
-    self->timer_.expires_after(hello_patience);
-    self->timer_.async_wait([self](Error ended) {
-      if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
-    });
-    self->inspect();
+    Peeked said;
+    peek(self->client_.native_handle(), said);
+    self->inspect(said);
   });
   if (wanted_.action.port == 80 || wanted_.action.port == 443) return;
-  upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+  upstream_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
     if (error || self->ended_ || !once()) return;
     self->client_.cancel();
     self->relay();
   });
 }
 
-void GateConnection::inspect() {
-  Peeked peeked;
-  peek(client_.native_handle(), peeked);
+void GateConnection::inspect(const Peeked& peeked) {
   protocol_ = protocol_of(peeked.bytes);
   switch (protocol_) {
     case Protocol::tls: return inspect_hello(peeked.bytes);
@@ -255,22 +276,31 @@ void GateConnection::inspect_hello(std::string_view bytes) {
 }
 
 void GateConnection::wait_for_more(std::size_t have) {
-  set_low_water(client_.native_handle(), static_cast<int>(have) + 1);
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
+  if (!std::exchange(greeting_, true)) {
+    timer_.expires_after(hello_patience);
+    timer_.async_wait([self = shared_from_this()](Error ended) {
+      if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
+    });
+  }
+  set_low_water(client_.native_handle(), have + 1);
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
     if (error || self->ended_) return;
     Peeked peeked;
     peek(self->client_.native_handle(), peeked);
     // The end of the stream wakes us, too.
     if (peeked.bytes.size() <= have) return self->refuse("it broke off while it said who it is");
-    self->inspect();
+    self->inspect(peeked);
   });
 }
 
-void GateConnection::relay() {
+void GateConnection::stop_looking() {
   timer_.cancel();
-  set_low_water(client_.native_handle(), 1);
-  base::UniqueFd client(client_.release()), upstream(upstream_.release());
-  gate_->splicer().relay(std::move(client), std::move(upstream),
+  if (greeting_) set_low_water(client_.native_handle(), 1);
+}
+
+void GateConnection::relay() {
+  stop_looking();
+  gate_->splicer().relay(client_.release(), upstream_.release(),
                          [self = shared_from_this()](Outcome outcome, Bytes bytes) {
                            if (self->ended_) return;
                            self->bytes_ = bytes;
@@ -280,36 +310,44 @@ void GateConnection::relay() {
 
 // Without TLS each request says a host of its own.
 void GateConnection::relay_requests() {
-  timer_.cancel();
-  set_low_water(client_.native_handle(), 1);
+  stop_looking();
   const policy::Connect& action = wanted_.action;
   HttpRequests::Passing passing;
-  passing.authority = http_authority({.text = action.host, .address = {}}, action.port);
-  HttpRelay::Judge judge;
-  judge.head = [action](const HttpRequest& request) -> std::optional<HttpRefusal> {
-    if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
-    if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
-    const bool same = request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
-    if (same) return std::nullopt;
-    return HttpRefusal{421, "the request names another host than its connection"};
+  passing.authority = http_authority({.text = action.host, .address = Address::parse(action.host)}, action.port);
+  auto names_us = [action](const HttpRequest& request) {
+    return request.target != HttpRequest::Target::authority && request.authority &&
+           request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
   };
-  base::UniqueFd client(client_.release()), upstream(upstream_.release());
-  requests_.emplace(loop_, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
-                    [self = shared_from_this()](Bytes bytes, std::string why) {
+  HttpRelay::Judge judge;
+  if (wanted_.entrance.kind == Entrance::Kind::absolute) {
+    judge.elsewhere = [names_us](const HttpRequest& request) {
+      return request.target != HttpRequest::Target::absolute || !names_us(request);
+    };
+  } else {
+    judge.head = [names_us](const HttpRequest& request) -> std::optional<HttpRefusal> {
+      if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
+      if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
+      if (names_us(request)) return std::nullopt;
+      return HttpRefusal{421, "the request names another host than its connection"};
+    };
+  }
+  requests_.emplace(loop_, client_.release(), upstream_.release(), std::move(wanted_.entrance.said), std::move(passing),
+                    std::move(judge), [self = shared_from_this()](HttpRelay::End end) {
                       if (self->ended_) return;
-                      self->bytes_ = bytes;
-                      self->finish(std::move(why));
+                      self->bytes_ = end.bytes;
+                      if (end.client) self->gate_->moves_on(*self, std::move(end.client), std::move(end.said));
+                      self->finish(std::move(end.why));
                     });
 }
 
-void GateConnection::refuse(std::string why) {
+void GateConnection::refuse(std::string why, No no) {
   why_ = std::move(why);
-  Error ignored;
-  upstream_.close(ignored);
+  no_ = no;
+  upstream_.close();
   if (dial_) dial_->cancel();
-  timer_.cancel();
   client_.cancel();
-  set_low_water(client_.native_handle(), 1);
+  stop_looking();
+  if (wanted_.entrance.kind != Entrance::Kind::transparent) return say_no();
   Peeked peeked;
   peek(client_.native_handle(), peeked);
   protocol_ = protocol_of(peeked.bytes);
@@ -317,12 +355,29 @@ void GateConnection::refuse(std::string why) {
   say_no();
 }
 
-// In the client's own language, so that it fails at once and says why; else a reset.
+// In the client's own language, so that it fails at once and says why; empty: there is none.
+std::string GateConnection::words_of_refusal() {
+  constexpr int forbidden = 403, bad_gateway = 502;
+  const std::string http = http_answer(no_ == No::denied ? forbidden : bad_gateway, why_);
+  switch (wanted_.entrance.kind) {
+    case Entrance::Kind::connect:
+    case Entrance::Kind::absolute: return http;
+    case Entrance::Kind::socks: {
+      wanted_.entrance.socks->refuse(no_ == No::denied        ? SocksReply::not_allowed
+                                     : no_ == No::unreachable ? SocksReply::host_unreachable
+                                                              : SocksReply::refused);
+      const std::vector<std::uint8_t> out = wanted_.entrance.socks->output();
+      return {out.begin(), out.end()};
+    }
+    case Entrance::Kind::transparent: break;
+  }
+  if (protocol_ == Protocol::tls) return std::string(access_denied);
+  return protocol_ == Protocol::http ? http : std::string();
+}
+
 void GateConnection::say_no() {
   const int socket = client_.native_handle();
-  std::string words;
-  if (protocol_ == Protocol::tls) words = access_denied;
-  if (protocol_ == Protocol::http) words = http_answer(403, why_);
+  const std::string words = words_of_refusal();
   drop_input(socket);  // what is unread at the end would become a reset that overtakes our words
   if (words.empty() || ::send(socket, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
       ::shutdown(socket, SHUT_WR) != 0) {
@@ -333,7 +388,7 @@ void GateConnection::say_no() {
   timer_.async_wait([self = shared_from_this()](Error) {
     if (!self->ended_) self->finish(self->why_);
   });
-  client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this()](Error error) {
     if (!error && !self->ended_) self->timer_.cancel();
   });
 }
@@ -341,9 +396,8 @@ void GateConnection::say_no() {
 void GateConnection::finish(std::string why) {
   ended_ = true;
   timer_.cancel();
-  Error ignored;
-  if (client_.is_open()) client_.close(ignored);
-  if (upstream_.is_open()) upstream_.close(ignored);
+  client_.close();
+  upstream_.close();
   Ended ended;
   if (verdict_) ended.verdict = *verdict_;
   ended.action = wanted_.action;

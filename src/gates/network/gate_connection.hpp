@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/gates/network/gate.hpp"
@@ -20,6 +19,8 @@
 #include "http_relay.hpp"
 #include "lookup.hpp"
 #include "name_table.hpp"
+#include "proxy_greeting.hpp"
+#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -29,6 +30,7 @@ struct Wanted {
   std::optional<NameTable::Pin> name;  // of a name: it keeps its address for so long
   // What is checked after the verdict, because only a name can lead elsewhere than it says.
   enum class Kind : std::uint8_t { name, address, localhost } kind = Kind::name;
+  Entrance entrance;
 };
 
 // What a connection came to, for the record.
@@ -48,17 +50,25 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
    public:
     virtual ~Gate() = default;
     using Heard = std::function<void(const broker::Verdict&)>;
+    // A yes that needs nobody to be asked; it is there for the moment.
+    [[nodiscard]] virtual const broker::Verdict* known(const policy::Connect& action) = 0;
     virtual void decide(GateConnection& connection, Heard heard) = 0;
     [[nodiscard]] virtual policy::Ruling rule(const policy::Connect& action) const = 0;
+    // May a name lead to this address, which isn't one of the internet's?
+    [[nodiscard]] virtual bool grants(const policy::Connect& address) const = 0;
     virtual Lookup& lookup() = 0;
     virtual Splicer& splicer() = 0;
     [[nodiscard]] virtual std::chrono::milliseconds connect_patience() const = 0;
+    // Of a client that knows us as its proxy: its next request names another host.
+    virtual void moves_on(GateConnection& connection, base::UniqueFd client, std::string said) = 0;
     virtual void ended(GateConnection& connection, Ended what) = 0;
   };
 
   GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted);
 
   void start();
+  // Instead: it wants what no rule could allow.
+  void turn_away(std::string why);
   // Breaks off, whatever it is doing; `ended` is not called.
   void abandon();
 
@@ -76,21 +86,26 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   void look_up();
   void found(const Lookup::Found& found);
   void dial(std::vector<Target> targets);
+  // Tells a client that waits for it that the connection stands.
+  void admit();
   void dialled(base::UniqueFd socket, const Target* target, int error);
   // Who speaks first?
   void listen_to_both();
-  void inspect();
+  void inspect(const Peeked& peeked);
   void inspect_hello(std::string_view bytes);
   void wait_for_more(std::size_t have);
+  void stop_looking();
   void relay();
   void relay_requests();
-  void refuse(std::string why);
+  enum class No : std::uint8_t { denied, unreachable, refused_there };
+  void refuse(std::string why, No no = No::denied);
+  [[nodiscard]] std::string words_of_refusal();
   void say_no();
   void finish(std::string why);
 
   boost::asio::io_context& loop_;
   Gate* gate_;
-  boost::asio::posix::stream_descriptor client_, upstream_;
+  Waitable client_, upstream_;
   boost::asio::steady_timer timer_;
   Wanted wanted_;
   Clock::time_point began_ = Clock::now();
@@ -99,7 +114,9 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   std::shared_ptr<Dial> dial_;
   std::optional<HttpRelay> requests_;
   std::string address_, why_;
+  No no_ = No::denied;
   Bytes bytes_;
+  bool greeting_ = false;  // it began to say who it is, and we wait for the rest
   bool ended_ = false;
 };
 

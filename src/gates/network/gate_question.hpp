@@ -20,7 +20,7 @@ struct QuestionFacts {
   std::optional<Requester> requester;
   std::optional<std::string> looks_like;  // a name of the profile that it could be taken for
   std::optional<std::string> domain;      // what its owner has registered
-  std::uint64_t sent = 0;  // bytes that left the room so far in this session
+  std::uint64_t sent = 0;                 // bytes that left the room so far in this session
   std::chrono::seconds once_holds{};
 };
 [[nodiscard]] broker::Asked question_about(const policy::Connect& action, const QuestionFacts& facts);

@@ -8,20 +8,23 @@
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "bulk.hpp"
 #include "http_responses.hpp"
+#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
 namespace {
 
-using Descriptor = boost::asio::posix::stream_descriptor;
+using Descriptor = Waitable::Descriptor;
 using Error = boost::system::error_code;
 
-constexpr std::size_t piece = 64 * 1024;
+// What one recv(2) takes at most. One for all: it is empty again before another connection has its turn.
+thread_local std::array<char, 64 * 1024> piece;
+constexpr int most_pieces = 16;               // at once, then others have their turn
 constexpr std::size_t most_outstanding = 64;  // requests without their answers
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
@@ -33,18 +36,20 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   Impl(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, HttpRequests::Passing passing,
        Judge judge, Done done)
       : loop_(loop),
-        client_(loop, client.release()),
-        upstream_(loop, upstream.release()),
+        client_(loop, std::move(client)),
+        upstream_(loop, std::move(upstream)),
         timer_(loop),
         passing_(std::move(passing)),
         judge_(std::move(judge)),
         done_(std::move(done)) {}
 
-  void start() {
-    boost::asio::post(loop_, [self = shared_from_this()] {
-      self->read_client();
-      self->read_upstream();
-    });
+  // What the client has said already goes on at once.
+  void start(const std::string& said) {
+    starting_ = true;
+    requests_.feed(said);
+    said.empty() ? on_client() : go_on();
+    read_upstream();
+    starting_ = false;
   }
 
   void close() {
@@ -65,18 +70,50 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_client() {
-    std::array<char, piece> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
-    const ssize_t count = ::recv(client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
+    const ssize_t count = ::recv(client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+    const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
     if (count == 0) {
       client_said_all_ = true;
       if (!raw_ && !requests_.between()) return finish("broken off in the middle of a request");
     } else if (raw_) {
-      to_upstream_.append(bytes.data(), static_cast<std::size_t>(count));
+      to_upstream_ += said;
+    } else if (to_upstream_.empty() && said.size() <= requests_.plain()) {
+      requests_.spliced(said.size());
+      to_upstream_ += said.substr(send_now(upstream_, said));
     } else {
-      requests_.feed({bytes.data(), static_cast<std::size_t>(count)});
+      requests_.feed(said);
     }
     go_on();
+  }
+
+  // The body of a large upload.
+  void upload() {
+    const Bulk::Result result = up_.move(client_.native_handle(), upstream_.native_handle(), requests_.plain());
+    requests_.spliced(result.taken);
+    end_.bytes.to_upstream += result.sent;
+    switch (result.moved) {
+      case Bulk::Moved::all: return go_on();
+      case Bulk::Moved::turn_over:
+      case Bulk::Moved::source_dry: return read_client();
+      case Bulk::Moved::source_over: return finish("broken off in the middle of a request");
+      case Bulk::Moved::sink_broken: return;  // what the server said before may still be on its way
+      case Bulk::Moved::sink_full: break;
+    }
+    writing_upstream_ = true;
+    upstream_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+      self->writing_upstream_ = false;
+      if (!error && !self->ended_) self->upload();
+    });
+  }
+
+  // How much of it went; the rest is for later, and so is what went wrong.
+  std::size_t send_now(Waitable& socket, std::string_view bytes) {
+    const ssize_t count = ::send(socket.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const std::size_t sent = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    (&socket == &client_ ? end_.bytes.to_client : end_.bytes.to_upstream) += sent;
+    return sent;
   }
 
   // As far as the requests can be told, judged and sent.
@@ -87,7 +124,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       if (stalled_) return;  // an answer goes on with it
       switch (requests_.next()) {
         case HttpRequests::Next::need_bytes: return client_said_all_ ? end_of_requests() : read_client();
-        case HttpRequests::Next::request: judge_head(); break;
+        case HttpRequests::Next::request:
+          if (judge_.elsewhere && judge_.elsewhere(requests_.request())) return move_on();
+          judge_head();
+          break;
         case HttpRequests::Next::collected: judge_body(); break;
         case HttpRequests::Next::bytes: to_upstream_ += requests_.take(); break;
         case HttpRequests::Next::held: return;  // the server's answer goes on with it
@@ -110,6 +150,16 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
+  // The answers to what was asked before come first.
+  void move_on() {
+    moves_on_ = true;
+    if (!responses_.idle() || !to_client_.empty() || writing_client_) return;
+    end_.said = requests_.take_back();
+    client_.cancel();
+    end_.client = client_.release();
+    finish("");
+  }
+
   void judge_head() {
     const HttpRequest& request = requests_.request();
     if (auto refusal = judge_.head ? judge_.head(request) : std::nullopt) return requests_.refuse(*refusal);
@@ -130,7 +180,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void pass() {
-    const bool upgrades = !requests_.request().upgrade.empty() && passing_.upgrade == HttpRequests::Passing::Upgrade::keep;
+    const bool upgrades =
+        !requests_.request().upgrade.empty() && passing_.upgrade == HttpRequests::Passing::Upgrade::keep;
     responses_.expect(requests_.request(), upgrades ? HttpResponses::Upgrade::asked : HttpResponses::Upgrade::none);
     requests_.forward(passing_);
   }
@@ -152,7 +203,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       }
       // The server has hung up: what it said before may still be on its way to the client, and ends the relay.
       if (count < 0) return false;
-      bytes_.to_upstream += static_cast<std::uint64_t>(count);
+      end_.bytes.to_upstream += static_cast<std::uint64_t>(count);
       to_upstream_.erase(0, static_cast<std::size_t>(count));
     }
     return true;
@@ -161,7 +212,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // ---- from the server ----
 
   void read_upstream() {
-    if (reading_upstream_ || ended_ || server_said_all_) return;
+    if (reading_upstream_ || ended_ || server_said_all_ || !upstream_.is_open()) return;
     reading_upstream_ = true;
     upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
       self->reading_upstream_ = false;
@@ -170,22 +221,50 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void on_upstream() {
-    std::array<char, piece> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
-    const ssize_t count = ::recv(upstream_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return read_upstream();
-    if (count <= 0) {
-      server_said_all_ = true;
-      return write_client();
+    for (int turn = 0; turn < most_pieces && !ended_; ++turn) {
+      if (to_client_.empty() && responses_.plain() >= Bulk::worth) return download();
+      const ssize_t count = ::recv(upstream_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+      if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
+      server_said_all_ = count <= 0;
+      if (server_said_all_) break;
+      answer({piece.data(), static_cast<std::size_t>(count)});
+      if (!to_client_.empty() || static_cast<std::size_t>(count) < piece.size()) break;
     }
-    const std::string_view said(bytes.data(), static_cast<std::size_t>(count));
+    write_client();
+  }
+
+  // The body of a large answer.
+  void download() {
+    const Bulk::Result result = down_.move(upstream_.native_handle(), client_.native_handle(), responses_.plain());
+    responses_.spliced(result.taken);
+    end_.bytes.to_client += result.sent;
+    switch (result.moved) {
+      case Bulk::Moved::all: after_answer(); return write_client();
+      case Bulk::Moved::turn_over:
+      case Bulk::Moved::source_dry: return read_upstream();
+      case Bulk::Moved::source_over: server_said_all_ = true; return write_client();
+      case Bulk::Moved::sink_broken: return finish("");
+      case Bulk::Moved::sink_full: break;
+    }
+    writing_client_ = true;
+    client_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+      self->writing_client_ = false;
+      if (!error && !self->ended_) self->download();
+    });
+  }
+
+  void answer(std::string_view said) {
     const HttpResponses::Seen seen = responses_.observe(said);
-    to_client_.append(said);
+    to_client_ += to_client_.empty() ? said.substr(send_now(client_, said)) : said;
     if (seen == HttpResponses::Seen::upgraded) requests_.answered(HttpRequests::Upgraded::yes);
     if (seen == HttpResponses::Seen::declined) requests_.answered(HttpRequests::Upgraded::no);
     if (seen == HttpResponses::Seen::upgraded || seen == HttpResponses::Seen::declined) go_on();
+    after_answer();
+  }
+
+  void after_answer() {
     if (refused_ && responses_.idle()) say_refusal();
     if (stalled_ && responses_.outstanding() < most_outstanding) go_on();
-    write_client();
   }
 
   void write_client() {
@@ -203,10 +282,11 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         return;
       }
       if (count < 0) return finish("");
-      bytes_.to_client += static_cast<std::uint64_t>(count);
+      end_.bytes.to_client += static_cast<std::uint64_t>(count);
       to_client_.erase(0, static_cast<std::size_t>(count));
     }
     if (said_refusal_) return leave();
+    if (moves_on_ && responses_.idle()) return move_on();
     if (server_said_all_) return finish("");
     if (client_said_all_ && !raw_ && responses_.idle()) return finish("");
     read_upstream();
@@ -234,8 +314,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // What the client still sends is dropped, because unread bytes would become a reset that overtakes our answer.
   void leave() {
-    Error ignored;
-    upstream_.close(ignored);
+    upstream_.close();
     ::shutdown(client_.native_handle(), SHUT_WR);
     timer_.expires_after(std::chrono::seconds(1));
     timer_.async_wait([self = shared_from_this()](Error error) {
@@ -246,8 +325,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void drain() {
     client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
       if (error || self->ended_) return;
-      std::array<char, 4096> bytes{};
-      const ssize_t count = ::recv(self->client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+      const ssize_t count = ::recv(self->client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
       if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();
       self->finish(self->why_);
     });
@@ -256,19 +334,24 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void finish(std::string why) {
     if (ended_) return;
     end_sockets();
-    if (Done done = std::exchange(done_, nullptr)) done(bytes_, std::move(why));
+    end_.why = std::move(why);
+    if (!starting_) return tell();
+    boost::asio::post(loop_, [self = shared_from_this()] { self->tell(); });
+  }
+
+  void tell() {
+    if (Done done = std::exchange(done_, nullptr)) done(std::move(end_));
   }
 
   void end_sockets() {
     ended_ = true;
     timer_.cancel();
-    Error ignored;
-    if (client_.is_open()) client_.close(ignored);
-    if (upstream_.is_open()) upstream_.close(ignored);
+    client_.close();
+    upstream_.close();
   }
 
   boost::asio::io_context& loop_;
-  Descriptor client_, upstream_;
+  Waitable client_, upstream_;
   boost::asio::steady_timer timer_;
   HttpRequests::Passing passing_;
   Judge judge_;
@@ -276,17 +359,19 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   HttpRequests requests_;
   HttpResponses responses_;
   std::string to_upstream_, to_client_, why_;
-  Bytes bytes_;
+  Bulk up_, down_;
+  End end_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;
-  bool raw_ = false, stalled_ = false, refused_ = false, said_refusal_ = false, ended_ = false;
+  bool raw_ = false, stalled_ = false, moves_on_ = false, refused_ = false, said_refusal_ = false, ended_ = false,
+       starting_ = false;
 };
 
-HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,
+HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, std::string said,
                      HttpRequests::Passing passing, Judge judge, Done done)
     : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
                                    std::move(done))) {
-  impl_->start();
+  impl_->start(said);
 }
 HttpRelay::~HttpRelay() {
   impl_->close();

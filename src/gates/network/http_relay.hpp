@@ -19,17 +19,25 @@ namespace agentbox::gates::network {
 class HttpRelay {
  public:
   struct Judge {
+    // It is not for this server, nor to be refused: the relay ends before it, when all answers so far have gone.
+    std::function<bool(const HttpRequest&)> elsewhere;
     // Nothing: it passes.
     std::function<std::optional<HttpRefusal>(const HttpRequest&)> head;
     // Its body is wanted before it is judged: at most so many bytes of it; 0: no.
     std::function<std::size_t(const HttpRequest&)> collects;
     std::function<std::optional<HttpRefusal>(const HttpRequest&, const std::string& body)> body;
   };
-  // Why it ended, where it did not by itself: a refusal's text.
-  using Done = std::function<void(Bytes bytes, std::string why)>;
+  struct End {
+    Bytes bytes;
+    std::string why;        // where it did not end by itself: a refusal's text
+    base::UniqueFd client;  // before a request that goes elsewhere, with all that is read of it; else empty
+    std::string said;
+  };
+  using Done = std::function<void(End end)>;
 
-  // Both sockets are connected and non-blocking. `done` is called once, from the loop, never from within.
-  HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,
+  // Both sockets are connected and non-blocking; `said` was read from the client before. `done` is called once, from the
+  // loop, never from within.
+  HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, std::string said,
             HttpRequests::Passing passing, Judge judge, Done done);
   // Breaks off; `done` is not called.
   ~HttpRelay();

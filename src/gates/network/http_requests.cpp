@@ -125,6 +125,7 @@ void HttpRequests::read_head() {
   }
   auto request = parse_request_head(std::string_view(in_).substr(0, head_end_.size()));
   if (!request) return refuse(request.error());
+  head_.assign(in_, 0, head_end_.size());
   in_.erase(0, head_end_.size());
   head_end_ = {};
   request_ = std::move(*request);
@@ -165,6 +166,12 @@ void HttpRequests::forward(const Passing& passing) {
     return after_request();
   }
   state_ = State::body;
+}
+
+std::string HttpRequests::take_back() {
+  if (state_ != State::asked) return {};
+  state_ = State::finished;
+  return head_ + std::exchange(in_, {});
 }
 
 void HttpRequests::tunnel() {

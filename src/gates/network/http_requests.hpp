@@ -49,6 +49,8 @@ class HttpRequests {
   // caller says "HTTP/1.1 100 Continue" itself.
   void collect(std::size_t most);
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
+  // Instead of an answer to the request: all that was fed and has not gone on, from its head. Ends this reader.
+  [[nodiscard]] std::string take_back();
   // After CONNECT, and the caller's 200: raw.
   void tunnel();
   void refuse(HttpRefusal refusal);
@@ -77,6 +79,7 @@ class HttpRequests {
 
   State state_ = State::head;
   std::string in_, out_, body_;
+  std::string head_;  // of `request_`, as it came
   HttpHeadEnd head_end_;
   HttpRequest request_;
   HttpBodyReader reader_;

@@ -39,9 +39,9 @@ struct Shared {
 
 Lookup::Found resolve(const Lookup::Resolve& how, const Key& key) {
   try {
-    return {how(key.first, key.second), {}};
+    return {.targets = how(key.first, key.second), .error = {}};
   } catch (const base::SystemError& error) {
-    return {{}, error.what()};
+    return {.targets = {}, .error = error.what()};
   }
 }
 
@@ -51,10 +51,22 @@ class Lookup::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::io_context& loop, Resolve resolve) : loop_(loop), resolve_(std::move(resolve)) {}
 
+  [[nodiscard]] const Found* known(const Key& key) const {
+    const auto known = known_.find(key);
+    return known != known_.end() && Clock::now() < known->second.second ? &known->second.first : nullptr;
+  }
+
+  void keep(const Key& key, std::vector<Target> good) {
+    const auto known = known_.find(key);
+    if (known == known_.end()) return;
+    known->second.first.targets = std::move(good);
+    known->second.first.checked = Found::Checked::yes;
+  }
+
   void find(const std::string& name, std::uint16_t port, Done done) {
     Key key(name, port);
-    if (auto known = known_.find(key); known != known_.end() && Clock::now() < known->second.second) {
-      boost::asio::post(loop_, [weak = weak_from_this(), done = std::move(done), found = known->second.first] {
+    if (const Found* before = known(key)) {
+      boost::asio::post(loop_, [weak = weak_from_this(), done = std::move(done), found = *before] {
         if (weak.lock()) done(found);
       });
       return;
@@ -66,7 +78,7 @@ class Lookup::Impl : public std::enable_shared_from_this<Impl> {
     if (shared_->wanted.size() >= most_waiting) {
       lock.unlock();
       boost::asio::post(loop_, [weak = weak_from_this(), key] {
-        if (auto self = weak.lock()) self->answer(key, {{}, "too many names are being looked up"});
+        if (auto self = weak.lock()) self->answer(key, {.targets = {}, .error = "too many names are being looked up"});
       });
       return;
     }
@@ -136,6 +148,12 @@ Lookup::Lookup(boost::asio::io_context& loop, Resolve resolve)
     : impl_(std::make_shared<Impl>(loop, std::move(resolve))) {}
 Lookup::~Lookup() {
   impl_->close();
+}
+void Lookup::keep(const std::string& name, std::uint16_t port, std::vector<Target> good) {
+  impl_->keep({name, port}, std::move(good));
+}
+const Lookup::Found* Lookup::known(const std::string& name, std::uint16_t port) const {
+  return impl_->known({name, port});
 }
 void Lookup::find(const std::string& name, std::uint16_t port, Done done) {
   impl_->find(name, port, std::move(done));

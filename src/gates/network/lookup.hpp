@@ -21,6 +21,8 @@ class Lookup {
   struct Found {
     std::vector<Target> targets;
     std::string error;  // why there are none
+    // `targets` are those that the rules let pass; see keep.
+    enum class Checked : std::uint8_t { no, yes } checked = Checked::no;
   };
   using Done = std::function<void(const Found&)>;
   using Resolve = std::function<std::vector<Target>(const std::string& name, std::uint16_t port)>;
@@ -33,6 +35,10 @@ class Lookup {
 
   // `done` is called from the loop, never from within; not at all after the destructor.
   void find(const std::string& name, std::uint16_t port, Done done);
+  // Of what was found for that name a moment ago these addresses passed the check, which need not be made again.
+  void keep(const std::string& name, std::uint16_t port, std::vector<Target> good);
+  // What was found a moment ago, or nullptr.
+  [[nodiscard]] const Found* known(const std::string& name, std::uint16_t port) const;
 
  private:
   class Impl;

@@ -40,10 +40,9 @@ HttpRelay::Judge model_judge() {
 class ModelGate::Impl {
  public:
   Impl(boost::asio::io_context& loop, std::uint16_t port, Limits limits)
-      : loop_(loop),
-        port_(port),
-        acceptor_(loop, limits.connections,
-                  [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }) {}
+      : loop_(loop), port_(port), acceptor_(loop, limits.connections, [this](base::UniqueFd client, int family) {
+          accepted(std::move(client), family);
+        }) {}
   ~Impl() {
     *alive_ = false;
     for (Connection& connection : connections_) {
@@ -83,8 +82,8 @@ class ModelGate::Impl {
     HttpRequests::Passing passing;
     passing.authority = "localhost:" + std::to_string(port_);
     passing.upgrade = HttpRequests::Passing::Upgrade::drop;
-    at->relay.emplace(loop_, std::move(at->client), std::move(socket), std::move(passing), model_judge(),
-                      [this, at](Bytes bytes, const std::string&) { ended(at, bytes); });
+    at->relay.emplace(loop_, std::move(at->client), std::move(socket), std::string(), std::move(passing), model_judge(),
+                      [this, at](const HttpRelay::End& end) { ended(at, end.bytes); });
   }
 
   // Not from within the relay's own call.

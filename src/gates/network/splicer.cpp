@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -35,6 +36,9 @@ namespace {
 // Of one connection at a time, so that a bulk transfer leaves the others their turn.
 constexpr std::size_t turn = 1024 * 1024;
 constexpr std::size_t most_at_once = 1024 * 1024;  // of one splice(2); the pipe decides
+// A message of at most this size is copied: that takes two system calls instead of three, and no pipe. What then can't
+// be sent waits in a pipe, and this is what even the smallest one holds.
+constexpr std::size_t small = 8 * 1024;
 // A reset overtakes what is still in the send queue. So it waits until the receiver's kernel has it all,
 // looking again now and then, for a while.
 constexpr auto look_again = std::chrono::milliseconds(20);
@@ -46,6 +50,7 @@ struct Direction {
   std::optional<Pipe> pipe;
   std::size_t in_pipe = 0;
   std::uint64_t bytes = 0;
+  bool bulk = false;    // more comes than is worth copying, until the source falls silent
   bool ended = false;   // the source has said all
   bool closed = false;  // and the other side was told
 };
@@ -59,7 +64,10 @@ struct End {
   base::UniqueFd socket;
   // Edge-triggered: true until the kernel has said EAGAIN.
   bool readable = true, writable = true;
-  bool broken = false;  // reset, or closed while we wrote; what it said before may still be there to read
+  bool watched = false;          // by epoll
+  bool awaits_writable = false;  // and for room to write, too
+  bool hung_up = false;          // there will be no further event: what is to be read must be read to its end
+  bool broken = false;           // reset, or closed while we wrote; what it said before may still be there to read
 };
 
 struct Connection {
@@ -76,7 +84,8 @@ struct Connection {
 
 void set_up(int socket) {
   const int on = 1;
-  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+  const int flags = ::fcntl(socket, F_GETFL);
+  if ((flags & O_NONBLOCK) == 0) ::fcntl(socket, F_SETFL, flags | O_NONBLOCK);
   // Each write was pushed by its sender already; to collect again would only cost time. Not TCP: refused, no
   // matter.
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -171,6 +180,7 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
 
   Connection& add(base::UniqueFd client_socket, Done done);
   bool watch(End& end);
+  void blocked(End& sink);
   void release(End& end);
   void next_target(Connection& connection);
   void established(Connection& connection);
@@ -182,6 +192,9 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   Progress pump(Connection& connection);
   // True if it could go on, but has had its turn.
   bool move(Direction& direction, End& source, End& sink);
+  // A small message at once. True if there may be more.
+  bool copy(Direction& direction, End& source, End& sink);
+  bool keep(Direction& direction, std::string_view rest);
   // True if bytes went, or the end of them came.
   bool fill(End& source, Direction& direction);
   bool empty(Direction& direction, End& sink);
@@ -194,6 +207,7 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   // being armed again for each wait.
   boost::asio::posix::stream_descriptor epoll_;
   PipePool pipes_;
+  std::array<char, small> buffer_{};
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> dead_;  // events of this turn may still point to them
   std::deque<Connection*> queue_;
@@ -220,15 +234,29 @@ Connection& Splicer::Impl::add(base::UniqueFd client_socket, Done done) {
 
 bool Splicer::Impl::watch(End& end) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (end.awaits_writable ? EPOLLOUT : 0U);
   event.data.ptr = &end;
-  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, end.socket.get(), &event) == 0;
+  end.watched = ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, end.socket.get(), &event) == 0;
+  return end.watched;
+}
+
+// The kernel has refused a write, or taken part of it. Most connections never come to that, so that epoll is told only now
+// to wake us for it; should there be room again already, it does so at once.
+void Splicer::Impl::blocked(End& sink) {
+  sink.writable = false;
+  if (std::exchange(sink.awaits_writable, true) || !sink.watched) return;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &sink;
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, sink.socket.get(), &event) != 0) sink.broken = true;
 }
 
 // Explicitly out of epoll: a room's socket may have a twin in the helper that made it, and events with it.
 void Splicer::Impl::release(End& end) {
   if (!end.socket) return;
-  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, end.socket.get(), nullptr);
+  if (std::exchange(end.watched, false)) {
+    ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, end.socket.get(), nullptr);
+  }
   end.socket.reset();
 }
 
@@ -245,7 +273,6 @@ void Splicer::Impl::relay(base::UniqueFd client_socket, base::UniqueFd upstream_
   Connection& connection = add(std::move(client_socket), std::move(done));
   connection.ends[upstream].socket = std::move(upstream_socket);
   set_up(connection.ends[upstream].socket.get());
-  if (!watch(connection.ends[upstream])) return end(connection, Outcome::reset);
   established(connection);
 }
 
@@ -264,6 +291,8 @@ void Splicer::Impl::next_target(Connection& connection) {
     set_up(to.socket.get());
     const int result = ::connect(to.socket.get(), target.address(), target.size());
     if (result != 0 && errno != EINPROGRESS) continue;
+    to.hung_up = false;
+    to.awaits_writable = true;  // that tells the end of connecting
     if (!watch(to)) continue;
     if (result == 0) established(connection);
     return;
@@ -275,8 +304,13 @@ void Splicer::Impl::established(Connection& connection) {
   connection.connecting = false;
   connection.targets = {};
   connection.make_socket = {};
-  if (!watch(connection.ends[client])) return end(connection, Outcome::reset);
-  enqueue(connection);
+  // What the client has said already goes on before anything else is seen to. What comes of it is for its turn.
+  const Progress progress = pump(connection);
+  for (End& side : connection.ends) {
+    if (side.watched || watch(side)) continue;
+    connection.ends[client].broken = connection.ends[upstream].broken = true;
+  }
+  if (progress != Progress::waits || connection.ends[client].broken) enqueue(connection);
 }
 
 void Splicer::Impl::end(Connection& connection, Outcome outcome) {
@@ -321,6 +355,7 @@ void Splicer::Impl::wait() {
 }
 
 void Splicer::Impl::on_events() {
+  posted_ = true;  // the queue runs at our end
   std::array<epoll_event, 128> events;
   const int count = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
   for (int i = 0; i < count && !closed_; ++i) {
@@ -334,6 +369,7 @@ void Splicer::Impl::on_event(End& end, std::uint32_t events) {
   Connection& connection = *end.connection;
   if (connection.dead || !end.socket) return;
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) end.readable = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) end.hung_up = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) end.writable = true;
   if (!connection.connecting) return enqueue(connection);
   int error = 0;
@@ -404,6 +440,10 @@ bool Splicer::Impl::move(Direction& direction, End& source, End& sink) {
   const std::uint64_t until = direction.bytes + turn;
   while (!sink.broken) {
     if (direction.bytes >= until) return true;
+    if (!direction.bulk && direction.in_pipe == 0) {
+      if (!copy(direction, source, sink)) break;
+      continue;
+    }
     const bool filled = fill(source, direction);
     const bool emptied = empty(direction, sink);
     if (!filled && !emptied) break;
@@ -422,6 +462,45 @@ bool Splicer::Impl::move(Direction& direction, End& source, End& sink) {
   return false;
 }
 
+bool Splicer::Impl::copy(Direction& direction, End& source, End& sink) {
+  if (!source.readable || direction.ended || !sink.writable) return false;
+  const auto count = ::recv(source.socket.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (count < 0 && errno == EINTR) return true;
+  if (count < 0 && errno == EAGAIN) {
+    source.readable = false;
+    return false;
+  }
+  if (count <= 0) {
+    direction.ended = true;
+    source.broken = source.broken || count < 0;
+    return false;
+  }
+  const std::string_view said(buffer_.data(), static_cast<std::size_t>(count));
+  direction.bytes += said.size();
+  direction.bulk = said.size() == buffer_.size();
+  // Less than was asked for is all that there was: what comes then is an event again, unless the last one has been.
+  if (!direction.bulk && !source.hung_up) source.readable = false;
+  auto sent = ::send(sink.socket.get(), said.data(), said.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+    sink.broken = true;
+    return false;
+  }
+  sent = std::max<decltype(sent)>(sent, 0);
+  if (static_cast<std::size_t>(sent) == said.size()) return source.readable;
+  if (!keep(direction, said.substr(static_cast<std::size_t>(sent)))) {
+    source.broken = sink.broken = true;
+    return false;
+  }
+  return true;
+}
+
+bool Splicer::Impl::keep(Direction& direction, std::string_view rest) {
+  direction.pipe = pipes_.take();
+  if (!direction.pipe) return false;  // no descriptor left: better this connection lost than all stuck
+  direction.in_pipe = rest.size();
+  return ::write(direction.pipe->write_end.get(), rest.data(), rest.size()) == static_cast<ssize_t>(rest.size());
+}
+
 bool Splicer::Impl::fill(End& source, Direction& direction) {
   if (!source.readable || direction.ended) return false;
   if (!direction.pipe) direction.pipe = pipes_.take();
@@ -436,7 +515,7 @@ bool Splicer::Impl::fill(End& source, Direction& direction) {
   if (count < 0 && errno == EINTR) return true;
   if (count < 0 && errno == EAGAIN) {
     // With bytes in the pipe it may be the pipe that is full: then the socket has not said EAGAIN.
-    if (direction.in_pipe == 0) source.readable = false;
+    if (direction.in_pipe == 0) source.readable = direction.bulk = false;
     return false;
   }
   direction.ended = true;
@@ -454,7 +533,7 @@ bool Splicer::Impl::empty(Direction& direction, End& sink) {
   }
   if (count < 0 && errno == EINTR) return true;
   if (count < 0 && errno == EAGAIN) {
-    sink.writable = false;
+    blocked(sink);
     return false;
   }
   sink.broken = true;

@@ -62,6 +62,8 @@ class Gate {
   // Sockets that belong to the room's network namespace. Throw base::SystemError.
   void serve_connections(base::UniqueFd listener);                   // what was redirected
   void serve_loopback(base::UniqueFd listener, std::uint16_t port);  // a port of the host's loopback that asks
+  enum class Proxy : std::uint8_t { http, socks };
+  void serve_proxy(base::UniqueFd listener, Proxy what);  // for programs that are told of it
   void serve_dns_stream(base::UniqueFd listener);
   void serve_dns_datagrams(base::UniqueFd socket);
   // No new ones; the open ones are broken off.

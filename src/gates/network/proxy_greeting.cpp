@@ -1,0 +1,161 @@
+#include "proxy_greeting.hpp"
+
+#include <utility>
+
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "first_bytes.hpp"
+#include "http_head.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+// A client may connect ahead of its first request.
+constexpr std::chrono::seconds patience{60};
+// After the last word to one that is turned away.
+constexpr std::chrono::seconds farewell{1};
+constexpr std::uint16_t http_port = 80;
+
+// What was looked at is taken. Of a head nothing more than the head: what follows belongs to the connection.
+bool take(int socket, std::size_t count) {
+  std::array<char, 4096> dropped;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+  while (count != 0) {
+    const auto taken = ::recv(socket, dropped.data(), std::min(count, dropped.size()), MSG_DONTWAIT);
+    if (taken <= 0) return false;
+    count -= static_cast<std::size_t>(taken);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::shared_ptr<ProxyGreeting> ProxyGreeting::start(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks,
+                                                    std::string said, Done done) {
+  std::shared_ptr<ProxyGreeting> greeting(
+      new ProxyGreeting(loop, std::move(client), speaks, std::move(said), std::move(done)));
+  greeting->listen();
+  return greeting;
+}
+
+ProxyGreeting::ProxyGreeting(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks, std::string said,
+                             Done done)
+    : client_(loop, std::move(client)), timer_(loop), speaks_(speaks), said_(std::move(said)), done_(std::move(done)) {}
+
+void ProxyGreeting::cancel() {
+  done_ = nullptr;
+  timer_.cancel();
+  client_.close();
+}
+
+void ProxyGreeting::listen() {
+  speaks_ == Speaks::http ? listen_to_http() : listen_to_socks();
+}
+
+void ProxyGreeting::listen_to_http() {
+  Peeked peeked;
+  peek(client_.native_handle(), peeked);
+  const std::string text = said_ + std::string(peeked.bytes);
+  HttpHeadEnd end;
+  switch (end.scan(text)) {
+    case HttpHeadEnd::Found::need_more:
+      if (peeked.ended) return turn_away("");
+      if (const Protocol spoken = protocol_of(text); spoken == Protocol::tls || spoken == Protocol::other) {
+        return turn_away(http_answer(400, "this is an HTTP proxy"));
+      }
+      if (peeked.bytes.size() >= most_peeked) return turn_away(http_answer(431, "the head is too long"));
+      return wait_for_more(peeked.bytes.size());
+    case HttpHeadEnd::Found::bare_line_break: return turn_away(http_answer(400, "a line does not end in CR LF"));
+    case HttpHeadEnd::Found::too_long: return turn_away(http_answer(431, "the head is too long"));
+    case HttpHeadEnd::Found::end: break;
+  }
+  const auto request = parse_request_head(std::string_view(text).substr(0, end.size()));
+  if (!request) return turn_away(http_answer(request.error().status, request.error().text));
+  switch (request->target) {
+    case HttpRequest::Target::authority:
+      if (end.size() < said_.size() || !take(client_.native_handle(), end.size() - said_.size())) {
+        return turn_away(http_answer(400, "something was said before the tunnel stood"));
+      }
+      return arrived(request->authority->host, *request->authority->port,
+                     {.kind = Entrance::Kind::connect, .socks = {}, .said = {}});
+    case HttpRequest::Target::absolute:
+      return arrived(request->authority->host, request->authority->port.value_or(http_port),
+                     {.kind = Entrance::Kind::absolute, .socks = {}, .said = std::move(said_)});
+    case HttpRequest::Target::origin:
+    case HttpRequest::Target::asterisk: break;
+  }
+  turn_away(http_answer(400, "this is a proxy: a request names its host in full"));
+}
+
+// A byte at a time from what lies there, so that nothing is taken that belongs to the connection.
+void ProxyGreeting::listen_to_socks() {
+  Peeked peeked;
+  peek(client_.native_handle(), peeked);
+  std::size_t at = 0;
+  SocksServer::State state = SocksServer::State::need_bytes;
+  while (at < peeked.bytes.size() && state == SocksServer::State::need_bytes) {
+    const auto byte = static_cast<std::uint8_t>(peeked.bytes[at++]);
+    state = socks_.feed({&byte, 1});
+  }
+  if (!take(client_.native_handle(), at)) return turn_away("");
+  const std::vector<std::uint8_t> out = socks_.output();
+  if (state == SocksServer::State::refused) return turn_away({reinterpret_cast<const char*>(out.data()), out.size()});
+  if (!out.empty()) ::send(client_.native_handle(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (state == SocksServer::State::need_bytes) return peeked.ended ? turn_away("") : wait_for_more(0);
+  Host host = socks_.host();
+  arrived(std::move(host), socks_.port(), {.kind = Entrance::Kind::socks, .socks = std::move(socks_), .said = {}});
+}
+
+void ProxyGreeting::wait_for_more(std::size_t have) {
+  if (!std::exchange(waited_, true)) {
+    timer_.expires_after(patience);
+    timer_.async_wait([self = shared_from_this()](Waitable::Error error) {
+      if (!error && self->done_) self->turn_away("");
+    });
+  }
+  set_low_water(client_.native_handle(), have + 1);
+  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Waitable::Error error) {
+    if (error || !self->done_) return;
+    Peeked peeked;
+    peek(self->client_.native_handle(), peeked);
+    // The end of the stream wakes us, too.
+    if (peeked.bytes.size() <= have) return self->turn_away("");
+    self->listen();
+  });
+}
+
+void ProxyGreeting::arrived(Host host, std::uint16_t port, Entrance entrance) {
+  if (waited_) {
+    timer_.cancel();
+    set_low_water(client_.native_handle(), 1);
+  }
+  finish({.client = client_.release(), .host = std::move(host), .port = port, .entrance = std::move(entrance)});
+}
+
+// What lies unread at the end would become a reset that overtakes our words: it is dropped, and the client's own end is
+// waited for.
+void ProxyGreeting::turn_away(std::string_view words) {
+  const int socket = client_.native_handle();
+  std::array<char, 4096> dropped;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+  for (int i = 0; i < 16 && ::recv(socket, dropped.data(), dropped.size(), MSG_DONTWAIT) > 0; ++i) {
+  }
+  if (words.empty() || ::send(socket, words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ||
+      ::shutdown(socket, SHUT_WR) != 0) {
+    return finish({});
+  }
+  set_low_water(socket, 1);
+  timer_.expires_after(farewell);
+  timer_.async_wait([self = shared_from_this()](Waitable::Error) { self->finish({}); });
+  client_.async_wait(Waitable::Descriptor::wait_read,
+                     [self = shared_from_this()](Waitable::Error) { self->timer_.cancel(); });
+}
+
+void ProxyGreeting::finish(Arrived arrived) {
+  timer_.cancel();
+  client_.close();
+  if (Done done = std::exchange(done_, nullptr)) done(std::move(arrived));
+}
+
+}  // namespace agentbox::gates::network

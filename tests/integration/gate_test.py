@@ -5,12 +5,10 @@ import json
 import subprocess
 import time
 
+from gate_world import CONNECT, GET, QUIET, SEND, Net, Web, granted, tls_server
 from harness import agentbox_binary, expect, expect_equal, need_program, run_tests, test
-from net_world import CONNECT, Net, Web, granted, tls_server
 from servers import PYTHON, Server
 from terminal import Tmux
-
-QUIET = 0.9  # seconds: a question takes no key before
 
 
 @test("a name that a rule grants works for a program that knows no proxy, by IPv4 and IPv6")
@@ -157,23 +155,6 @@ def sni(world):
         expect("TLS for other.example on a connection to web.example" in why and "no SNI" in why, "reasons on record",
                why)
         expect(server.connections >= before, "the server saw connections, and no greeting")
-
-
-# Sends the argument to web.example, with \\r, \\n and PORT in it replaced, and prints all that comes back.
-SEND = """
-import socket, sys
-s = socket.create_connection(("web.example", int(sys.argv[1])), 10)
-s.sendall(sys.argv[2].replace("PORT", sys.argv[1]).encode().decode("unicode_escape").encode("latin-1"))
-if len(sys.argv) < 4: s.shutdown(1)
-got = b""
-while True:
-    try: part = s.recv(4096)
-    except OSError as e: got += type(e).__name__.encode(); break
-    if not part: break
-    got += part
-print(got.decode("latin-1"))
-"""
-GET = "GET /{} HTTP/1.1\\r\\nHost: web.example:PORT\\r\\n{}\\r\\n"
 
 
 @test("plain HTTP works: kept alive, pipelined, with a body, with an upgrade")

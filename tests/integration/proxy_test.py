@@ -4,7 +4,7 @@ whether the machine can capture them or not."""
 import time
 
 from harness import agentbox_binary, expect, expect_equal, need_program, run_tests, test
-from net_world import CONNECT, Net, Web, granted, tls_server
+from gate_world import CONNECT, Net, Web, granted, tls_server
 from servers import Server
 from terminal import Tmux
 

@@ -1,4 +1,4 @@
-"""For the tests of the network gate: a world with a name server of its own, and servers that speak TLS and HTTP."""
+"""What the tests of the network gate share: a world whose agentbox asks a name server of ours, and servers."""
 
 import contextlib
 import json
@@ -8,6 +8,8 @@ import ssl
 
 from harness import Skipped, expect_equal, need_program
 from servers import PYTHON, Server
+
+QUIET = 0.9  # seconds: a question takes no key before
 
 
 class Net:
@@ -118,3 +120,20 @@ class Web(Server):
                 return
             path = head.split(b" ")[1]
             link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path) + len(body), path + body))
+
+
+# Sends the argument to web.example, with \\r, \\n and PORT in it replaced, and prints all that comes back.
+SEND = """
+import socket, sys
+s = socket.create_connection(("web.example", int(sys.argv[1])), 10)
+s.sendall(sys.argv[2].replace("PORT", sys.argv[1]).encode().decode("unicode_escape").encode("latin-1"))
+if len(sys.argv) < 4: s.shutdown(1)
+got = b""
+while True:
+    try: part = s.recv(4096)
+    except OSError as e: got += type(e).__name__.encode(); break
+    if not part: break
+    got += part
+print(got.decode("latin-1"))
+"""
+GET = "GET /{} HTTP/1.1\\r\\nHost: web.example:PORT\\r\\n{}\\r\\n"

@@ -21,8 +21,9 @@
 #include "agentbox/broker/control_server.hpp"
 #include "agentbox/broker/notifier.hpp"
 #include "agentbox/broker/terminal_panel.hpp"
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/prompt/relay.hpp"
 #include "agentbox/store/store.hpp"
 
@@ -145,8 +146,6 @@ class Doors::Impl {
     }
     notify();
     gates::commands::Setup setup;
-    setup.session = session_.id();
-    setup.profile = request_.policy.profile;
     setup.rules = request_.policy.rules;
     setup.roots = roots_of(request_.policy);
     allow_descriptors(setup.roots.size() + 640);
@@ -159,9 +158,8 @@ class Doors::Impl {
     setup.before = [&room] { room.freeze(); };
     setup.after = [&room] { room.thaw(); };
     setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
-    setup.waiting = [this] { return broker_.open().size(); };
     commands_.emplace(loop_, broker_, std::move(setup));
-    commands_->serve(std::move(listener_));
+    serve();
   }
 
   void leave_terminal() {
@@ -169,7 +167,7 @@ class Doors::Impl {
   }
 
   void close() {
-    if (commands_) commands_->stop();
+    requests_.reset();
     commands_.reset();
     broker_.finish();
     notifier_.reset();
@@ -183,6 +181,18 @@ class Doors::Impl {
   }
 
  private:
+  void serve() {
+    gates::requests::Setup setup{.session = session_.id(),
+                                 .profile = request_.policy.profile,
+                                 .rules = request_.policy.rules,
+                                 .waiting = [this] { return broker_.open().size(); }};
+    setup.gates.command = [this](auto from, auto request) {
+      return commands_->take(std::move(from), std::move(request));
+    };
+    requests_.emplace(loop_, std::move(setup));
+    requests_->serve(std::move(listener_));
+  }
+
   void notify() {
     const std::vector<std::string>& argv = request_.policy.approval.notify;
     if (argv.empty() || request_.on_ask == OnAsk::deny) return;
@@ -196,10 +206,10 @@ class Doors::Impl {
       auto found = request_.facts.environment.find(name);
       return found == request_.facts.environment.end() ? nullptr : found->second.c_str();
     };
-    notifier_.emplace(loop_, broker_,
-                      broker::NotifyCommand{.program = *std::move(program),
-                                            .argv = argv,
-                                            .environment = broker::notify_environment(variable)});
+    notifier_.emplace(
+        loop_, broker_,
+        broker::NotifyCommand{
+            .program = *std::move(program), .argv = argv, .environment = broker::notify_environment(variable)});
   }
 
   boost::asio::io_context& loop_;
@@ -210,7 +220,8 @@ class Doors::Impl {
   std::optional<broker::ControlServer> control_;
   std::optional<broker::TerminalPanel> panel_;
   std::optional<broker::Notifier> notifier_;
-  std::optional<gates::commands::CommandServer> commands_;
+  std::optional<gates::commands::CommandGate> commands_;
+  std::optional<gates::requests::RequestServer> requests_;
 };
 
 Doors::Doors(boost::asio::io_context& loop, const RunRequest& request, const Session& session)

@@ -290,7 +290,7 @@ TEST_CASE("in a terminal the command has one of its own, with its size, its keys
 TEST_CASE("status says what is allowed, as text and as JSON") {
   World world;
   allow_only(world, "notify-send **", {"notify-send", "**"});
-  world.setup.waiting = [] { return std::size_t{2}; };
+  world.requests.waiting = [] { return std::size_t{2}; };
   world.start();
   auto text = Program(world, "agentbox", {"status"}).whole();
   CHECK(text.code == 0);

@@ -34,7 +34,7 @@ wire::CommandExited exited(int status, std::string reason) {
 
 }  // namespace
 
-void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
+void CommandGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
   std::expected<void, std::string> started;
   if (running_ >= setup_.limits.running) {
     started = std::unexpected(std::to_string(running_) + " commands run already: wait until some have ended");
@@ -48,14 +48,14 @@ void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
   if (!started) {
     go_on(*job);
     decider_.outcome(job->verdict, job->command, "not started: " + started.error());
-    tell(*job, wire::CommandExited{wire::CommandExited::How::exited, not_executed, started.error()});
+    job->from.tell(wire::CommandExited{wire::CommandExited::How::exited, not_executed, started.error()});
     return forget(*job);
   }
   ++running_;
   watch(job);
 }
 
-std::expected<void, std::string> CommandServer::Impl::start(const std::shared_ptr<Job>& job) {
+std::expected<void, std::string> CommandGate::Impl::start(const std::shared_ptr<Job>& job) {
   // From here on nobody in the room can change what is looked at.
   if (job->git && setup_.before) {
     setup_.before();
@@ -89,8 +89,8 @@ std::expected<void, std::string> CommandServer::Impl::start(const std::shared_pt
   return {};
 }
 
-void CommandServer::Impl::watch(const std::shared_ptr<Job>& job) {
-  if (!job->git) tell(*job, wire::CommandStarted{}, job->process->take_streams());
+void CommandGate::Impl::watch(const std::shared_ptr<Job>& job) {
+  if (!job->git) job->from.tell(wire::CommandStarted{}, job->process->take_streams());
   job->process->when_ended([weak = weak_from_this(), job](int status) {
     if (auto self = weak.lock()) self->ended(job, status);
   });
@@ -100,7 +100,7 @@ void CommandServer::Impl::watch(const std::shared_ptr<Job>& job) {
 }
 
 // The room stands still and nobody reads: neither may go on without end.
-void CommandServer::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
+void CommandGate::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
   const auto deadline = job->timer->expiry();
   job->timer->expires_at(std::min(deadline, std::chrono::steady_clock::now() + look_again));
   job->timer->async_wait([weak = weak_from_this(), job, deadline](boost::system::error_code error) {
@@ -117,7 +117,7 @@ void CommandServer::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
   });
 }
 
-void CommandServer::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
+void CommandGate::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
   job->ended_by_us = std::move(why);
   job->process->hang_up();
   job->timer = std::make_unique<boost::asio::steady_timer>(loop_, setup_.limits.hang_up);
@@ -126,31 +126,31 @@ void CommandServer::Impl::hang_up(const std::shared_ptr<Job>& job, std::string w
   });
 }
 
-void CommandServer::Impl::ended(const std::shared_ptr<Job>& job, int status) {
+void CommandGate::Impl::ended(const std::shared_ptr<Job>& job, int status) {
   --running_;
   std::string outcome = in_words(status);
   if (!job->ended_by_us.empty()) outcome += ": " + job->ended_by_us;
   decider_.outcome(job->verdict, job->command, outcome);
   if (job->git) {
     try {
-      tell(*job, wire::CommandStarted{}, job->process->take_streams());
+      job->from.tell(wire::CommandStarted{}, job->process->take_streams());
     } catch (const SystemError& error) {
       job->ended_by_us = std::string("its output is lost: ") + error.what();
     }
   }
   job->process.reset();
   go_on(*job);
-  tell(*job, exited(status, job->ended_by_us));
+  job->from.tell(exited(status, job->ended_by_us));
   forget(*job);
 }
 
 // Once for each `before`.
-void CommandServer::Impl::go_on(Job& job) {
+void CommandGate::Impl::go_on(Job& job) {
   if (std::exchange(job.standing_still, false) && setup_.after) setup_.after();
 }
 
-void CommandServer::Impl::forget(Job& job) {
-  if (auto connection = job.connection.lock()) by_id_.erase({connection.get(), job.id});
+void CommandGate::Impl::forget(Job& job) {
+  job.from.done();
   if (job.timer) job.timer->cancel();
   std::erase_if(jobs_, [&](const std::shared_ptr<Job>& one) { return one.get() == &job; });
 }

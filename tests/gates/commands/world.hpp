@@ -1,6 +1,6 @@
 #pragma once
 
-// A command server on a socket in a folder of its own, with a broker whose answers the test writes, and a client that
+// A commands gate behind a socket in a folder of its own, with a broker whose answers the test writes, and a client that
 // plays the room.
 
 #include <atomic>
@@ -32,8 +32,9 @@
 
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/broker/decider.hpp"
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/wire/broker_message.hpp"
 
 // A namespace of its own: other tests of the same program have a Client and a Heard too.
@@ -293,8 +294,8 @@ class World {
       std::filesystem::create_directory(folder / name);
     }
     workspace = std::filesystem::canonical(folder / "w");
-    setup.session = "test-1";
-    setup.profile = "test";
+    requests.session = "test-1";
+    requests.profile = "test";
     setup.roots = {{abs_path(workspace), gates::commands::Root::Access::write}};
     setup.hidden = {abs_path(workspace + "/hidden")};
     setup.owner = {.name = "me", .home = folder / "home", .shell = "/bin/sh", .environment = {}};
@@ -309,7 +310,12 @@ class World {
 
   // After the test has said how `decider` answers.
   void start() {
-    server.emplace(loop_, decider, setup);
+    gate.emplace(loop_, decider, setup);
+    requests.rules = setup.rules;
+    requests.gates.command = [this](auto from, auto request) {
+      return gate->take(std::move(from), std::move(request));
+    };
+    server.emplace(loop_, requests);
     UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -323,7 +329,10 @@ class World {
   }
   void end() {
     if (!thread_.joinable()) return;
-    in_loop([this] { server.reset(); });
+    in_loop([this] {
+      server.reset();
+      gate.reset();
+    });
     guard_.reset();
     loop_.stop();
     thread_.join();
@@ -343,9 +352,12 @@ class World {
     if (!over.wait_for(lock, std::chrono::seconds(20), [&] { return done; }))
       throw std::runtime_error("the loop hangs");
   }
-  gates::commands::CommandServer::Counters counters() {
-    gates::commands::CommandServer::Counters result;
-    in_loop([&] { result = server->counters(); });
+  struct Counters {
+    std::size_t connections = 0, requests = 0, running = 0;
+  };
+  Counters counters() {
+    Counters result;
+    in_loop([&] { result = {server->counters().connections, gate->counters().requests, gate->counters().running}; });
     return result;
   }
   [[nodiscard]] std::string socket() const { return folder / "request.sock"; }
@@ -361,7 +373,9 @@ class World {
   std::string workspace;
   FakeDecider decider;
   gates::commands::Setup setup;
-  std::optional<gates::commands::CommandServer> server;
+  gates::requests::Setup requests;
+  std::optional<gates::commands::CommandGate> gate;
+  std::optional<gates::requests::RequestServer> server;
 };
 
 }  // namespace agentbox::test::commands

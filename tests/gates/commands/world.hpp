@@ -186,6 +186,25 @@ class Client {
     }
     return true;
   }
+  // With descriptors beside its first byte.
+  void send_with(const wire::FromRoom& message, const std::vector<int>& fds) {
+    const std::string line = wire::encode(message);
+    iovec part{const_cast<char*>(line.data()), line.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))] = {};
+    msghdr whole{};
+    whole.msg_iov = &part;
+    whole.msg_iovlen = 1;
+    whole.msg_control = control;
+    whole.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&whole);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
+    if (::sendmsg(fd_.get(), &whole, MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
+      throw std::runtime_error("sendmsg");
+    }
+  }
   void run(std::uint64_t id, std::vector<std::string> argv, const std::string& directory,
            wire::CommandRequest::From from = wire::CommandRequest::From::request,
            std::optional<wire::WindowSize> terminal = {}) {

@@ -21,6 +21,7 @@
 #include "agentbox/broker/control_server.hpp"
 #include "agentbox/broker/notifier.hpp"
 #include "agentbox/broker/terminal_panel.hpp"
+#include "agentbox/gates/changes/change_gate.hpp"
 #include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
 #include "agentbox/gates/requests/request_server.hpp"
@@ -96,12 +97,23 @@ gates::commands::Owner owner_of(const policy::HostFacts& facts) {
   return owner;
 }
 
-// The gate holds each granted folder open; the soft limit is mostly 1,024.
+// Two gates hold each granted folder open; the soft limit is mostly 1,024.
 void allow_descriptors(std::size_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
   (void)::setrlimit(RLIMIT_NOFILE, &limit);  // what then can't be opened says so
+}
+
+std::optional<gates::changes::Original> original_of(const Guard& guard, const AbsPath& path) {
+  using From = Guard::Original::Was;
+  using To = gates::changes::Original::Was;
+  std::optional<Guard::Original> known = guard.original(path);
+  if (!known) return std::nullopt;
+  To was = To::other;
+  if (known->was == From::missing) was = To::missing;
+  if (known->was == From::file) was = To::file;
+  return gates::changes::Original{.was = was, .content = std::move(known->content)};
 }
 
 std::int64_t now_ms() {
@@ -132,6 +144,17 @@ class Doors::Impl {
                        .mode = plan::Bind::Mode::read}};
   }
 
+  void let_change(Room& room, Guard& guard) {
+    gates::changes::Setup setup;
+    setup.policy = request_.policy;
+    setup.before = [&room] { room.freeze(); };
+    setup.after = [&room] { room.thaw(); };
+    setup.changed = [&guard](const AbsPath& path) { guard.renew(path); };
+    setup.original = [&guard](const AbsPath& path) { return original_of(guard, path); };
+    setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
+    changes_.emplace(broker_, std::move(setup));
+  }
+
   void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
     broker_.on_motion = [&room](broker::Broker::Motion motion) {
       motion == broker::Broker::Motion::pause ? room.freeze() : room.thaw();
@@ -148,7 +171,7 @@ class Doors::Impl {
     gates::commands::Setup setup;
     setup.rules = request_.policy.rules;
     setup.roots = roots_of(request_.policy);
-    allow_descriptors(setup.roots.size() + 640);
+    allow_descriptors(2 * setup.roots.size() + 768);
     for (const policy::Mount& mount : request_.policy.mounts) {
       if (mount.access == policy::Access::hidden) setup.hidden.push_back(mount.target);
     }
@@ -168,6 +191,7 @@ class Doors::Impl {
 
   void close() {
     requests_.reset();
+    changes_.reset();
     commands_.reset();
     broker_.finish();
     notifier_.reset();
@@ -189,6 +213,11 @@ class Doors::Impl {
     setup.gates.command = [this](auto from, auto request) {
       return commands_->take(std::move(from), std::move(request));
     };
+    if (changes_) {
+      setup.gates.change = [this](auto from, auto request, auto content) {
+        return changes_->take(std::move(from), std::move(request), std::move(content));
+      };
+    }
     requests_.emplace(loop_, std::move(setup));
     requests_->serve(std::move(listener_));
   }
@@ -220,6 +249,7 @@ class Doors::Impl {
   std::optional<broker::ControlServer> control_;
   std::optional<broker::TerminalPanel> panel_;
   std::optional<broker::Notifier> notifier_;
+  std::optional<gates::changes::ChangeGate> changes_;
   std::optional<gates::commands::CommandGate> commands_;
   std::optional<gates::requests::RequestServer> requests_;
 };
@@ -230,6 +260,9 @@ Doors::~Doors() = default;
 
 std::vector<plan::Furnishing> Doors::furnishings() const {
   return impl_->furnishings();
+}
+void Doors::let_change(Room& room, Guard& guard) {
+  impl_->let_change(room, guard);
 }
 void Doors::open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay) {
   impl_->open(room, human, relay);

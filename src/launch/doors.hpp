@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/room.hpp"
 #include "agentbox/launch/run.hpp"
 #include "agentbox/launch/sessions.hpp"
@@ -31,6 +32,9 @@ class Doors {
 
   // What must be placed in the room for them: before everything else, on the room's own tmpfs.
   [[nodiscard]] std::vector<plan::Furnishing> furnishings() const;
+  // With a guard, protected and held files can be proposed. Before `open`; both must outlive what is open. Throws
+  // base::SystemError.
+  void let_change(Room& room, Guard& guard);
   // `human` and `relay`: the terminal, or nullptr. Throws base::SystemError.
   void open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay);
   // Questions leave the terminal; before Relay::drain.

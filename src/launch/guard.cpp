@@ -1,38 +1,19 @@
-#include "agentbox/launch/guard.hpp"
-
 #include <algorithm>
 #include <chrono>
-#include <set>
-#include <thread>
 #include <unordered_set>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 
 #include "guard_git.hpp"
-#include "guard_names.hpp"
-#include "guard_settle.hpp"
+#include "guard_impl.hpp"
 #include "guard_start.hpp"
-#include "guard_text.hpp"
-#include "guard_tree.hpp"
-#include "held.hpp"
-#include "record.hpp"
-#include "watcher.hpp"
 
 namespace agentbox::launch {
 
 namespace {
-
-using base::AbsPath;
-using base::SystemError;
-using base::UniqueFd;
-using policy::FileKind;
-using Role = GuardedName::Role;
 
 // A program that replaces a file by deleting it and writing it anew (git does) needs this long at most. Until
 // then the room stays frozen, so that what appears is the host's and not the agent's.
@@ -67,66 +48,12 @@ void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPa
 
 }  // namespace
 
-class Guard::Impl : public std::enable_shared_from_this<Impl> {
- public:
-  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-       const std::string& session, std::shared_ptr<const WalkStore> walks);
-
-  void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
-  void watch(boost::asio::io_context& loop, Room& room, From from);
-  void begin();
-  void stop();
-  std::vector<GuardEvent> finish();
-
- private:
-  void settle();
-  void first_look();
-  void arm();
-  void beat_in(std::chrono::seconds time);
-  void handle();
-  void act(const std::vector<std::size_t>& names);
-  [[nodiscard]] std::optional<Entry> look(LastDirectory& parents, const GuardedName& name, bool& linked) const;
-  [[nodiscard]] std::optional<Entry> look(const GuardedName& name, bool& linked) const;
-  [[nodiscard]] bool needs_action(LastDirectory& parents, std::size_t index, bool replaced);
-  void act_on(std::size_t index);
-  void take(const GuardedName& name);
-  void mask(GuardedName& name, const Entry& entry);
-  void furnish_again(GuardedName& name, const Entry& entry);
-  void furnish_below(const GuardedName& ancestor);
-  void make_ghost(GuardedName& name);
-  void await_replacement(std::size_t index);
-  void end_replacement();
-  void tell(GuardEvent::Kind kind, const AbsPath& path, std::string detail, std::string id = {});
-  void fail(const SystemError& error);
-
-  AbsPath state_folder_;
-  std::shared_ptr<const WalkStore> walks_;
-  Spares spares_{state_folder_};
-  Record record_;
-  std::vector<std::string> kinds_;
-  std::int64_t started_ns_ = now_ns() - file_clock_lag_ns;
-  std::vector<GuardedName> names_;
-  std::optional<Tree> tree_;
-  std::optional<RunFolder> folder_;  // nothing: there is nothing to guard
-  KnownGhosts known_ghosts_;
-
-  Room* room_ = nullptr;
-  std::optional<Watcher> watcher_;
-  std::optional<boost::asio::posix::stream_descriptor> readable_;
-  std::optional<boost::asio::steady_timer> begin_timer_, beat_timer_, replacement_timer_;
-  std::set<std::size_t> awaited_;  // mounts whose file the host took away a moment ago
-  bool awaiting_ = false;          // the room is frozen until it is known whether they come back
-  bool failed_ = false;            // unverified: the room stays frozen
-  int taken_ = 0;
-  std::vector<Taken> unsealed_;
-  std::function<void(const GuardEvent&)> listener_;
-  std::vector<GuardEvent> events_;
-  std::jthread syncing_;  // last: it uses the folder
-};
-
 Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
                   const std::string& session, std::shared_ptr<const WalkStore> walks)
-    : state_folder_(state_folder), walks_(std::move(walks)), names_(guarded_names(policy, plan)) {
+    : state_folder_(state_folder),
+      walks_(std::move(walks)),
+      started_ns_(now_ns() - file_clock_lag_ns),
+      names_(guarded_names(policy, plan)) {
   if (names_.empty() && policy.held.empty() && policy.repositories.empty()) return;
   tree_.emplace(policy.workspace);
   kinds_ = kinds_of(policy);
@@ -193,15 +120,7 @@ void Guard::Impl::first_look() {
     } else if (entry && name.role == Role::hidden) {
       mask(name, *entry);
     } else if (entry) {
-      name.role = Role::mount;
-      name.directory = entry->kind == FileKind::directory;
-      name.furnishing = plan::Bind{.source = name.host,
-                                   .target = name.target,
-                                   .kind = entry->kind,
-                                   .mode = plan::Bind::Mode::read,
-                                   .why = policy::Mount::Why::protect};
-      furnish_again(name, *entry);
-      std::erase(record_.watched, name.host);
+      protect(name, *entry);
       rewrite = true;
     }
   }
@@ -525,6 +444,14 @@ void Guard::on_event(std::function<void(const GuardEvent&)> listener) {
 
 void Guard::watch(boost::asio::io_context& loop, Room& room, From from) {
   impl_->watch(loop, room, from);
+}
+
+std::optional<Guard::Original> Guard::original(const AbsPath& path) const {
+  return impl_->original(path);
+}
+
+void Guard::renew(const AbsPath& path) {
+  impl_->renew(path);
 }
 
 std::vector<GuardEvent> Guard::finish() {

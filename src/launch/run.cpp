@@ -111,6 +111,7 @@ class Run {
           [this](int family) { return supervisor_->room_socket(family); }));
     }
     guard.watch(loop_, *supervisor_);
+    doors_.let_change(*supervisor_, guard);
     if (!furnished_.terminal) return doors_.open(*supervisor_, nullptr, nullptr);
     human_ = prompt::HumanTerminal::open();
     if (!human_) throw SystemError(0, "the terminal went away while the room was built");

@@ -27,6 +27,12 @@ std::string line_shown(std::string_view line, RightToLeft letters) {
   return shown(line.substr(0, line.size() - 1), Form::raw, letters) + "\\x20";
 }
 
+// The mark before a line of a diff is ours: a blank that stands for an empty line says enough.
+std::string diff_line_shown(std::string_view line) {
+  const bool unchanged = line.starts_with(' ');
+  return (unchanged ? " " : "") + line_shown(line.substr(unchanged ? 1 : 0), RightToLeft::escaped);
+}
+
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
@@ -98,7 +104,7 @@ void add_content(Document& document, const Question& question) {
   std::size_t number = 0;
   for (std::string_view line : lines) {
     document.add(look_of(line, question.content_form), std::to_string(++number),
-                 line_shown(line, diff ? RightToLeft::escaped : RightToLeft::kept));
+                 diff ? diff_line_shown(line) : line_shown(line, RightToLeft::kept));
   }
   document.add(Look::box_bottom, question.content.ends_with('\n') ? "end" : "end, without a newline");
 }

@@ -309,6 +309,6 @@ TEST_CASE("what it does not understand it refuses") {
         "agentbox: host: no command is given\nhint: `agentbox help` shows how\n");
   CHECK(Program(world, "agentbox", {"host", "--shell", "x"}).whole().code == 2);
   CHECK(Program(world, "agentbox", {"launch"}).whole().code == 2);
-  CHECK(Program(world, "agentbox", {"propose", "x"}).whole().code == 77);
+  CHECK(Program(world, "agentbox", {"send", "x"}).whole().code == 77);
   CHECK(Program(world, "agentbox", {}).whole().out.starts_with("usage: agentbox host"));
 }

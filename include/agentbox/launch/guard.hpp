@@ -65,6 +65,17 @@ class Guard {
   enum class From { soon, now };
   void watch(boost::asio::io_context& loop, Room& room, From from = From::soon);
 
+  // What stood at a held path when the run began. Nothing: it is not held.
+  struct Original {
+    enum class Was { missing, file, other } was = Was::missing;
+    std::string content;  // of a file
+  };
+  [[nodiscard]] std::optional<Original> original(const base::AbsPath& path) const;
+  // agentbox itself has written or removed the file `path` with its owner's yes, while the room stands still. From now on
+  // that is what is guarded: a protected file is mounted over the old one, one that was watched for becomes a protected
+  // one, and of a held file this is the original. Where that can't be done it is as with any `unverified`.
+  void renew(const base::AbsPath& path);
+
   // After the room is dead, or when the launch failed after the guard was made: the last scan, the held files
   // (until somebody can be asked they are restored, and the agent's version goes to quarantine), removal of
   // ghosts and record. All events of the run, in order. What can't be settled is `unverified`, and its record

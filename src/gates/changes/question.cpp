@@ -72,7 +72,8 @@ void add_facts(const Proposal& proposal, const base::Diff& diff, broker::Asked& 
     fact("mode", mode_of(target));
     std::string size = bytes(proposal.content->size());
     if (was_there(proposal)) size += fmt::format(", before {}", shown_before(proposal).size());
-    if (diff.kind == base::Diff::Kind::text) size += fmt::format("; {} lines more, {} less", diff.added, diff.removed);
+    if (diff.kind == base::Diff::Kind::text)
+      size += fmt::format("; lines: {} added, {} removed", diff.added, diff.removed);
     fact("size", std::move(size));
   } else {
     fact("size", "before " + bytes(shown_before(proposal).size()));
@@ -113,7 +114,7 @@ std::expected<broker::Asked, std::string> question_about(const Proposal& proposa
   base::Diff diff = base::unified_diff(shown_before(proposal), after);
   if (diff.kind == base::Diff::Kind::too_long) {
     return std::unexpected(
-        fmt::format("the difference is too long for a person to read ({} lines more, {} less): "
+        fmt::format("the difference is too long for a person to read (lines: {} added, {} removed): "
                     "propose less at once, or tell the owner what to change",
                     diff.added, diff.removed));
   }

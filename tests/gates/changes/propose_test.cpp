@@ -50,7 +50,7 @@ TEST_CASE("an allowed proposal writes exactly its bytes, with the mode that was 
   CHECK(fact(asked, "file") == "protected: read-only in the room (base.toml:7)");
   CHECK(fact(asked, "outside") == "direnv runs it when your shell enters the folder");
   CHECK(fact(asked, "mode") == "0750 as before, executable");
-  CHECK(fact(asked, "size") == "6 bytes, before 6; 1 lines more, 1 less");
+  CHECK(fact(asked, "size") == "6 bytes, before 6; lines: 1 added, 1 removed");
   CHECK(fact(asked, "was") == change(asked).before);
   CHECK(asked.session_scopes.empty());
   CHECK(asked.lasting_scopes.empty());

@@ -92,24 +92,35 @@ Look look_of(std::string_view line, Question::Content form) {
   return line[0] == '-' ? Look::removed : Look::numbered;
 }
 
-void add_content(Document& document, const Question& question) {
-  if (question.content.empty()) return;
-  const auto lines = lines_of(question.content);
-  const bool diff = question.content_form == Question::Content::diff;
-  std::string heading =
-      fmt::format("{}, {} {}", shown(question.content_title), lines.size(), lines.size() == 1 ? "line" : "lines");
-  if (!diff && holds_right_to_left(question.content)) heading += ", some from right to left";
+}  // namespace
+
+void add_subject(Document& document, std::string_view subject, Form form) {
+  document.add(Look::box_top, "exactly this");
+  document.add(Look::box, {}, shown(subject, form));
+  document.add(Look::box_bottom);
+}
+
+void add_facts(Document& document, const std::vector<Fact>& facts, Details details) {
+  if (facts.empty()) return;
+  document.add(Look::heading, {}, "measured by agentbox");
+  for (const Fact& fact : facts) add_fact(document, fact, details);
+}
+
+void add_content(Document& document, std::string_view content, std::string_view title, Question::Content form) {
+  if (content.empty()) return;
+  const auto lines = lines_of(content);
+  const bool diff = form == Question::Content::diff;
+  std::string heading = fmt::format("{}, {} {}", shown(title), lines.size(), lines.size() == 1 ? "line" : "lines");
+  if (!diff && holds_right_to_left(content)) heading += ", some from right to left";
   document.add(Look::blank);
   document.add(Look::box_top, heading);
   std::size_t number = 0;
   for (std::string_view line : lines) {
-    document.add(look_of(line, question.content_form), std::to_string(++number),
+    document.add(look_of(line, form), std::to_string(++number),
                  diff ? diff_line_shown(line) : line_shown(line, RightToLeft::kept));
   }
-  document.add(Look::box_bottom, question.content.ends_with('\n') ? "end" : "end, without a newline");
+  document.add(Look::box_bottom, content.ends_with('\n') ? "end" : "end, without a newline");
 }
-
-}  // namespace
 
 std::string why_not(std::string_view reason) {
   return reason.empty() ? "this can only be allowed once" : shown(reason);
@@ -123,17 +134,12 @@ std::string title_of(const Question& question) {
 QuestionDocument question_document(const Question& question, Details details) {
   QuestionDocument whole;
   Document& document = whole.document;
-  document.add(Look::box_top, "exactly this");
-  document.add(Look::box, {}, shown(question.subject, form_of(question)));
-  document.add(Look::box_bottom);
+  add_subject(document, question.subject, form_of(question));
   whole.facts = document.blocks();
-  if (!question.facts.empty()) {
-    document.add(Look::heading, {}, "measured by agentbox");
-    for (const Fact& fact : question.facts) add_fact(document, fact, details);
-  }
+  add_facts(document, question.facts, details);
   if (details == Details::shown) add_details(document, question);
   add_said(document, question.said);
-  add_content(document, question);
+  add_content(document, question.content, question.content_title, question.content_form);
   return whole;
 }
 

@@ -24,7 +24,6 @@ constexpr std::chrono::seconds heartbeat{30};
 // Bringing the record to the disk costs more than the start of a room: a run that is over by then never pays
 // for it. A killed supervisor doesn't need it, only a machine that loses its power does.
 constexpr std::chrono::seconds sync_after{1};
-constexpr std::int64_t short_run_ns = 500'000'000;
 // A file system's clock goes on once in a tick of the kernel's, at most 10 ms (HZ=100): what is made right after the
 // start may look as if it was there before.
 constexpr std::int64_t file_clock_lag_ns = 20'000'000;
@@ -385,51 +384,6 @@ void Guard::Impl::stop() {
   if (syncing_.joinable()) syncing_.join();
 }
 
-std::vector<GuardEvent> Guard::Impl::finish() {
-  if (!folder_) return {};
-  stop();
-  for (const GuardedName& name : names_) {
-    if (name.gone && !name.ancestor && !std::holds_alternative<plan::Mask>(*name.furnishing)) {
-      record_.watched.push_back(name.host);
-    }
-  }
-  try {
-    settle();
-  } catch (const SystemError& error) {  // the record stays, and the next sweep tries again
-    events_.push_back(
-        {.kind = GuardEvent::Kind::unverified, .path = record_.workspace, .detail = error.what(), .id = {}});
-  }
-  folder_.reset();
-  // What the agent could not keep from being listed is not worth failing for.
-  try {
-    // A walk over a big workspace takes longer than a short run.
-    auto depth = now_ns() - started_ns_ < short_run_ns ? SearchDepth::near_the_top : SearchDepth::whole;
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, depth, walks_.get())) {
-      events_.push_back(std::move(event));
-    }
-  } catch (const SystemError& error) {
-    events_.push_back({.kind = GuardEvent::Kind::would_execute,
-                       .path = record_.workspace,
-                       .detail = fmt::format("could not be searched for new repositories: {}", error.what()),
-                       .id = {}});
-  }
-  return std::move(events_);
-}
-
-// Under the lock: another room's guard, or a sweep, may have the same held files and ghosts.
-void Guard::Impl::settle() {
-  RunsLock runs(state_folder_);
-  for (const Taken& taken : unsealed_) seal(state_folder_, taken);
-  unsealed_.clear();
-  bool settled = true;
-  for (GuardEvent& event : settle_content(record_, *folder_, *tree_, state_folder_, std::nullopt)) {
-    settled = settled && event.kind != GuardEvent::Kind::unverified;
-    events_.push_back(std::move(event));
-  }
-  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_, spares_);
-  if (settled) folder_->remove(runs, spares_);
-}
-
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
              const std::string& session, std::shared_ptr<const WalkStore> walks)
     : impl_(std::make_shared<Impl>(policy, plan, state_folder, session, std::move(walks))) {}
@@ -454,8 +408,8 @@ void Guard::renew(const AbsPath& path) {
   impl_->renew(path);
 }
 
-std::vector<GuardEvent> Guard::finish() {
-  return impl_->finish();
+std::vector<GuardEvent> Guard::finish(const Judge& judge) {
+  return impl_->finish(judge);
 }
 
 }  // namespace agentbox::launch

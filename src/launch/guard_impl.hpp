@@ -23,6 +23,7 @@
 #include "guard_settle.hpp"
 #include "guard_tree.hpp"
 #include "held.hpp"
+#include "leftovers.hpp"
 #include "record.hpp"
 #include "watcher.hpp"
 
@@ -43,14 +44,19 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void watch(boost::asio::io_context& loop, Room& room, From from);
   void begin();
   void stop();
-  std::vector<GuardEvent> finish();
+  std::vector<GuardEvent> finish(const Judge& judge);
 
   // guard_changes.cpp
   [[nodiscard]] std::optional<Original> original(const AbsPath& path) const;
   void renew(const AbsPath& path);
 
  private:
-  void settle();
+  // guard_end.cpp
+  void settle(const Judge& judge);
+  [[nodiscard]] Leftovers review(const Judge& judge);
+  void put_back(const Leftovers& wanted);
+  [[nodiscard]] bool note_all(std::vector<GuardEvent> events);
+
   void first_look();
   void arm();
   void beat_in(std::chrono::seconds time);

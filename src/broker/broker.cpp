@@ -65,6 +65,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void cancel(Ticket ticket);
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
   void refused(const policy::Action& action, const std::string& why);
+  bool decided(const policy::Action& action, Verdict& verdict);
   void add(Panel& panel);
   void remove(Panel& panel);
   void presence_changed();
@@ -323,6 +324,21 @@ void Broker::Impl::refused(const policy::Action& action, const std::string& why)
   }
 }
 
+bool Broker::Impl::decided(const policy::Action& action, Verdict& verdict) {
+  verdict.question = std::to_string(++last_id_);
+  const Asked asked{.action = action};
+  const std::string digest = digest_of(verdict.question, asked, settings_);
+  ++summary_.asked;
+  ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
+  try {
+    recorder_.append({recorder_.request(verdict.question, asked, digest),
+                      recorder_.verdict(verdict.question, action, digest, verdict)});
+    return true;
+  } catch (const store::StoreError&) {
+    return false;
+  }
+}
+
 // ---- from the panels -----------------------------------------------------------------------------------------------
 
 bool Broker::Impl::anybody() const {
@@ -518,6 +534,9 @@ void Broker::outcome(const Verdict& verdict, const policy::Action& action, const
 }
 void Broker::refused(const policy::Action& action, const std::string& why) {
   impl_->refused(action, why);
+}
+bool Broker::decided(const policy::Action& action, Verdict& verdict) {
+  return impl_->decided(action, verdict);
 }
 void Broker::add(Panel& panel) {
   impl_->add(panel);

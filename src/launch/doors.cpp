@@ -30,6 +30,7 @@
 
 #include "host_program.hpp"
 #include "places.hpp"
+#include "review.hpp"
 
 namespace agentbox::launch {
 
@@ -166,6 +167,7 @@ class Doors::Impl {
     if (request_.on_ask == OnAsk::terminal && human != nullptr) {
       auto colours = request_.colour == base::Colour::on ? prompt::Colours::sixteen : prompt::Colours::none;
       panel_.emplace(loop_, broker_, *human, relay, colours);
+      human_ = human;
     }
     notify();
     gates::commands::Setup setup;
@@ -189,10 +191,23 @@ class Doors::Impl {
     if (panel_) panel_->stop();
   }
 
-  void close() {
+  void shut() {
     requests_.reset();
     changes_.reset();
     commands_.reset();
+  }
+
+  [[nodiscard]] bool asks_at_terminal() const noexcept { return panel_.has_value(); }
+
+  std::vector<Fate> review(const std::vector<Leftover>& leftovers, int signals) {
+    review_.emplace(request_, session_.id(), broker_);
+    return review_->ask(loop_, *human_, leftovers, signals);
+  }
+  void settled(const std::vector<GuardEvent>& events) {
+    if (review_) review_->settled(events);
+  }
+
+  void close() {
     broker_.finish();
     notifier_.reset();
     panel_.reset();
@@ -248,6 +263,8 @@ class Doors::Impl {
   broker::Broker broker_;
   std::optional<broker::ControlServer> control_;
   std::optional<broker::TerminalPanel> panel_;
+  prompt::HumanTerminal* human_ = nullptr;  // with the panel
+  std::optional<Review> review_;
   std::optional<broker::Notifier> notifier_;
   std::optional<gates::changes::ChangeGate> changes_;
   std::optional<gates::commands::CommandGate> commands_;
@@ -269,6 +286,18 @@ void Doors::open(Room& room, prompt::HumanTerminal* human, prompt::Relay* relay)
 }
 void Doors::leave_terminal() {
   impl_->leave_terminal();
+}
+void Doors::shut() {
+  impl_->shut();
+}
+bool Doors::asks_at_terminal() const noexcept {
+  return impl_->asks_at_terminal();
+}
+std::vector<Fate> Doors::review(const std::vector<Leftover>& leftovers, int signals) {
+  return impl_->review(leftovers, signals);
+}
+void Doors::settled(const std::vector<GuardEvent>& events) {
+  impl_->settled(events);
 }
 void Doors::close() {
   impl_->close();

@@ -29,6 +29,8 @@ std::string line_shown(std::string_view line, RightToLeft letters) {
 
 // The mark before a line of a diff is ours: a blank that stands for an empty line says enough.
 std::string diff_line_shown(std::string_view line) {
+  constexpr std::string_view no_newline = "\\ No newline at end of file";
+  if (line == no_newline) return std::string(no_newline);  // every line of a file has a mark before it
   const bool unchanged = line.starts_with(' ');
   return (unchanged ? " " : "") + line_shown(line.substr(unchanged ? 1 : 0), RightToLeft::escaped);
 }

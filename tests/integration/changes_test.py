@@ -2,7 +2,9 @@
 question at its end. Seen in tmux, as he would see it."""
 
 import json
+import os
 import shlex
+import signal
 import time
 
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
@@ -181,6 +183,146 @@ def held(world):
         screen = at_prompt(terminal)
     expect_equal((world.workspace / "AGENTS.md").read_text(), "rule\nEVIL\nnice\n", "what was allowed")
     expect("restored" not in screen, "it is not asked for again", screen)
+
+
+def repository(world):
+    """AGENTS.md and a workflow, committed."""
+    (world.workspace / "AGENTS.md").write_text("rule\n")
+    (world.workspace / ".github" / "workflows").mkdir(parents=True)
+    (world.workspace / ".github" / "workflows" / "ci.yml").write_text("ci\n")
+    git(world, "init", "-q")
+    git(world, "add", "-A")
+    git(world, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
+
+
+def git(world, *words):
+    done = world.run(["git", *words])
+    expect_equal(done.code, 0, f"git {words}\n{done}")
+    return done.text
+
+
+DEEDS = "echo EVIL >> AGENTS.md; echo EVIL > .github/workflows/new.yml; rm .github/workflows/ci.yml; "
+
+
+@test("at the end what the run changed is asked for one by one: what is kept stays, what is not is as before")
+def kept(world):
+    repository(world)
+    with Tmux(world) as terminal:
+        terminal.line(room(world, DEEDS + "echo the agent has ended"))
+        screen = asked(terminal, "kept only with your yes", "workflows", "1 of 2")
+        for part in ("gone: ci.yml", "new: new.yml", "-ci", "+EVIL", "your server runs it"):
+            expect(part in screen, f"the page says {part!r}", screen)
+        press(terminal, "d")
+        screen = asked(terminal, "AGENTS.md", "2 of 2")
+        for part in ("+EVIL", "the next agent takes it for its orders", "restored in"):
+            expect(part in screen, f"the page says {part!r}", screen)
+        press(terminal, "o")
+        screen = at_prompt(terminal)
+    expect("the agent has ended" in screen, "the agent's screen is whole", screen)
+    expect("AGENTS.md: kept" in screen and "workflows: restored" in screen, "the summary", screen)
+    expect_equal(git(world, "status", "--porcelain"), " M AGENTS.md\n", "git status")
+    expect_equal((world.workspace / "AGENTS.md").read_text(), "rule\nEVIL\n", "kept")
+    expect_equal(verdicts(world), [("deny", "human"), ("allow", "human")], "on record")
+    expect_equal(outcomes(world), ["restored", "kept"], "the outcomes")
+    expect_equal(world.agentbox("log", "--verify").code, 0, "the chain")
+
+
+@test("one key restores all the rest, and keys that were typed before the page was there keep nothing")
+def restored(world):
+    repository(world)
+    with Tmux(world) as terminal:
+        terminal.line(room(world, DEEDS + "echo up$((1 + 1)); sleep 2"))
+        terminal.wait_for("up2")
+        terminal.type("ooooo")
+        asked(terminal, "1 of 2")
+        terminal.type("oo")  # not alone
+        time.sleep(0.3)
+        press(terminal, "D")
+        at_prompt(terminal)
+    expect_equal(git(world, "status", "--porcelain"), "", "git status")
+    expect_equal({item["path"] for item in json.loads(world.agentbox("quarantine", "--json").text)},
+                 {str(world.workspace / "AGENTS.md"), str(world.workspace / ".github" / "workflows")}, "kept aside")
+    expect_equal(verdicts(world), [("deny", "human")] * 2, "on record")
+
+
+@test("without an answer in time all is restored")
+def late(world):
+    repository(world)
+    world.profile("hasty", 'extends = ["default"]\n[approval]\ntimeout = "2s"\n')
+    with Tmux(world) as terminal:
+        terminal.line(room(world, DEEDS, profile="hasty"))
+        asked(terminal, "1 of 2")
+        at_prompt(terminal)
+    expect_equal(git(world, "status", "--porcelain"), "", "git status")
+    expect_equal(verdicts(world), [("expired", "clock")] * 2, "on record")
+
+
+@test("where nobody is at the terminal, or is not to be asked, all is restored without a question")
+def not_asked(world):
+    repository(world)
+    done = world.room("sh", "-c", DEEDS)
+    expect(done.code == 0 and done.errors.count("restored") == 2, "no terminal", done)
+    expect_equal(git(world, "status", "--porcelain"), "", "git status")
+    with Tmux(world) as terminal:
+        text, code = terminal.command(room(world, DEEDS, options="--on-ask deny"))
+        expect(code == 0 and text.count("restored") == 2, "--on-ask deny", text)
+        terminal("clear-history")
+        terminal.send("C-l")
+        terminal.line(room(world, DEEDS + "echo up$((1 + 1)); sleep 1000"))
+        terminal.wait_for("up2")
+        expect_equal(world.agentbox("stop", "--all").code, 0, "stop")
+        screen = at_prompt(terminal)
+    expect(screen.count("restored") == 2, "a run that was ended from elsewhere", screen)
+    expect_equal(git(world, "status", "--porcelain"), "", "git status")
+
+
+@test("what was quarantined goes back with a yes, and stays away with a no")
+def quarantined(world):
+    with Tmux(world) as terminal:
+        terminal.line(room(world, "echo 'export A=1' > .envrc; chmod +x .envrc; until [ ! -e .envrc ]; do :; done; "
+                                  "echo x > .npmrc; until [ ! -e .npmrc ]; do :; done"))
+        # The last that was taken comes first.
+        screen = asked(terminal, "programs outside would run or obey", ".npmrc", "1 of 2")
+        press(terminal, "d")
+        screen = asked(terminal, ".envrc", "+export A=1", "direnv runs it", "2 of 2")
+        press(terminal, "o")
+        screen = at_prompt(terminal)
+    expect_equal((world.workspace / ".envrc").read_text(), "export A=1\n", screen)
+    expect(not (world.workspace / ".npmrc").exists(), "the other one")
+    items = json.loads(world.agentbox("quarantine", "--json").text)
+    expect_equal([item["path"] for item in items], [str(world.workspace / ".npmrc")], "the quarantine")
+    expect_equal(outcomes(world), ["quarantined", "kept"], "the outcomes")
+
+
+@test("a kill while the owner is asked leaves everything to the next run, which restores it")
+def killed(world):
+    repository(world)
+    with Tmux(world) as terminal:
+        terminal.line(room(world, DEEDS))
+        asked(terminal, "1 of 2")
+        sessions = json.loads(world.agentbox("ps", "--json").text)
+        os.kill(sessions[0]["pid"], signal.SIGKILL)
+        wait_until(lambda: not terminal.alternate(), "the terminal is given back")
+        expect("EVIL" in (world.workspace / "AGENTS.md").read_text(), "nothing was decided")
+        terminal.line("echo typed$((1 + 1))")
+        terminal.wait_for("typed2")
+    expect_equal(json.loads(world.agentbox("ps", "--json").text), [], "ps clears what is dead")
+    world.room("true")
+    expect_equal(git(world, "status", "--porcelain"), "", "git status")
+
+
+@test("a hostile name and hostile content are shown for what they are")
+def hostile(world):
+    repository(world)
+    with Tmux(world) as terminal:
+        terminal.line(room(world, "printf 'a\\033[2J\\033]0;evil\\007\\r\\n' > AGENTS.md; "
+                                  "printf x > .github/workflows/\"$(printf 'x\\n+ok\\033[31m')\""))
+        screen = asked(terminal, "1 of 2")
+        expect("new: x\\\\n+ok" in screen, "the name is one line", screen)
+        press(terminal, "d")
+        screen = asked(terminal, "2 of 2", "+a\\x1b[2J\\x1b]0;evil\\x07\\r")
+        press(terminal, "d")
+        at_prompt(terminal)
 
 
 @test("the room's help, status and skill teach it, and misuse is told")

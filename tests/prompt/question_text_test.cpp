@@ -152,7 +152,7 @@ TEST_CASE("a blank at the end of a line and a missing newline are seen") {
 
 TEST_CASE("in a diff an empty line is empty, and a blank at the end of a line is seen") {
   Question question = change();
-  question.content = "@@ -1,3 +1,3 @@\n one\n \n-two\n+two \n+ \n";
+  question.content = "@@ -1,3 +1,3 @@\n one\n \n-two\n+two \n+ \n\\ No newline at end of file\n";
   Asked asked(with_deadline(question), 40, 80);
   asked.ready();
   CHECK(asked.grid.shows("2    one "));
@@ -160,6 +160,7 @@ TEST_CASE("in a diff an empty line is empty, and a blank at the end of a line is
   CHECK(asked.grid.shows("4   -two "));
   CHECK(asked.grid.shows("5   +two\\x20"));
   CHECK(asked.grid.shows("6   +\\x20"));
+  CHECK(asked.grid.shows("7   \\ No newline at end of file"));
 }
 
 TEST_CASE("random bytes are harmless") {

@@ -218,6 +218,21 @@ void Broker::Impl::refused(const policy::Action& action, const std::string& why)
   }
 }
 
+bool Broker::Impl::decided(const policy::Action& action, Verdict& verdict) {
+  verdict.question = std::to_string(++last_id_);
+  const Asked asked{.action = action};
+  const std::string digest = digest_of(verdict.question, asked, settings_);
+  ++summary_.asked;
+  ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
+  try {
+    recorder_.append({recorder_.request(verdict.question, asked, digest),
+                      recorder_.verdict(verdict.question, action, digest, verdict)});
+    return true;
+  } catch (const store::StoreError&) {
+    return false;
+  }
+}
+
 // ---- the face ------------------------------------------------------------------------------------------------------
 
 Broker::Broker(asio::io_context& loop, Settings settings)
@@ -238,6 +253,9 @@ void Broker::outcomes(std::span<const Done> done) {
 }
 void Broker::refused(const policy::Action& action, const std::string& why) {
   impl_->refused(action, why);
+}
+bool Broker::decided(const policy::Action& action, Verdict& verdict) {
+  return impl_->decided(action, verdict);
 }
 void Broker::add(Panel& panel) {
   impl_->add(panel);

@@ -51,6 +51,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
   void outcomes(std::span<const Decider::Done> done);
   void refused(const policy::Action& action, const std::string& why);
+  bool decided(const policy::Action& action, Verdict& verdict);
   void add(Panel& panel);
   void remove(Panel& panel);
   void presence_changed();

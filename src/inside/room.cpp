@@ -1,6 +1,7 @@
 // `agentbox` as the agent sees it, and, called by another name, the shim for that command of the host. Trust: it runs in
 // the room with the agent's rights and is the agent's to misuse; nothing outside relies on it.
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 
 #include "room_client.hpp"
 #include "room_command.hpp"
+#include "room_propose.hpp"
 #include "room_words.hpp"
 
 namespace {
@@ -71,6 +73,39 @@ int host(const std::vector<std::string>& words) {
   if (command.argv.empty()) return misused("host: no command is given");
   if (command.why.size() > 2000) return misused("--why: at most 2000 bytes");
   return inside::run_on_host(command);
+}
+
+int propose(const std::vector<std::string>& words) {
+  inside::Proposal proposal{.path = {}, .why = own_reason()};
+  std::size_t at = 0;
+  for (; at < words.size() && words[at].starts_with('-'); ++at) {
+    const std::string& word = words[at];
+    if (word == "--") {
+      ++at;
+      break;
+    }
+    if (word == "--remove") {
+      proposal.what = inside::Proposal::What::remove;
+    } else if (word == "--why" && at + 1 < words.size()) {
+      proposal.why = words[++at];
+    } else if (word.starts_with("--why=")) {
+      proposal.why = word.substr(6);
+    } else {
+      return misused("propose: unknown option, or one without its value: " + base::quote(word));
+    }
+  }
+  if (at + 1 != words.size()) return misused("propose: takes one path");
+  if (proposal.why.size() > 2000) return misused("--why: at most 2000 bytes");
+  if (proposal.what == inside::Proposal::What::write && ::isatty(0) == 1) {
+    return misused("propose: the new content comes on standard input, which is a terminal");
+  }
+  std::array<char, 4097> directory{};
+  const bool known = words[at].starts_with('/') || ::getcwd(directory.data(), directory.size()) != nullptr;
+  if (!known) return misused(std::string("the working directory is unknown: ") + std::strerror(errno));
+  auto path = inside::absolute(words[at], directory.data());
+  if (!path || path->size() > 4095) return misused("propose: write the path without '..': " + base::quote(words[at]));
+  proposal.path = *std::move(path);
+  return inside::propose(proposal);
 }
 
 int status(const std::vector<std::string>& words) {
@@ -139,12 +174,13 @@ int main(int count, char** argv) {
   const std::string verb = words.empty() ? "help" : words.front();
   if (!words.empty()) words.erase(words.begin());
   if (verb == "host") return host(words);
+  if (verb == "propose") return propose(words);
   if (verb == "status") return status(words);
   if (verb == "help" || verb == "--help" || verb == "-h") {
     say(1, inside::help());
     return 0;
   }
-  if (verb == "propose" || verb == "send" || verb == "pay" || verb == "ask") {
+  if (verb == "send" || verb == "pay" || verb == "ask") {
     say(2, "agentbox: " + verb + " is not built yet: tell the owner what you need, and why\n");
     return code(Exit::denied);
   }

@@ -28,10 +28,24 @@ std::optional<RoomClient> RoomClient::connect(const std::string& path) {
   return RoomClient(std::move(socket));
 }
 
-bool RoomClient::send(const wire::FromRoom& message) {
-  const std::string line = wire::encode(message);
+bool RoomClient::send(const wire::FromRoom& message, int with) {
+  std::string line = wire::encode(message);
   for (std::size_t done = 0; done < line.size();) {
-    ssize_t count = ::send(socket_.get(), line.data() + done, line.size() - done, MSG_NOSIGNAL);
+    iovec part{line.data() + done, line.size() - done};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr whole{};
+    whole.msg_iov = &part;
+    whole.msg_iovlen = 1;
+    if (done == 0 && with >= 0) {
+      whole.msg_control = control.data();
+      whole.msg_controllen = control.size();
+      cmsghdr* header = CMSG_FIRSTHDR(&whole);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof with);
+      std::memcpy(CMSG_DATA(header), &with, sizeof with);
+    }
+    ssize_t count = ::sendmsg(socket_.get(), &whole, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return false;
     done += static_cast<std::size_t>(count);

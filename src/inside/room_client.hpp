@@ -19,8 +19,8 @@ class RoomClient {
   [[nodiscard]] static std::optional<RoomClient> connect(const std::string& path);
 
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
-  // False: the broker is gone.
-  [[nodiscard]] bool send(const wire::FromRoom& message);
+  // False: the broker is gone. `with`: a descriptor that travels beside its first byte, -1 for none.
+  [[nodiscard]] bool send(const wire::FromRoom& message, int with = -1);
 
   struct Heard {
     wire::ToRoom message;

@@ -113,7 +113,7 @@ class Run {
     if (const auto* verdict = std::get_if<wire::Verdict>(&body)) {
       decided(*verdict);
     } else if (const auto* refusal = std::get_if<wire::Refusal>(&body)) {
-      complain(in_words(command_.argv, *refusal));
+      complain(in_words(base::quote(command_.argv), *refusal, Deed::command));
       code_ = static_cast<int>(exit_of(refusal->code));
     } else if (std::holds_alternative<wire::CommandStarted>(body)) {
       started(std::move(heard.with));
@@ -130,7 +130,7 @@ class Run {
     } else if (verdict.verdict == wire::Verdict::Kind::allow) {
       state_ = State::allowed;
     } else {
-      complain(in_words(command_.argv, verdict));
+      complain(in_words(base::quote(command_.argv), verdict, Deed::command));
       code_ = static_cast<int>(exit_of(verdict.verdict));
     }
   }

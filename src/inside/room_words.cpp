@@ -14,10 +14,10 @@ constexpr std::string_view no_workaround =
     "This was decided outside the room. Do not try a workaround: go on without it, or tell the owner what you need and "
     "why. `agentbox status` lists what is allowed.\n";
 
-std::string_view heading(Kind kind) {
+std::string_view heading(Kind kind, Deed deed) {
   switch (kind) {
     case Kind::deny: return "denied";
-    case Kind::duplicate: return "not run a second time";
+    case Kind::duplicate: return deed == Deed::command ? "not run a second time" : "not done a second time";
     case Kind::expired: return "nobody answered in time";
     case Kind::unavailable: return "nobody can be asked";
     case Kind::cancelled: return "cancelled";
@@ -27,22 +27,25 @@ std::string_view heading(Kind kind) {
   return "allowed";
 }
 
-std::string_view advice(Kind kind) {
+std::string advice(Kind kind, Deed deed) {
+  const bool command = deed == Deed::command;
   switch (kind) {
     case Kind::duplicate:
-      return "The same command was asked for at the same time, and is run once. Do not ask again unless it failed.\n";
+      return std::string(command ? "The same command was asked for at the same time, and is run once."
+                                 : "The same change was proposed at the same time, and is made once.") +
+             " Do not ask again unless it failed.\n";
     case Kind::expired:
       return "The owner may be away. Do something else, and ask once more later if you still need it; do not try a "
              "workaround.\n";
     case Kind::unavailable:
-      return "Nothing was run. Do something else, and tell the owner that this could not be asked; do not try a "
-             "workaround.\n";
+      return std::string(command ? "Nothing was run." : "Nothing was changed.") +
+             " Do something else, and tell the owner that this could not be asked; do not try a workaround.\n";
     case Kind::cancelled: return "";
     case Kind::deny:
     case Kind::allow:
     case Kind::pass: break;
   }
-  return no_workaround;
+  return std::string(no_workaround);
 }
 
 void add(std::string& text, std::string_view label, const std::string& value) {
@@ -85,18 +88,18 @@ Exit exit_of(wire::Code code) noexcept {
   }
 }
 
-std::string in_words(const std::vector<std::string>& argv, const wire::Verdict& verdict) {
-  std::string text = "agentbox: " + std::string(heading(verdict.verdict)) + ": " + base::quote(argv) + "\n";
+std::string in_words(const std::string& what, const wire::Verdict& verdict, Deed deed) {
+  std::string text = "agentbox: " + std::string(heading(verdict.verdict, deed)) + ": " + what + "\n";
   add(text, "reason", verdict.reason);
   add(text, "rule", verdict.rule);
   add(text, "the owner says", verdict.comment);
-  return text + std::string(advice(verdict.verdict));
+  return text + advice(verdict.verdict, deed);
 }
 
-std::string in_words(const std::vector<std::string>& argv, const wire::Refusal& refusal) {
-  std::string text = "agentbox: not run on the host: " + base::quote(argv) + "\n";
+std::string in_words(const std::string& what, const wire::Refusal& refusal, Deed deed) {
+  std::string text = deed == Deed::command ? "agentbox: not run on the host: " : "agentbox: not changed: ";
   // The broker has escaped what it quotes.
-  return text + "  reason: " + refusal.message + "\n";
+  return text + what + "\n  reason: " + refusal.message + "\n";
 }
 
 std::string in_words(const wire::RoomStatus& status) {
@@ -106,6 +109,8 @@ std::string in_words(const wire::RoomStatus& status) {
   add_lists(text, status.commands);
   text += "Network:\n";
   add_lists(text, status.network);
+  text +=
+      "Protected and held files: `agentbox propose --why REASON PATH <NEW-CONTENT`; the owner sees the difference.\n";
   text += "Questions that wait for the owner: " + std::to_string(status.waiting) + "\n";
   return text +
          "\n\"asks\": the owner sees the exact command and answers; say why you need it. /run/agentbox/SKILL.md says "
@@ -121,19 +126,23 @@ std::string in_json(const wire::RoomStatus& status) {
 
 std::string help() {
   return R"(usage: agentbox host [--why TEXT] [--tty | --no-tty] [--] COMMAND [ARGUMENT...]
+       agentbox propose [--why TEXT] [--remove] [--] PATH <NEW-CONTENT
        agentbox status [--json]
        agentbox help
 
 In a room of agentbox. `host` asks to run a command on the host, outside the room, in the same directory;
-its owner's rules or its owner decide. `status` says what is allowed and what asks.
+its owner's rules or its owner decide. `propose` asks the owner to give a file that the room can't write, or
+whose change it can't keep, the content of standard input: he sees the difference. `status` says what is
+allowed and what asks.
 
   --why TEXT   why you need it; the owner reads it (also: AGENTBOX_WHY, for commands that are called by their name)
   --tty        with a terminal of its own; the default when standard input and output are terminals
   --no-tty     without
+  --remove     the file is to go; nothing is read
 
-Exit code: the command's own, 128+n when signal n ended it;
+Exit code: the command's own, 128+n when signal n ended it; 0 when the file was changed;
   77 denied, 75 nobody could answer or it was done already, 130 cancelled,
-  125 there is no broker, 126 it could not be started, 127 there is no such program
+  125 there is no broker, 126 it could not be started or changed, 127 there is no such program
 )";
 }
 

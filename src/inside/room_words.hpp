@@ -3,7 +3,6 @@
 // What `agentbox` in the room says to an agent: what was refused, why, and what to do instead. Pure.
 
 #include <string>
-#include <vector>
 
 #include "agentbox/wire/broker_message.hpp"
 
@@ -22,9 +21,10 @@ enum class Exit : std::uint8_t {
 [[nodiscard]] Exit exit_of(wire::Verdict::Kind kind) noexcept;
 [[nodiscard]] Exit exit_of(wire::Code code) noexcept;
 
-// Lines, each with its newline; every foreign byte is escaped. Not for `allow` and `pass`.
-[[nodiscard]] std::string in_words(const std::vector<std::string>& argv, const wire::Verdict& verdict);
-[[nodiscard]] std::string in_words(const std::vector<std::string>& argv, const wire::Refusal& refusal);
+// Lines, each with its newline; every foreign byte is escaped. `what` is quoted already. Not for `allow` and `pass`.
+enum class Deed { command, change };
+[[nodiscard]] std::string in_words(const std::string& what, const wire::Verdict& verdict, Deed deed);
+[[nodiscard]] std::string in_words(const std::string& what, const wire::Refusal& refusal, Deed deed);
 [[nodiscard]] std::string in_words(const wire::RoomStatus& status);
 // The result object alone, in one line.
 [[nodiscard]] std::string in_json(const wire::RoomStatus& status);

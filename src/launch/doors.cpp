@@ -21,13 +21,16 @@
 #include "agentbox/broker/control_server.hpp"
 #include "agentbox/broker/notifier.hpp"
 #include "agentbox/broker/terminal_panel.hpp"
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/changes/change_gate.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/prompt/relay.hpp"
 #include "agentbox/store/store.hpp"
 
 #include "host_program.hpp"
 #include "places.hpp"
+#include "review.hpp"
 
 namespace agentbox::launch {
 
@@ -95,12 +98,23 @@ gates::commands::Owner owner_of(const policy::HostFacts& facts) {
   return owner;
 }
 
-// The gate holds each granted folder open; the soft limit is mostly 1,024.
+// Two gates hold each granted folder open; the soft limit is mostly 1,024.
 void allow_descriptors(std::size_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
   (void)::setrlimit(RLIMIT_NOFILE, &limit);  // what then can't be opened says so
+}
+
+std::optional<gates::changes::Original> original_of(const Guard& guard, const AbsPath& path) {
+  using From = Guard::Original::Was;
+  using To = gates::changes::Original::Was;
+  std::optional<Guard::Original> known = guard.original(path);
+  if (!known) return std::nullopt;
+  To was = To::other;
+  if (known->was == From::missing) was = To::missing;
+  if (known->was == From::file) was = To::file;
+  return gates::changes::Original{.was = was, .content = std::move(known->content)};
 }
 
 std::int64_t now_ms() {
@@ -131,6 +145,17 @@ class Doors::Impl {
                        .mode = plan::Bind::Mode::read}};
   }
 
+  void let_change(Room& room, Guard& guard) {
+    gates::changes::Setup setup;
+    setup.policy = request_.policy;
+    setup.before = [&room] { room.freeze(); };
+    setup.after = [&room] { room.thaw(); };
+    setup.changed = [&guard](const AbsPath& path) { guard.renew(path); };
+    setup.original = [&guard](const AbsPath& path) { return original_of(guard, path); };
+    setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
+    changes_.emplace(broker_, std::move(setup));
+  }
+
   void open(Room* room, prompt::HumanTerminal* human, prompt::Relay* relay) {
     if (room != nullptr) {
       broker_.on_motion = [room](broker::Broker::Motion motion) {
@@ -144,14 +169,13 @@ class Doors::Impl {
     if (request_.on_ask == OnAsk::terminal && human != nullptr) {
       auto colours = request_.colour == base::Colour::on ? prompt::Colours::sixteen : prompt::Colours::none;
       panel_.emplace(loop_, broker_, *human, relay, colours);
+      human_ = human;
     }
     notify();
     gates::commands::Setup setup;
-    setup.session = session_.id();
-    setup.profile = request_.policy.profile;
     setup.rules = request_.policy.rules;
     setup.roots = roots_of(request_.policy);
-    allow_descriptors(setup.roots.size() + 640);
+    allow_descriptors(2 * setup.roots.size() + 768);
     for (const policy::Mount& mount : request_.policy.mounts) {
       if (mount.access == policy::Access::hidden) setup.hidden.push_back(mount.target);
     }
@@ -165,9 +189,8 @@ class Doors::Impl {
       setup.caller = gates::commands::Setup::Caller::elsewhere;
     }
     setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
-    setup.waiting = [this] { return broker_.open().size(); };
     commands_.emplace(loop_, broker_, std::move(setup));
-    commands_->serve(std::move(listener_));
+    serve();
   }
 
   broker::Decider& decider() { return broker_; }
@@ -176,9 +199,23 @@ class Doors::Impl {
     if (panel_) panel_->stop();
   }
 
-  void close() {
-    if (commands_) commands_->stop();
+  void shut() {
+    requests_.reset();
+    changes_.reset();
     commands_.reset();
+  }
+
+  [[nodiscard]] bool asks_at_terminal() const noexcept { return panel_.has_value(); }
+
+  std::vector<Fate> review(const std::vector<Leftover>& leftovers, int signals) {
+    review_.emplace(request_, session_.id(), broker_);
+    return review_->ask(loop_, *human_, leftovers, signals);
+  }
+  void settled(const std::vector<GuardEvent>& events) {
+    if (review_) review_->settled(events);
+  }
+
+  void close() {
     broker_.finish();
     notifier_.reset();
     panel_.reset();
@@ -191,6 +228,23 @@ class Doors::Impl {
   }
 
  private:
+  void serve() {
+    gates::requests::Setup setup{.session = session_.id(),
+                                 .profile = request_.policy.profile,
+                                 .rules = request_.policy.rules,
+                                 .waiting = [this] { return broker_.open().size(); }};
+    setup.gates.command = [this](auto from, auto request) {
+      return commands_->take(std::move(from), std::move(request));
+    };
+    if (changes_) {
+      setup.gates.change = [this](auto from, auto request, auto content) {
+        return changes_->take(std::move(from), std::move(request), std::move(content));
+      };
+    }
+    requests_.emplace(loop_, std::move(setup));
+    requests_->serve(std::move(listener_));
+  }
+
   void notify() {
     const std::vector<std::string>& argv = request_.policy.approval.notify;
     if (argv.empty() || request_.on_ask == OnAsk::deny) return;
@@ -217,8 +271,12 @@ class Doors::Impl {
   broker::Broker broker_;
   std::optional<broker::ControlServer> control_;
   std::optional<broker::TerminalPanel> panel_;
+  prompt::HumanTerminal* human_ = nullptr;  // with the panel
+  std::optional<Review> review_;
   std::optional<broker::Notifier> notifier_;
-  std::optional<gates::commands::CommandServer> commands_;
+  std::optional<gates::changes::ChangeGate> changes_;
+  std::optional<gates::commands::CommandGate> commands_;
+  std::optional<gates::requests::RequestServer> requests_;
 };
 
 Doors::Doors(boost::asio::io_context& loop, const RunRequest& request, const Session& session)
@@ -231,11 +289,26 @@ std::vector<plan::Furnishing> Doors::furnishings() const {
 broker::Decider& Doors::decider() {
   return impl_->decider();
 }
+void Doors::let_change(Room& room, Guard& guard) {
+  impl_->let_change(room, guard);
+}
 void Doors::open(Room* room, prompt::HumanTerminal* human, prompt::Relay* relay) {
   impl_->open(room, human, relay);
 }
 void Doors::leave_terminal() {
   impl_->leave_terminal();
+}
+void Doors::shut() {
+  impl_->shut();
+}
+bool Doors::asks_at_terminal() const noexcept {
+  return impl_->asks_at_terminal();
+}
+std::vector<Fate> Doors::review(const std::vector<Leftover>& leftovers, int signals) {
+  return impl_->review(leftovers, signals);
+}
+void Doors::settled(const std::vector<GuardEvent>& events) {
+  impl_->settled(events);
 }
 void Doors::close() {
   impl_->close();

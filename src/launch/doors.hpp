@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/room.hpp"
 #include "agentbox/launch/run.hpp"
 #include "agentbox/launch/sessions.hpp"
@@ -35,14 +36,24 @@ class Doors {
 
   // What must be placed in the room for them: before everything else, on the room's own tmpfs.
   [[nodiscard]] std::vector<plan::Furnishing> furnishings() const;
+  // With a guard, protected and held files can be proposed. Before `open`; both must outlive what is open. Throws
+  // base::SystemError.
+  void let_change(Room& room, Guard& guard);
   // What every gate goes through.
   [[nodiscard]] broker::Decider& decider();
   // `room`: nullptr without one. `human` and `relay`: the terminal, or nullptr. Throws base::SystemError.
   void open(Room* room, prompt::HumanTerminal* human, prompt::Relay* relay);
   // Questions leave the terminal; before Relay::drain.
   void leave_terminal();
-  // The room is dead: commands are ended, what is open is cancelled, the record is closed. Says what happened, if
-  // anything did.
+  // The room is dead: nothing is taken any more, and commands are ended.
+  void shut();
+  // Between `shut` and `close`: the person at the terminal decides on each thing that the run has left. Whatever is not
+  // answered in time is `as_usual`. Only where `asks_at_terminal`. `signals`: see SignalGate; one that arrives ends it.
+  [[nodiscard]] bool asks_at_terminal() const noexcept;
+  [[nodiscard]] std::vector<Fate> review(const std::vector<Leftover>& leftovers, int signals);
+  // What became of it.
+  void settled(const std::vector<GuardEvent>& events);
+  // What is open is cancelled, the record is closed. Says what happened, if anything did.
   void close();
 
  private:

@@ -1,39 +1,19 @@
-#include "agentbox/launch/guard.hpp"
-
 #include <algorithm>
 #include <chrono>
-#include <set>
-#include <thread>
 #include <unordered_set>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 
 #include "guard_git.hpp"
-#include "guard_search.hpp"
-#include "guard_names.hpp"
-#include "guard_settle.hpp"
+#include "guard_impl.hpp"
 #include "guard_start.hpp"
-#include "guard_text.hpp"
-#include "guard_tree.hpp"
-#include "held.hpp"
-#include "record.hpp"
-#include "watcher.hpp"
 
 namespace agentbox::launch {
 
 namespace {
-
-using base::AbsPath;
-using base::SystemError;
-using base::UniqueFd;
-using policy::FileKind;
-using Role = GuardedName::Role;
 
 // A program that replaces a file by deleting it and writing it anew (git does) needs this long at most. Until
 // then the room stays frozen, so that what appears is the host's and not the agent's.
@@ -44,7 +24,6 @@ constexpr std::chrono::seconds heartbeat{30};
 // Bringing the record to the disk costs more than the start of a room: a run that is over by then never pays
 // for it. A killed supervisor doesn't need it, only a machine that loses its power does.
 constexpr std::chrono::seconds sync_after{1};
-constexpr std::int64_t short_run_ns = 500'000'000;
 // A file system's clock goes on once in a tick of the kernel's, at most 10 ms (HZ=100): what is made right after the
 // start may look as if it was there before.
 constexpr std::int64_t file_clock_lag_ns = 20'000'000;
@@ -68,66 +47,12 @@ void slow_work(const std::stop_token& stop, const RunFolder* folder, const AbsPa
 
 }  // namespace
 
-class Guard::Impl : public std::enable_shared_from_this<Impl> {
- public:
-  Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
-       const std::string& session, std::shared_ptr<const WalkStore> walks);
-
-  void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
-  void watch(boost::asio::io_context& loop, Room& room, From from);
-  void begin();
-  void stop();
-  std::vector<GuardEvent> finish();
-
- private:
-  void settle();
-  void first_look();
-  void arm();
-  void beat_in(std::chrono::seconds time);
-  void handle();
-  void act(const std::vector<std::size_t>& names);
-  [[nodiscard]] std::optional<Entry> look(LastDirectory& parents, const GuardedName& name, bool& linked) const;
-  [[nodiscard]] std::optional<Entry> look(const GuardedName& name, bool& linked) const;
-  [[nodiscard]] bool needs_action(LastDirectory& parents, std::size_t index, bool replaced);
-  void act_on(std::size_t index);
-  void take(const GuardedName& name);
-  void mask(GuardedName& name, const Entry& entry);
-  void furnish_again(GuardedName& name, const Entry& entry);
-  void furnish_below(const GuardedName& ancestor);
-  void make_ghost(GuardedName& name);
-  void await_replacement(std::size_t index);
-  void end_replacement();
-  void tell(GuardEvent::Kind kind, const AbsPath& path, std::string detail, std::string id = {});
-  void fail(const SystemError& error);
-
-  AbsPath state_folder_;
-  std::shared_ptr<const WalkStore> walks_;
-  Spares spares_{state_folder_};
-  Record record_;
-  std::vector<std::string> kinds_;
-  std::int64_t started_ns_ = now_ns() - file_clock_lag_ns;
-  std::vector<GuardedName> names_;
-  std::optional<Tree> tree_;
-  std::optional<RunFolder> folder_;  // nothing: there is nothing to guard
-  KnownGhosts known_ghosts_;
-
-  Room* room_ = nullptr;
-  std::optional<Watcher> watcher_;
-  std::optional<boost::asio::posix::stream_descriptor> readable_;
-  std::optional<boost::asio::steady_timer> begin_timer_, beat_timer_, replacement_timer_;
-  std::set<std::size_t> awaited_;  // mounts whose file the host took away a moment ago
-  bool awaiting_ = false;          // the room is frozen until it is known whether they come back
-  bool failed_ = false;            // unverified: the room stays frozen
-  int taken_ = 0;
-  std::vector<Taken> unsealed_;
-  std::function<void(const GuardEvent&)> listener_;
-  std::vector<GuardEvent> events_;
-  std::jthread syncing_;  // last: it uses the folder
-};
-
 Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
                   const std::string& session, std::shared_ptr<const WalkStore> walks)
-    : state_folder_(state_folder), walks_(std::move(walks)), names_(guarded_names(policy, plan)) {
+    : state_folder_(state_folder),
+      walks_(std::move(walks)),
+      started_ns_(now_ns() - file_clock_lag_ns),
+      names_(guarded_names(policy, plan)) {
   if (names_.empty() && policy.held.empty() && policy.repositories.empty()) return;
   tree_.emplace(policy.workspace);
   kinds_ = kinds_of(policy);
@@ -194,15 +119,7 @@ void Guard::Impl::first_look() {
     } else if (entry && name.role == Role::hidden) {
       mask(name, *entry);
     } else if (entry) {
-      name.role = Role::mount;
-      name.directory = entry->kind == FileKind::directory;
-      name.furnishing = plan::Bind{.source = name.host,
-                                   .target = name.target,
-                                   .kind = entry->kind,
-                                   .mode = plan::Bind::Mode::read,
-                                   .why = policy::Mount::Why::protect};
-      furnish_again(name, *entry);
-      std::erase(record_.watched, name.host);
+      protect(name, *entry);
       rewrite = true;
     }
   }
@@ -467,51 +384,6 @@ void Guard::Impl::stop() {
   if (syncing_.joinable()) syncing_.join();
 }
 
-std::vector<GuardEvent> Guard::Impl::finish() {
-  if (!folder_) return {};
-  stop();
-  for (const GuardedName& name : names_) {
-    if (name.gone && !name.ancestor && !std::holds_alternative<plan::Mask>(*name.furnishing)) {
-      record_.watched.push_back(name.host);
-    }
-  }
-  try {
-    settle();
-  } catch (const SystemError& error) {  // the record stays, and the next sweep tries again
-    events_.push_back(
-        {.kind = GuardEvent::Kind::unverified, .path = record_.workspace, .detail = error.what(), .id = {}});
-  }
-  folder_.reset();
-  // What the agent could not keep from being listed is not worth failing for.
-  try {
-    // A walk over a big workspace takes longer than a short run.
-    auto depth = now_ns() - started_ns_ < short_run_ns ? SearchDepth::near_the_top : SearchDepth::whole;
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, depth, walks_.get())) {
-      events_.push_back(std::move(event));
-    }
-  } catch (const SystemError& error) {
-    events_.push_back({.kind = GuardEvent::Kind::would_execute,
-                       .path = record_.workspace,
-                       .detail = fmt::format("could not be searched for new repositories: {}", error.what()),
-                       .id = {}});
-  }
-  return std::move(events_);
-}
-
-// Under the lock: another room's guard, or a sweep, may have the same held files and ghosts.
-void Guard::Impl::settle() {
-  RunsLock runs(state_folder_);
-  for (const Taken& taken : unsealed_) seal(state_folder_, taken);
-  unsealed_.clear();
-  bool settled = true;
-  for (GuardEvent& event : settle_content(record_, *folder_, *tree_, state_folder_, std::nullopt)) {
-    settled = settled && event.kind != GuardEvent::Kind::unverified;
-    events_.push_back(std::move(event));
-  }
-  remove_ghosts(runs, record_, *tree_, state_folder_, known_ghosts_, spares_);
-  if (settled) folder_->remove(runs, spares_);
-}
-
 Guard::Guard(const policy::Policy& policy, const plan::LaunchPlan& plan, const AbsPath& state_folder,
              const std::string& session, std::shared_ptr<const WalkStore> walks)
     : impl_(std::make_shared<Impl>(policy, plan, state_folder, session, std::move(walks))) {}
@@ -528,8 +400,16 @@ void Guard::watch(boost::asio::io_context& loop, Room& room, From from) {
   impl_->watch(loop, room, from);
 }
 
-std::vector<GuardEvent> Guard::finish() {
-  return impl_->finish();
+std::optional<Guard::Original> Guard::original(const AbsPath& path) const {
+  return impl_->original(path);
+}
+
+void Guard::renew(const AbsPath& path) {
+  impl_->renew(path);
+}
+
+std::vector<GuardEvent> Guard::finish(const Judge& judge) {
+  return impl_->finish(judge);
 }
 
 }  // namespace agentbox::launch

@@ -16,56 +16,56 @@ using base::AbsPath;
 using base::SystemError;
 using base::UniqueFd;
 
-class Settlement {
- public:
-  Settlement(const Record& record, Settling settling) : record_(record), settling_(std::move(settling)) {}
-
-  std::vector<GuardEvent> run() {
-    LastDirectory parents(settling_.tree);
-    for (const AbsPath& path : record_.watched) {
-      if (is_missing(parents, path)) continue;
-      attempt(path, [&]() -> std::vector<GuardEvent> {
-        std::optional<GuardEvent> event =
-            take_away(settling_, path, "it appeared during the run, and programs outside would execute it");
-        if (!event) return {};
-        return {*std::move(event)};
-      });
-    }
-    for (const HeldPath& held : record_.held) attempt(held.path, [&] { return settle(settling_, held); });
-    for (const GitRecord& git : record_.git) attempt(git.directory, [&] { return take_git_links(settling_, git); });
-    return std::move(events_);
+// What is done for one thing must not keep the others from being settled.
+template <class Step>
+void attempt(std::vector<GuardEvent>& events, const AbsPath& path, Step step) {
+  try {
+    for (GuardEvent& event : step()) events.push_back(std::move(event));
+  } catch (const SystemError& error) {
+    events.push_back({.kind = GuardEvent::Kind::unverified, .path = path, .detail = error.what(), .id = {}});
   }
+}
 
- private:
-  // The answer for nearly every name. An error is no answer.
-  static bool is_missing(LastDirectory& parents, const AbsPath& path) {
-    const std::expected<UniqueFd, int>& parent = parents.open(path.parent());
-    if (!parent) return parent.error() == ENOENT;
-    try {
-      return !look_at(parent->get(), std::string(path.name()));
-    } catch (const SystemError&) {
-      return false;
-    }
+// The answer for nearly every name. An error is no answer.
+bool is_missing(LastDirectory& parents, const AbsPath& path) {
+  const std::expected<UniqueFd, int>& parent = parents.open(path.parent());
+  if (!parent) return parent.error() == ENOENT;
+  try {
+    return !look_at(parent->get(), std::string(path.name()));
+  } catch (const SystemError&) {
+    return false;
   }
+}
 
-  template <class Step>
-  void attempt(const AbsPath& path, Step step) {
-    try {
-      for (GuardEvent& event : step()) events_.push_back(std::move(event));
-    } catch (const SystemError& error) {
-      events_.push_back({.kind = GuardEvent::Kind::unverified, .path = path, .detail = error.what(), .id = {}});
-    }
-  }
-
-  const Record& record_;
-  Settling settling_;
-  std::vector<GuardEvent> events_;
-};
+Taking taking_for(const Record& record, const AbsPath& state_folder) {
+  return {.state_folder = state_folder, .path = {}, .session = record.session, .profile = record.profile, .why = {}};
+}
 
 }  // namespace
 
-std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& folder, const Tree& tree,
-                                       const AbsPath& state_folder, std::optional<std::int64_t> until_ns) {
+std::vector<GuardEvent> take_strays(const Record& record, const Tree& tree, const AbsPath& state_folder,
+                                    std::optional<std::int64_t> until_ns) {
+  std::vector<GuardEvent> events;
+  Settling settling{.tree = tree, .taking = taking_for(record, state_folder), .note = {}, .until_ns = until_ns};
+  LastDirectory parents(tree);
+  for (const AbsPath& path : record.watched) {
+    if (is_missing(parents, path)) continue;
+    attempt(events, path, [&]() -> std::vector<GuardEvent> {
+      std::optional<GuardEvent> event =
+          take_away(settling, path, "it appeared during the run, and programs outside would execute it");
+      if (!event) return {};
+      return {*std::move(event)};
+    });
+  }
+  for (const GitRecord& git : record.git) {
+    attempt(events, git.directory, [&] { return take_git_links(settling, git); });
+  }
+  return events;
+}
+
+std::vector<GuardEvent> settle_held(const Record& record, const RunFolder& folder, const Tree& tree,
+                                    const AbsPath& state_folder, std::optional<std::int64_t> until_ns,
+                                    const IsKept& is_kept) {
   std::expected<UniqueFd, int> copies = std::unexpected(0);
   bool copied = std::ranges::any_of(record.held, [](const HeldPath& held) { return !held.nodes.empty(); });
   if (copied) {
@@ -77,14 +77,22 @@ std::vector<GuardEvent> settle_content(const Record& record, const RunFolder& fo
                .id = {}}};
     }
   }
-  Taking taking{
-      .state_folder = state_folder, .path = {}, .session = record.session, .profile = record.profile, .why = {}};
   Settling settling{.tree = tree,
-                    .taking = std::move(taking),
+                    .taking = taking_for(record, state_folder),
                     .copies = copies ? copies->get() : -1,
                     .note = record.held.empty() ? std::string() : switched_note(tree, record.git),
                     .until_ns = until_ns};
-  return Settlement(record, std::move(settling)).run();
+  std::vector<GuardEvent> events;
+  for (const HeldPath& held : record.held) {
+    attempt(events, held.path, [&]() -> std::vector<GuardEvent> {
+      if (!is_kept || !is_kept(held)) return settle(settling, held);
+      return {{.kind = GuardEvent::Kind::kept,
+               .path = held.path,
+               .detail = "what the run made of it stays, as its owner said",
+               .id = {}}};
+    });
+  }
+  return events;
 }
 
 void remove_ghosts(const RunsLock&, const Record& record, const Tree& tree, const AbsPath& state_folder,

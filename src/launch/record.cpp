@@ -338,6 +338,12 @@ UniqueFd RunFolder::create_copies() const {
   return file;
 }
 
+UniqueFd RunFolder::add_to_copies() const {
+  UniqueFd file(::openat(folder_.get(), copies_name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file) throw SystemError(errno, "cannot add to the copies of held files");
+  return file;
+}
+
 std::expected<UniqueFd, int> RunFolder::open_copies() const {
   return open_regular(folder_.get(), copies_name);
 }

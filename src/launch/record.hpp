@@ -123,6 +123,8 @@ class RunFolder {
   [[nodiscard]] bool has_record() const;
   // A new file for the copies, or the one that is there (an errno if it isn't).
   [[nodiscard]] base::UniqueFd create_copies() const;
+  // To write at its end; made if it isn't there.
+  [[nodiscard]] base::UniqueFd add_to_copies() const;
   [[nodiscard]] std::expected<base::UniqueFd, int> open_copies() const;
   // "Alive now": seconds since 1970, read back by `last_alive` after a crash. 0 when it was never told.
   void beat() const;

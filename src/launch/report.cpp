@@ -30,19 +30,6 @@ void write_line(int fd, const nlohmann::json& json) {
   (void)!::write(fd, line.data(), line.size());
 }
 
-std::string_view name_of(GuardEvent::Kind kind) {
-  switch (kind) {
-    case GuardEvent::Kind::quarantined: return "quarantined";
-    case GuardEvent::Kind::restored: return "restored";
-    case GuardEvent::Kind::kept: return "kept";
-    case GuardEvent::Kind::placed_again: return "placed again";
-    case GuardEvent::Kind::hidden: return "hidden";
-    case GuardEvent::Kind::would_execute: return "would execute";
-    case GuardEvent::Kind::unverified: return "unverified";
-  }
-  return "";
-}
-
 std::string_view name_of(Outcome::Kind kind) {
   switch (kind) {
     case Outcome::Kind::exited: return "exited";
@@ -71,6 +58,19 @@ Diagnostic not_executed(const RunRequest& request, const Outcome& outcome) {
 }
 
 }  // namespace
+
+std::string_view name_of(GuardEvent::Kind kind) {
+  switch (kind) {
+    case GuardEvent::Kind::quarantined: return "quarantined";
+    case GuardEvent::Kind::restored: return "restored";
+    case GuardEvent::Kind::kept: return "kept";
+    case GuardEvent::Kind::placed_again: return "placed again";
+    case GuardEvent::Kind::hidden: return "hidden";
+    case GuardEvent::Kind::would_execute: return "would execute";
+    case GuardEvent::Kind::unverified: return "unverified";
+  }
+  return "";
+}
 
 void StatusLine::started(const std::string& session, pid_t supervisor) const {
   write_line(fd_, {{"event", "started"}, {"session", session}, {"pid", supervisor}});

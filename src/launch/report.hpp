@@ -3,6 +3,7 @@
 // What a run says of itself: on --status-fd for programs, on standard error for people, and as an exit code.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agentbox/launch/guard.hpp"
@@ -27,6 +28,9 @@ class StatusLine {
  private:
   int fd_;
 };
+
+// "restored", "quarantined", ...
+[[nodiscard]] std::string_view name_of(GuardEvent::Kind kind);
 
 // The exit code of `agentbox run` (DESIGN §8): the command's own, 128+n for a signal, 125, 126, 127.
 [[nodiscard]] int exit_code(const Outcome& outcome);

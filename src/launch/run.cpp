@@ -112,6 +112,7 @@ class Run {
     network_.emplace(loop_, doors_.decider(), request_.policy, *supervisor_, spawned_.child,
                      std::move(furnished_.listeners));
     guard.watch(loop_, *supervisor_);
+    doors_.let_change(*supervisor_, guard);
     if (!furnished_.terminal) return doors_.open(&*supervisor_, nullptr, nullptr);
     human_ = prompt::HumanTerminal::open();
     if (!human_) throw SystemError(0, "the terminal went away while the room was built");
@@ -125,9 +126,10 @@ class Run {
     Outcome outcome = supervisor_->run();
     doors_.leave_terminal();
     if (!relay_) return outcome;
-    bool drained = false;
-    relay_->drain(output_patience, [&drained](prompt::Relay::End) { drained = true; });
-    while (!drained) loop_.run_one();
+    std::optional<prompt::Relay::End> end;
+    relay_->drain(output_patience, [&end](prompt::Relay::End how) { end = how; });
+    while (!end) loop_.run_one();
+    drained_ = end != prompt::Relay::End::no_terminal;
     return outcome;
   }
 
@@ -138,9 +140,19 @@ class Run {
     end_room(spawned_);
     if (helper_) helper_->dismiss();
   }
-  void close_doors() {
+  // The room is dead. What a run left its owner decides on, where he sits there and has not ended it from elsewhere.
+  std::vector<GuardEvent> settle(Guard& guard, const Outcome& outcome) {
     network_.reset();
+    doors_.shut();
+    Judge judge;
+    const bool is_there = doors_.asks_at_terminal() && drained_ && outcome.interrupted == 0;
+    if (is_there) {
+      judge = [this](const std::vector<Leftover>& leftovers) { return doors_.review(leftovers, signals_.fd()); };
+    }
+    std::vector<GuardEvent> events = guard.finish(judge);
+    doors_.settled(events);
     doors_.close();
+    return events;
   }
 
  private:
@@ -155,6 +167,7 @@ class Run {
   std::optional<Supervisor> supervisor_;
   std::optional<prompt::HumanTerminal> human_;
   std::optional<prompt::Relay> relay_;
+  bool drained_ = false;  // the terminal is there, and ours again
   Doors doors_;
   std::optional<NetworkDoors> network_;
 };
@@ -193,9 +206,8 @@ int run(const RunRequest& request) {
     throw;
   }
   run.end();
-  run.close_doors();
   StatusLine status(request.status_fd);
-  std::vector<GuardEvent> events = guard->finish();
+  std::vector<GuardEvent> events = run.settle(*guard, outcome);
   for (const GuardEvent& event : events) status.guarded(event);
   tell_outcome(request, outcome, outcome.kind == Outcome::Kind::lost ? run.sandbox_errors() : std::string());
   int code = tell_guard(request, events) ? exit_code(outcome) : static_cast<int>(base::ExitCode::agentbox_failed);

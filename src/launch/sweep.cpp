@@ -117,10 +117,15 @@ class Sweep {
     bool settled = true;
     seal_all(state_folder_, record.session);
     std::int64_t last = std::max(folder.last_alive(), record.started) + heartbeat_slack;
-    for (const GuardEvent& event : settle_content(record, folder, *tree, state_folder_, last * 1'000'000'000)) {
-      settled = settled && event.kind != GuardEvent::Kind::unverified;
-      say(event.path, tell(event, record));
-    }
+    const std::int64_t until = last * 1'000'000'000;
+    auto tell_all = [&](const std::vector<GuardEvent>& events) {
+      for (const GuardEvent& event : events) {
+        settled = settled && event.kind != GuardEvent::Kind::unverified;
+        say(event.path, tell(event, record));
+      }
+    };
+    tell_all(take_strays(record, *tree, state_folder_, until));
+    tell_all(settle_held(record, folder, *tree, state_folder_, until));
     remove_ghosts(runs, record, *tree, state_folder_, {}, spares_);
     return settled;
   }

@@ -64,8 +64,17 @@ what you can do.
 
 - `agentbox status` says what is allowed, what asks and what is denied (`--json` for programs).
 - Git's hooks and configuration, editor settings, agents' own settings and the like can be read but not written, or
-  vanish when they are made: programs outside would run them. Propose such a change in words.
-- Instruction files and CI workflows can be written, and are put back at the end unless the owner keeps them.
+  vanish when they are made: programs outside would run them. Propose such a change, see below.
+- Instruction files and CI workflows can be written, and are put back at the end unless the owner keeps them. What he
+  has said yes to before, by a proposal, stays.
+
+# Changing a protected file
+
+    agentbox propose --why "REASON" PATH < NEW-CONTENT      (or: agentbox propose --remove PATH)
+
+Give the whole new content on standard input, from a file that you have written elsewhere. The owner sees the difference
+and decides; after a yes the file is changed outside and in the room. Propose one small change at a time: he reads it
+to its end. A new file is never executable. Don't write the change to some other place that has the same effect.
 
 # Running a command outside the room
 
@@ -76,7 +85,7 @@ only for what the task needs: questions are limited, and one that is denied shou
 A command that has a rule below is also found by its bare name.
 
 Exit codes: the command's own; 77 denied; 75 nobody could answer, or the same was done already; 126 it could not be
-started; 127 there is no such program. The reason is on standard error: read it before you do anything else.
+started or changed; 127 there is no such program. The reason is on standard error: read it before you do anything else.
 )";
   say_commands(out, rules);
   say_network(out, rules);

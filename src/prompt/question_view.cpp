@@ -27,6 +27,14 @@ std::string line_shown(std::string_view line, RightToLeft letters) {
   return shown(line.substr(0, line.size() - 1), Form::raw, letters) + "\\x20";
 }
 
+// The mark before a line of a diff is ours: a blank that stands for an empty line says enough.
+std::string diff_line_shown(std::string_view line) {
+  constexpr std::string_view no_newline = "\\ No newline at end of file";
+  if (line == no_newline) return std::string(no_newline);  // every line of a file has a mark before it
+  const bool unchanged = line.starts_with(' ');
+  return (unchanged ? " " : "") + line_shown(line.substr(unchanged ? 1 : 0), RightToLeft::escaped);
+}
+
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
@@ -86,24 +94,35 @@ Look look_of(std::string_view line, Question::Content form) {
   return line[0] == '-' ? Look::removed : Look::numbered;
 }
 
-void add_content(Document& document, const Question& question) {
-  if (question.content.empty()) return;
-  const auto lines = lines_of(question.content);
-  const bool diff = question.content_form == Question::Content::diff;
-  std::string heading =
-      fmt::format("{}, {} {}", shown(question.content_title), lines.size(), lines.size() == 1 ? "line" : "lines");
-  if (!diff && holds_right_to_left(question.content)) heading += ", some from right to left";
+}  // namespace
+
+void add_subject(Document& document, std::string_view subject, Form form) {
+  document.add(Look::box_top, "exactly this");
+  document.add(Look::box, {}, shown(subject, form));
+  document.add(Look::box_bottom);
+}
+
+void add_facts(Document& document, const std::vector<Fact>& facts, Details details) {
+  if (facts.empty()) return;
+  document.add(Look::heading, {}, "measured by agentbox");
+  for (const Fact& fact : facts) add_fact(document, fact, details);
+}
+
+void add_content(Document& document, std::string_view content, std::string_view title, Question::Content form) {
+  if (content.empty()) return;
+  const auto lines = lines_of(content);
+  const bool diff = form == Question::Content::diff;
+  std::string heading = fmt::format("{}, {} {}", shown(title), lines.size(), lines.size() == 1 ? "line" : "lines");
+  if (!diff && holds_right_to_left(content)) heading += ", some from right to left";
   document.add(Look::blank);
   document.add(Look::box_top, heading);
   std::size_t number = 0;
   for (std::string_view line : lines) {
-    document.add(look_of(line, question.content_form), std::to_string(++number),
-                 line_shown(line, diff ? RightToLeft::escaped : RightToLeft::kept));
+    document.add(look_of(line, form), std::to_string(++number),
+                 diff ? diff_line_shown(line) : line_shown(line, RightToLeft::kept));
   }
-  document.add(Look::box_bottom, question.content.ends_with('\n') ? "end" : "end, without a newline");
+  document.add(Look::box_bottom, content.ends_with('\n') ? "end" : "end, without a newline");
 }
-
-}  // namespace
 
 std::string why_not(std::string_view reason) {
   return reason.empty() ? "this can only be allowed once" : shown(reason);
@@ -116,25 +135,14 @@ std::string title_of(const Question& question) {
 
 // What warns comes first: the eye goes there.
 QuestionDocument question_document(const Question& question, Details details) {
-  using Weight = Fact::Weight;
   QuestionDocument whole;
   Document& document = whole.document;
-  document.add(Look::box_top, "exactly this");
-  document.add(Look::box, {}, shown(question.subject, form_of(question)));
-  document.add(Look::box_bottom);
+  add_subject(document, question.subject, form_of(question));
   whole.facts = document.blocks();
-  if (!question.facts.empty()) {
-    document.add(Look::gap);
-    document.add(Look::section, {}, "measured by agentbox");
-    for (const Weight weight : {Weight::warning, Weight::normal}) {
-      for (const Fact& fact : question.facts) {
-        if (fact.weight == weight) add_fact(document, fact, details);
-      }
-    }
-  }
+  add_facts(document, question.facts, details);
   if (details == Details::shown) add_details(document, question);
   add_said(document, question.said);
-  add_content(document, question);
+  add_content(document, question.content, question.content_title, question.content_form);
   return whole;
 }
 

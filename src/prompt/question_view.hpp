@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agentbox/prompt/question.hpp"
 
@@ -26,6 +27,11 @@ struct ChoiceDocument {
   std::size_t first_choice = 0;  // its block
 };
 [[nodiscard]] ChoiceDocument choice_document(const Question& question, Answer::Kind kind);
+
+// The parts that other pages have too. All text is raw but the title.
+void add_subject(Document& document, std::string_view subject, Form form);
+void add_facts(Document& document, const std::vector<Fact>& facts, Details details);
+void add_content(Document& document, std::string_view content, std::string_view title, Question::Content form);
 
 // "pi wants to run a command on your machine", shown text.
 [[nodiscard]] std::string title_of(const Question& question);

@@ -298,6 +298,31 @@ TEST_CASE("what a gate refuses by itself is on record, and asks nobody") {
   CHECK(world.panel.shown.empty());
 }
 
+TEST_CASE("what was decided without a question is on record, and a yes that can't be recorded is none") {
+  World world;
+  const policy::Action change =
+      policy::Change{.path = *base::AbsPath::parse("/w/AGENTS.md"), .before = "a", .after = "b"};
+  Verdict yes{.kind = Kind::allow, .by = Verdict::By::human};
+  CHECK(world.broker->decided(change, yes));
+  world.broker->outcome(yes, change, "kept");
+  auto rows = world.record();
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[1].summary == "change /w/AGENTS.md");
+  CHECK(rows[2].verdict == "allow");
+  CHECK(rows[2].by == "human");
+  CHECK(rows[2].question == rows[3].question);
+  CHECK(world.broker->summary().allowed == 1);
+  CHECK(world.panel.shown.empty());
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit none{.rlim_cur = 1, .rlim_max = before.rlim_max};
+  auto* handler = ::signal(SIGXFSZ, SIG_IGN);
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &none) == 0);  // as a full disk
+  CHECK_FALSE(world.broker->decided(change, yes));
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  ::signal(SIGXFSZ, handler);
+}
+
 TEST_CASE("the chain of a session holds") {
   World world;
   world.ask(World::asked({"date"}));

@@ -290,7 +290,7 @@ TEST_CASE("in a terminal the command has one of its own, with its size, its keys
 TEST_CASE("status says what is allowed, as text and as JSON") {
   World world;
   allow_only(world, "notify-send **", {"notify-send", "**"});
-  world.setup.waiting = [] { return std::size_t{2}; };
+  world.requests.waiting = [] { return std::size_t{2}; };
   world.start();
   auto text = Program(world, "agentbox", {"status"}).whole();
   CHECK(text.code == 0);
@@ -309,6 +309,6 @@ TEST_CASE("what it does not understand it refuses") {
         "agentbox: host: no command is given\nhint: `agentbox help` shows how\n");
   CHECK(Program(world, "agentbox", {"host", "--shell", "x"}).whole().code == 2);
   CHECK(Program(world, "agentbox", {"launch"}).whole().code == 2);
-  CHECK(Program(world, "agentbox", {"propose", "x"}).whole().code == 77);
+  CHECK(Program(world, "agentbox", {"send", "x"}).whole().code == 77);
   CHECK(Program(world, "agentbox", {}).whole().out.starts_with("usage: agentbox host"));
 }

@@ -79,8 +79,8 @@ class RealRoom {
                  .directory = work};
 
     boost::asio::io_context loop;  // the guard watches on it until it has finished
-    std::optional<Guard> guard;
-    if (guarded == Guarded::yes) guard.emplace(world_.policy, world_.plan, abs(world_.state), "s1");
+    std::optional<Guard> own;
+    if (guarded == Guarded::yes) own.emplace(world_.policy, world_.plan, abs(world_.state), "s1");
     {
       Spawned spawned;
       std::string marker = "/run/agentbox/marker";
@@ -92,26 +92,32 @@ class RealRoom {
       (void)helper.wait(spawned, -1);
       Supervisor supervisor(loop, spawned, helper, -1);
       auto let_go = [this] { (void)!::write(go_.get(), "\n", 1); };
-      if (guard) {
-        guard->on_event([&](const GuardEvent& event) {
+      if (own) {
+        own->on_event([&](const GuardEvent& event) {
           events.push_back(event);
           if (static_cast<int>(events.size()) == awaited) let_go();
         });
-        guard->watch(loop, supervisor);  // as `run` does
+        own->watch(loop, supervisor);  // as `run` does
+        guard = &*own;
+        room = &supervisor;
       }
       boost::asio::posix::stream_descriptor ready(loop, ready_.release());
       ready.async_wait(boost::asio::posix::stream_descriptor::wait_read, [&](const boost::system::error_code&) {
         host();
-        if (!guard || awaited == 0) let_go();
+        if (!own || awaited == 0) let_go();
       });
       supervisor.limit_time(std::chrono::seconds(30));
       outcome = supervisor.run();
     }
-    if (guard) summary = guard->finish();
+    guard = nullptr;
+    if (own) summary = own->finish();
   }
 
   std::vector<GuardEvent> events, summary;
   Outcome outcome;
+  // For the host; nullptr without a guard.
+  Guard* guard = nullptr;
+  Room* room = nullptr;
 
  private:
   World& world_;
@@ -248,4 +254,35 @@ TEST_CASE("a ghost keeps a missing directory from being made, and is gone afterw
   CHECK(exists(world.in(".claude/settings.json")) == (guarded == Guarded::no));
   CHECK(exists(world.in(".claude")) == (guarded == Guarded::no));
   CHECK(read(world.in("seen")) == (guarded == Guarded::yes ? "there" : "missing"));
+}
+
+TEST_CASE("what agentbox itself changed is seen changed in the room, and still can't be written there") {
+  auto guarded = GENERATE(Guarded::no, Guarded::yes);
+  World world;
+  write(world.in(".envrc"), "old");
+  world.protect(".envrc");
+  world.watch_for(".npmrc");
+  world.ghost(".vscode");
+  if (guarded == Guarded::no) make_dir(world.in(".vscode"));
+  RealRoom room(world);
+  auto host = [&] {
+    if (room.guard != nullptr) room.room->freeze();
+    for (std::string name : {".envrc", ".npmrc", ".vscode/settings.json"}) {
+      write(world.in("new"), "new " + name + "\n");
+      if (::rename(world.in("new").c_str(), world.in(name).c_str()) != 0) throw std::runtime_error("rename");
+      if (room.guard != nullptr) room.guard->renew(abs(world.in(name)));
+    }
+    if (room.guard != nullptr) room.room->thaw();
+  };
+  room.run(guarded, "", host,
+           "for name in .envrc .npmrc .vscode/settings.json; do cat $name >> seen; echo evil > $name; done", 0);
+  const std::string all = "new .envrc\nnew .npmrc\nnew .vscode/settings.json\n";
+  if (guarded == Guarded::yes) {
+    CHECK(read(world.in("seen")) == all);
+    CHECK(read(world.in(".envrc")) + read(world.in(".npmrc")) + read(world.in(".vscode/settings.json")) == all);
+    CHECK(room.events.empty());
+    CHECK(room.summary.empty());
+  } else {
+    CHECK(read(world.in(".envrc")) == "evil\n");
+  }
 }

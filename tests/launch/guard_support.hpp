@@ -77,7 +77,10 @@ class FakeRoom final : public Room {
     ++freezes;
   }
   void thaw() override { --frozen; }
-  void furnish(const plan::Furnishing& furnishing) override { furnished.push_back(furnishing); }
+  void furnish(const plan::Furnishing& furnishing) override {
+    if (fail_furnish) throw base::SystemError(EPERM, "cannot furnish the room");
+    furnished.push_back(furnishing);
+  }
   base::UniqueFd room_socket(int) override { return {}; }
 
   template <class T>
@@ -90,7 +93,7 @@ class FakeRoom final : public Room {
   }
 
   int frozen = 0, freezes = 0;
-  bool fail_freeze = false;
+  bool fail_freeze = false, fail_furnish = false;
   std::function<void()> on_freeze;  // what a program outside, or another room, does at the worst moment
   std::vector<plan::Furnishing> furnished;
 };

@@ -100,7 +100,6 @@ TEST_CASE("ten thousand newlines and long arguments stay within the screen and a
   check_harmless(repeated("\u0301", 10'000));
   check_harmless(repeated("日", 10'000));
   check_harmless(repeated(" ", 10'000));
-
 }
 
 TEST_CASE("what is read from the first row to the last is the subject, to the letter") {
@@ -149,6 +148,19 @@ TEST_CASE("a blank at the end of a line and a missing newline are seen") {
   asked.ready();
   CHECK(asked.grid.shows("1   one\\x20"));
   CHECK(asked.grid.shows("end, without a newline"));
+}
+
+TEST_CASE("in a diff an empty line is empty, and a blank at the end of a line is seen") {
+  Question question = change();
+  question.content = "@@ -1,3 +1,3 @@\n one\n \n-two\n+two \n+ \n\\ No newline at end of file\n";
+  Asked asked(with_deadline(question), 40, 80);
+  asked.ready();
+  CHECK(asked.grid.shows("2    one "));
+  CHECK(asked.grid.shows("3      "));
+  CHECK(asked.grid.shows("4   -two "));
+  CHECK(asked.grid.shows("5   +two\\x20"));
+  CHECK(asked.grid.shows("6   +\\x20"));
+  CHECK(asked.grid.shows("7   \\ No newline at end of file"));
 }
 
 TEST_CASE("random bytes are harmless") {

@@ -64,6 +64,10 @@ class Broker final : public Decider {
   // What a gate refused by itself, because it can't be carried out safely: for the record. `why`: one clause.
   void refused(const policy::Action& action, const std::string& why);
 
+  // What a person, or the time that he had, decided without a question of ours: about what a run left. For the record; the
+  // verdict's question is filled in, and `outcome` follows. False: it can't be recorded, so a yes must not count.
+  [[nodiscard]] bool decided(const policy::Action& action, Verdict& verdict);
+
   // A panel is told of all open questions at once. It must be removed before it goes.
   void add(Panel& panel);
   void remove(Panel& panel);

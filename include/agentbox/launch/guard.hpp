@@ -3,6 +3,7 @@
 // Holds what mounts alone can't: file kinds that don't exist yet, held files, mounts that fell off because
 // the host replaced a file, and the empty directories that must not stay behind (DESIGN §4, "two grades").
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,7 +29,7 @@ struct GuardEvent {
     quarantined,    // something that must not be there was taken; `id` is the quarantine's
     restored,       // a held file is again what it was before the run; `id`: what the run made of it, if there is
                     // such
-    kept,           // differs, and was left as it is: it was changed after the room had died
+    kept,           // differs, and was left as it is: it was changed after the room had died, or its owner said so
     hidden,         // appeared while the room ran, and was hidden from it; on the host it is there
     placed_again,   // the host replaced something protected or hidden, and it is protected or hidden again
     would_execute,  // made during the run: what of it the host would execute
@@ -38,6 +39,23 @@ struct GuardEvent {
   std::string detail;  // one sentence, escaped
   std::string id;      // of the quarantine, or empty
 };
+
+// What a run has left, for its owner to decide on; without him what is safe is done. Only what can be shown whole: all else
+// is dealt with as if nobody was there.
+struct Leftover {
+  enum class Kind {
+    held,        // differs from what it was; else it is restored, and the run's version is quarantined
+    quarantined  // was taken during the run; else it stays away
+  } kind = Kind::held;
+  base::AbsPath path;
+  std::string what;           // one clause: "was changed", "it appeared during the run, and ..."; escaped
+  std::string difference;     // as base::Diff has it, files of a directory one after the other; raw
+  std::string before, after;  // SHA-256 of what was and is there; empty: nothing
+  std::uint64_t size = 0;     // bytes that are there now
+};
+enum class Fate { as_usual, kept };
+// One fate for each, in their order; what is missing is `as_usual`. Called with nothing locked, and may take its time.
+using Judge = std::function<std::vector<Fate>(const std::vector<Leftover>&)>;
 
 class Guard {
  public:
@@ -65,11 +83,22 @@ class Guard {
   enum class From { soon, now };
   void watch(boost::asio::io_context& loop, Room& room, From from = From::soon);
 
+  // What stood at a held path when the run began. Nothing: it is not held.
+  struct Original {
+    enum class Was { missing, file, other } was = Was::missing;
+    std::string content;  // of a file
+  };
+  [[nodiscard]] std::optional<Original> original(const base::AbsPath& path) const;
+  // agentbox itself has written or removed the file `path` with its owner's yes, while the room stands still. From now on
+  // that is what is guarded: a protected file is mounted over the old one, one that was watched for becomes a protected
+  // one, and of a held file this is the original. Where that can't be done it is as with any `unverified`.
+  void renew(const base::AbsPath& path);
+
   // After the room is dead, or when the launch failed after the guard was made: the last scan, the held files
-  // (until somebody can be asked they are restored, and the agent's version goes to quarantine), removal of
-  // ghosts and record. All events of the run, in order. What can't be settled is `unverified`, and its record
+  // (restored unless `judge` says otherwise, and then still what he was shown; the agent's version goes to quarantine),
+  // removal of ghosts and record. All events of the run, in order. What can't be settled is `unverified`, and its record
   // stays for the next sweep.
-  [[nodiscard]] std::vector<GuardEvent> finish();
+  [[nodiscard]] std::vector<GuardEvent> finish(const Judge& judge = {});
 
  private:
   class Impl;

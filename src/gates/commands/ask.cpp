@@ -8,86 +8,61 @@
 
 namespace agentbox::gates::commands {
 
-namespace {
-
-wire::Verdict::Kind kind_of(broker::Verdict::Kind kind) {
-  using From = broker::Verdict::Kind;
-  using To = wire::Verdict::Kind;
-  switch (kind) {
-    case From::allow: return To::allow;
-    case From::deny: return To::deny;
-    case From::duplicate: return To::duplicate;
-    case From::expired: return To::expired;
-    case From::unavailable: return To::unavailable;
-    case From::cancelled: return To::cancelled;
-  }
-  return To::unavailable;
-}
-
-}  // namespace
-
-void CommandServer::Impl::refuse(const Linked& connection, std::uint64_t id, wire::Code code, std::string why,
-                                 const policy::Action* action) {
+void CommandGate::Impl::refuse(const Requester& from, wire::Code code, std::string why, const policy::Action* action) {
   if (action != nullptr && setup_.refused) setup_.refused(*action, why);
-  connection->send({id, wire::Refusal{code, std::move(why)}});
+  from.refuse(code, std::move(why));
 }
 
 // A shim stands in for a program of the room: what no rule speaks of is meant for that one.
-bool CommandServer::Impl::pass(const Linked& connection, std::uint64_t id, const policy::Command& command) {
+bool CommandGate::Impl::pass(const Requester& from, const policy::Command& command) {
   if (!policy::rule(setup_.rules, command).rule.empty()) return false;
-  connection->send({id, wire::Verdict{.verdict = wire::Verdict::Kind::pass,
-                                      .reason = "no rule of the profile speaks of this command",
-                                      .rule = {},
-                                      .comment = {}}});
+  from.tell(wire::Verdict{.verdict = wire::Verdict::Kind::pass,
+                          .reason = "no rule of the profile speaks of this command",
+                          .rule = {},
+                          .comment = {}});
   return true;
 }
 
-void CommandServer::Impl::ask(const Linked& connection, std::uint64_t id, wire::CommandRequest request) {
-  if (by_id_.contains({connection.get(), id})) {
-    return refuse(connection, id, wire::Code::wrong_parameters, "this id is that of an open request");
-  }
-  auto first = by_id_.lower_bound({connection.get(), 0});
-  std::size_t open = 0;
-  for (auto at = first; at != by_id_.end() && at->first.first == connection.get(); ++at) ++open;
-  if (open >= setup_.limits.requests) {
-    return refuse(connection, id, wire::Code::too_many, "too many requests are open on this connection");
-  }
-  auto job = std::make_shared<Job>();
-  job->id = id;
-  job->connection = connection;
+std::shared_ptr<Job> CommandGate::Impl::take(Requester from, wire::CommandRequest request) {
+  auto refuse_it = [&](wire::Code code, std::string why, const policy::Action* action = nullptr) {
+    refuse(from, code, std::move(why), action);
+    return std::shared_ptr<Job>();
+  };
+  auto job = std::make_shared<Job>(weak_from_this(), from);
   job->size = request.terminal;
   job->command.argv = std::move(request.argv);
   if (request.terminal) job->command.terminal = policy::Command::Terminal::pty;
   const bool is_shim = request.from == wire::CommandRequest::From::shim;
   if (!policy::is_program_name(job->command.argv.front())) {
-    return refuse(connection, id, wire::Code::wrong_parameters,
-                  "the program is a bare name or an absolute path, such as git or /usr/bin/git");
+    return refuse_it(wire::Code::wrong_parameters,
+                     "the program is a bare name or an absolute path, such as git or /usr/bin/git");
   }
   auto directory = base::AbsPath::parse(request.directory);
   if (!directory) {
-    return refuse(connection, id, wire::Code::wrong_parameters, "the directory is no absolute path without '..'");
+    return refuse_it(wire::Code::wrong_parameters, "the directory is no absolute path without '..'");
   }
   job->command.directory = *std::move(directory);
 
   job->why = std::move(request.why);
   auto begun = programs_.begin(job->command.argv.front());
   if (begun) job->command.program = begun->measured.program;
-  if (is_shim && pass(connection, id, job->command)) return;
+  if (is_shim && pass(from, job->command)) return {};
   // What is denied anyway needs no reason that tells about the host.
   if (policy::rule(setup_.rules, job->command).decision == policy::Decision::deny) {
     broker::Asked asked;
     asked.action = job->command;
     asked.title = "run a command on your machine";
     asked.said = std::move(job->why);
-    return put(connection, std::move(job), std::move(asked));
+    jobs_.insert(job);
+    put(job, std::move(asked));
+    return job;
   }
   if (!begun) {
     const policy::Action action = job->command;
     auto code = begun.error().why == NotMeasured::Why::not_found ? wire::Code::no_such_program : wire::Code::failed;
-    return refuse(connection, id, code, begun.error().text, &action);
+    return refuse_it(code, begun.error().text, &action);
   }
   jobs_.insert(job);
-  by_id_.emplace(std::pair{connection.get(), id}, job);
   auto finish = [this, job](HostPrograms::Measuring all) {
     auto found = programs_.finish(std::move(all));
     if (!found) return refuse_job(job, found.error().text);
@@ -95,17 +70,22 @@ void CommandServer::Impl::ask(const Linked& connection, std::uint64_t id, wire::
     job->command.program = job->measured.program;
     measured(job);
   };
-  if (!begun->hash) return finish(*std::move(begun));
-  FileHash file = *std::exchange(begun->hash, std::nullopt);
-  auto held = std::make_shared<HostPrograms::Measuring>(*std::move(begun));
-  hash(job, std::move(file), [finish, held](FileHash hashed) {
-    held->hash = std::move(hashed);
-    finish(std::move(*held));
-  });
+  if (!begun->hash) {
+    finish(*std::move(begun));
+  } else {
+    FileHash file = *std::exchange(begun->hash, std::nullopt);
+    auto held = std::make_shared<HostPrograms::Measuring>(*std::move(begun));
+    hash(job, std::move(file), [finish, held](FileHash hashed) {
+      held->hash = std::move(hashed);
+      finish(std::move(*held));
+    });
+  }
+  // Refused at once, most likely, where it is not there any more.
+  return jobs_.contains(job) ? job : nullptr;
 }
 
 // The program is known: all that the question says is found out now.
-void CommandServer::Impl::measured(const std::shared_ptr<Job>& job) {
+void CommandGate::Impl::measured(const std::shared_ptr<Job>& job) {
   auto place = places_.open(job->command.directory);
   if (!place) return refuse_job(job, place.error());
   job->device = place->device;
@@ -124,23 +104,17 @@ void CommandServer::Impl::measured(const std::shared_ptr<Job>& job) {
     known.standstill = Known::Standstill::yes;
     known.notes.push_back("hooks, fsmonitor, external diff and pagers are off; the repository's settings are harmless");
   }
-  if (auto connection = job->connection.lock()) {
-    put(connection, job, question_about(job->command, known, std::move(job->why)));
-  }
+  if (!job->from.is_gone()) put(job, question_about(job->command, known, std::move(job->why)));
 }
 
 // One that was taken, and can't even be asked for.
-void CommandServer::Impl::refuse_job(const std::shared_ptr<Job>& job, std::string why) {
+void CommandGate::Impl::refuse_job(const std::shared_ptr<Job>& job, std::string why) {
   const policy::Action action = job->command;
-  if (auto connection = job->connection.lock()) {
-    refuse(connection, job->id, wire::Code::failed, std::move(why), &action);
-  }
+  if (!job->from.is_gone()) refuse(job->from, wire::Code::failed, std::move(why), &action);
   forget(*job);
 }
 
-void CommandServer::Impl::put(const Linked& connection, std::shared_ptr<Job> job, broker::Asked asked) {
-  jobs_.insert(job);
-  by_id_.emplace(std::pair{connection.get(), job->id}, job);
+void CommandGate::Impl::put(const std::shared_ptr<Job>& job, broker::Asked asked) {
   job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {
     job->ticket.reset();
     auto self = weak.lock();
@@ -148,19 +122,17 @@ void CommandServer::Impl::put(const Linked& connection, std::shared_ptr<Job> job
   });
 }
 
-void CommandServer::Impl::decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict) {
+void CommandGate::Impl::decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict) {
   job->verdict = verdict;
-  wire::Verdict answer{
-      .verdict = kind_of(verdict.kind), .reason = verdict.reason, .rule = verdict.rule, .comment = verdict.comment};
   if (verdict.kind != broker::Verdict::Kind::allow) {
-    tell(*job, std::move(answer));
+    job->from.tell(requests::in_wire(verdict));
     return forget(*job);
   }
-  if (job->connection.expired()) {
+  if (job->from.is_gone()) {
     decider_.outcome(verdict, job->command, "not started: its requester has gone");
     return forget(*job);
   }
-  tell(*job, std::move(answer));
+  job->from.tell(requests::in_wire(verdict));
   carry_out(job);
 }
 

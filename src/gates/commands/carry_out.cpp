@@ -35,12 +35,12 @@ wire::CommandExited exited(int status, std::string reason) {
 }  // namespace
 
 // What is opened and checked; its program last, because that may take a while.
-struct CommandServer::Impl::Starting {
+struct CommandGate::Impl::Starting {
   Place place;
   ToRun run;
 };
 
-void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
+void CommandGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
   if (running_ >= setup_.limits.running) {
     return not_started(job, std::to_string(running_) + " commands run already: wait until some have ended");
   }
@@ -55,7 +55,7 @@ void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
     hash(job, *std::move(program), [this, job, starting](FileHash file) {
       job->starting = false;
       --running_;
-      if (job->connection.expired()) return not_started(job, "its requester has gone");
+      if (job->from.is_gone()) return not_started(job, "its requester has gone");
       try {
         if (auto started = start(job, *starting, std::move(file)); !started) return not_started(job, started.error());
       } catch (const SystemError& error) {
@@ -69,14 +69,14 @@ void CommandServer::Impl::carry_out(const std::shared_ptr<Job>& job) {
   }
 }
 
-void CommandServer::Impl::not_started(const std::shared_ptr<Job>& job, const std::string& why) {
+void CommandGate::Impl::not_started(const std::shared_ptr<Job>& job, const std::string& why) {
   go_on(*job);
   decider_.outcome(job->verdict, job->command, "not started: " + why);
-  tell(*job, wire::CommandExited{wire::CommandExited::How::exited, not_executed, why});
+  job->from.tell(wire::CommandExited{wire::CommandExited::How::exited, not_executed, why});
   forget(*job);
 }
 
-std::expected<CommandServer::Impl::Starting, std::string> CommandServer::Impl::prepare(
+std::expected<CommandGate::Impl::Starting, std::string> CommandGate::Impl::prepare(
     const std::shared_ptr<Job>& job) {
   // From here on nobody in the room can change what is looked at.
   if (job->git && setup_.before) {
@@ -103,7 +103,7 @@ std::expected<CommandServer::Impl::Starting, std::string> CommandServer::Impl::p
   return Starting{*std::move(place), std::move(run)};
 }
 
-std::expected<void, std::string> CommandServer::Impl::start(const std::shared_ptr<Job>& job, Starting& starting,
+std::expected<void, std::string> CommandGate::Impl::start(const std::shared_ptr<Job>& job, Starting& starting,
                                                             FileHash hash) {
   auto program = HostPrograms::finish_again(std::move(hash), *job->command.program);
   if (!program) return std::unexpected(program.error().text);
@@ -118,8 +118,8 @@ std::expected<void, std::string> CommandServer::Impl::start(const std::shared_pt
   return {};
 }
 
-void CommandServer::Impl::watch(const std::shared_ptr<Job>& job) {
-  if (!job->git) tell(*job, wire::CommandStarted{}, job->process->take_streams());
+void CommandGate::Impl::watch(const std::shared_ptr<Job>& job) {
+  if (!job->git) job->from.tell(wire::CommandStarted{}, job->process->take_streams());
   job->process->when_ended([weak = weak_from_this(), job](int status) {
     if (auto self = weak.lock()) self->ended(job, status);
   });
@@ -129,7 +129,7 @@ void CommandServer::Impl::watch(const std::shared_ptr<Job>& job) {
 }
 
 // The room stands still and nobody reads: neither may go on without end.
-void CommandServer::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
+void CommandGate::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
   const auto deadline = job->timer->expiry();
   job->timer->expires_at(std::min(deadline, std::chrono::steady_clock::now() + look_again));
   job->timer->async_wait([weak = weak_from_this(), job, deadline](boost::system::error_code error) {
@@ -146,7 +146,7 @@ void CommandServer::Impl::watch_standstill(const std::shared_ptr<Job>& job) {
   });
 }
 
-void CommandServer::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
+void CommandGate::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
   job->ended_by_us = std::move(why);
   job->process->hang_up();
   job->timer = std::make_unique<boost::asio::steady_timer>(loop_, setup_.limits.hang_up);
@@ -155,31 +155,31 @@ void CommandServer::Impl::hang_up(const std::shared_ptr<Job>& job, std::string w
   });
 }
 
-void CommandServer::Impl::ended(const std::shared_ptr<Job>& job, int status) {
+void CommandGate::Impl::ended(const std::shared_ptr<Job>& job, int status) {
   --running_;
   std::string outcome = in_words(status);
   if (!job->ended_by_us.empty()) outcome += ": " + job->ended_by_us;
   decider_.outcome(job->verdict, job->command, outcome);
   if (job->git) {
     try {
-      tell(*job, wire::CommandStarted{}, job->process->take_streams());
+      job->from.tell(wire::CommandStarted{}, job->process->take_streams());
     } catch (const SystemError& error) {
       job->ended_by_us = std::string("its output is lost: ") + error.what();
     }
   }
   job->process.reset();
   go_on(*job);
-  tell(*job, exited(status, job->ended_by_us));
+  job->from.tell(exited(status, job->ended_by_us));
   forget(*job);
 }
 
 // Once for each `before`.
-void CommandServer::Impl::go_on(Job& job) {
+void CommandGate::Impl::go_on(Job& job) {
   if (std::exchange(job.standing_still, false) && setup_.after) setup_.after();
 }
 
-void CommandServer::Impl::forget(Job& job) {
-  if (auto connection = job.connection.lock()) by_id_.erase({connection.get(), job.id});
+void CommandGate::Impl::forget(Job& job) {
+  job.from.done();
   if (job.timer) job.timer->cancel();
   std::erase_if(jobs_, [&](const std::shared_ptr<Job>& one) { return one.get() == &job; });
 }

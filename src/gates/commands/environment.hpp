@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/policy/action.hpp"
 
 namespace agentbox::gates::commands {

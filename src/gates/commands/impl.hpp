@@ -1,38 +1,40 @@
 #pragma once
 
-// The server's own parts: who is connected, what was asked, what runs.
+// The gate's own parts: what was asked, what runs.
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
 
 #include "git.hpp"
 #include "places.hpp"
 #include "process.hpp"
 #include "question.hpp"
-#include "requests/connection.hpp"
 
 namespace agentbox::gates::commands {
 
-using requests::Connection;
+using requests::Requester;
 
 // One request.command, from its line to its end.
-struct Job {
-  std::uint64_t id = 0;
-  std::weak_ptr<Connection> connection;  // gone: nobody is told
+struct Job final : requests::Request, std::enable_shared_from_this<Job> {
+  Job(std::weak_ptr<CommandGate::Impl> of, Requester by) : gate(std::move(of)), from(std::move(by)) {}
+  void cancel() override;
+  void abandon(const std::string& why) override;
+  void signal(int number) override;
+  void resize(wire::WindowSize to) override;
+
+  std::weak_ptr<CommandGate::Impl> gate;
+  Requester from;
   policy::Command command;
   Measured measured;
   std::uint64_t device = 0, inode = 0;  // of the directory that the question named
@@ -48,39 +50,26 @@ struct Job {
   std::unique_ptr<boost::asio::steady_timer> timer;
 };
 
-class CommandServer::Impl : public std::enable_shared_from_this<CommandServer::Impl> {
+class CommandGate::Impl : public std::enable_shared_from_this<CommandGate::Impl> {
  public:
   Impl(boost::asio::io_context& loop, broker::Decider& decider, Setup setup);
 
-  // server.cpp
-  void serve(base::UniqueFd listener);
-  void stop();
-  void end();  // of the server itself
-  [[nodiscard]] Counters counters() const noexcept;
+  // ask.cpp
+  [[nodiscard]] std::shared_ptr<Job> take(Requester from, wire::CommandRequest request);
+
+  // gate.cpp
+  void abandon(const std::shared_ptr<Job>& job, const std::string& why);
+  void cancel(Job& job);
+  void end();  // of the gate itself
+  [[nodiscard]] Counters counters() const noexcept { return {.requests = jobs_.size(), .running = running_}; }
 
  private:
-  using Jobs = std::map<std::pair<Connection*, std::uint64_t>, std::shared_ptr<Job>>;
-  struct Listener;
-  using Linked = std::shared_ptr<Connection>;
-
-  // server.cpp
-  void wait(Listener& listener);
-  void accept(Listener& listener);
-  void welcome(base::UniqueFd socket);
-  void received(const Linked& connection, wire::FromRoom message);
-  void gone(Connection* connection);
-  void abandon(const std::shared_ptr<Job>& job, std::string why);
-  [[nodiscard]] std::shared_ptr<Job> find(const Linked& connection, std::uint64_t id) const;
-  [[nodiscard]] wire::RoomStatus status() const;
-
   // ask.cpp
-  void ask(const Linked& connection, std::uint64_t id, wire::CommandRequest request);
   void measured(const std::shared_ptr<Job>& job);
   void refuse_job(const std::shared_ptr<Job>& job, std::string why);
-  void refuse(const Linked& connection, std::uint64_t id, wire::Code code, std::string why,
-              const policy::Action* action = nullptr);
-  bool pass(const Linked& connection, std::uint64_t id, const policy::Command& command);
-  void put(const Linked& connection, std::shared_ptr<Job> job, broker::Asked asked);
+  void refuse(const Requester& from, wire::Code code, std::string why, const policy::Action* action = nullptr);
+  bool pass(const Requester& from, const policy::Command& command);
+  void put(const std::shared_ptr<Job>& job, broker::Asked asked);
   void decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict);
 
   // hashing.cpp
@@ -107,10 +96,7 @@ class CommandServer::Impl : public std::enable_shared_from_this<CommandServer::I
   Setup setup_;
   Places places_;
   HostPrograms programs_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
-  std::set<Linked> connections_;
   std::set<std::shared_ptr<Job>> jobs_;
-  Jobs by_id_;
   // What is hashed, and for whom; the first has its turn.
   struct Hashing {
     std::shared_ptr<Job> job;
@@ -119,15 +105,6 @@ class CommandServer::Impl : public std::enable_shared_from_this<CommandServer::I
   };
   std::deque<Hashing> hashing_;
   std::size_t running_ = 0;
-  bool stopped_ = false;
 };
-
-struct CommandServer::Impl::Listener {
-  explicit Listener(boost::asio::io_context& loop) : socket(loop), timer(loop) {}
-  boost::asio::posix::stream_descriptor socket;
-  boost::asio::steady_timer timer;
-};
-
-void tell(const Job& job, decltype(wire::ToRoom::body) body, std::vector<base::UniqueFd> with = {});
 
 }  // namespace agentbox::gates::commands

@@ -9,7 +9,7 @@
 
 #include "agentbox/base/path.hpp"
 #include "agentbox/base/unique_fd.hpp"
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 
 namespace agentbox::gates::commands {
 

@@ -20,16 +20,20 @@ constexpr std::size_t most_faults = 16;
 constexpr std::size_t read_size = 16 * 1024;
 constexpr int reads_at_once = 8;  // then others of the loop have their turn
 
-// What was sent beside the bytes is nothing that we would use.
-void close_all(msghdr& message) {
+// Descriptors that wait for their line. A client that follows the protocol has one of them under way.
+constexpr std::size_t most_arrived = 2;
+
+std::vector<base::UniqueFd> take_descriptors(msghdr& message) {
+  std::vector<base::UniqueFd> taken;
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     for (std::size_t at = 0; at + sizeof(int) <= part->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
-      base::UniqueFd closed(fd);
+      taken.emplace_back(fd);
     }
   }
+  return taken;
 }
 
 }  // namespace
@@ -82,9 +86,23 @@ Connection::Read Connection::read_once(std::string& into) {
   message.msg_controllen = control.size();
   ssize_t count = ::recvmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (count < 0) return errno == EAGAIN || errno == EINTR ? Read::nothing : Read::over;
-  close_all(message);
+  keep(take_descriptors(message));
   into.resize(static_cast<std::size_t>(count));
   return count == 0 ? Read::over : Read::some;
+}
+
+// They come with the first byte of their line, so before any later line; and the line before may end in the same read.
+void Connection::keep(std::vector<base::UniqueFd> arrived) {
+  if (arrived.empty() || arrived_.size() >= most_arrived) return;
+  arrived_.push_back(arrived.size() == 1 ? std::move(arrived.front()) : base::UniqueFd());
+}
+
+base::UniqueFd Connection::content_for(const wire::FromRoom& message) {
+  const auto* change = std::get_if<wire::ChangeRequest>(&message.body);
+  if (change == nullptr || change->what != wire::ChangeRequest::What::write || arrived_.empty()) return {};
+  base::UniqueFd content = std::move(arrived_.front());
+  arrived_.pop_front();
+  return content;
 }
 
 void Connection::take(std::string_view bytes) {
@@ -104,7 +122,8 @@ void Connection::take(std::string_view bytes) {
     auto message = wire::decode_from_room(line);
     if (message) {
       auto received = handler_.received;  // `close` takes the handler away
-      received(shared_from_this(), *std::move(message));
+      base::UniqueFd content = content_for(*message);
+      received(shared_from_this(), *std::move(message), std::move(content));
     } else {
       refuse(message.error());
       if (++faults_ >= most_faults) return lose();
@@ -204,6 +223,7 @@ void Connection::close() {
   boost::system::error_code ignored;
   socket_.close(ignored);
   outbox_.clear();
+  arrived_.clear();
   // They hold the server, and it holds us.
   handler_ = {};
 }

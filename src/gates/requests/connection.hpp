@@ -23,7 +23,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // Neither is called from within the constructor, `start` or `send`, nor after `close`.
   struct Handler {
-    std::function<void(const std::shared_ptr<Connection>&, wire::FromRoom)> received;
+    // With a request.change that writes: the descriptor that came for it. Empty where none came, or more than one.
+    std::function<void(const std::shared_ptr<Connection>&, wire::FromRoom, base::UniqueFd)> received;
     std::function<void(const std::shared_ptr<Connection>&)> closed;  // by the other side, or for misbehaviour
   };
 
@@ -45,6 +46,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wait_to_read();
   void read();
   Read read_once(std::string& into);
+  void keep(std::vector<base::UniqueFd> arrived);
+  [[nodiscard]] base::UniqueFd content_for(const wire::FromRoom& message);
   void take(std::string_view bytes);
   void refuse(const wire::Fault& fault);
   void watch_half_line();
@@ -58,6 +61,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::milliseconds half_line_;
   Handler handler_;
   wire::LineSplitter splitter_;
+  std::deque<base::UniqueFd> arrived_;  // for the next changes, in their order
   std::deque<Outgoing> outbox_;
   std::size_t waiting_bytes_ = 0;
   std::size_t faults_ = 0;

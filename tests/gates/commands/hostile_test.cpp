@@ -40,7 +40,8 @@ TEST_CASE("a line without an end is refused, and the connection closed") {
 }
 
 TEST_CASE("half a line is waited for only so long") {
-  World world([](auto& setup) { setup.limits.half_line = std::chrono::milliseconds(50); });
+  World world;
+  world.requests.limits.half_line = std::chrono::milliseconds(50);
   world.start();
   Client client = world.client();
   client.send({1, wire::StatusRequest{}});
@@ -52,7 +53,8 @@ TEST_CASE("half a line is waited for only so long") {
 }
 
 TEST_CASE("a connection that says nothing may stay") {
-  World world([](auto& setup) { setup.limits.half_line = std::chrono::milliseconds(1); });
+  World world;
+  world.requests.limits.half_line = std::chrono::milliseconds(1);
   world.start();
   Client quiet = world.client();
   check_that_it_serves(world);
@@ -152,7 +154,8 @@ TEST_CASE("an id stands for one request, and another's is nobody else's") {
 }
 
 TEST_CASE("a connection has only so many requests open") {
-  World world([](auto& setup) { setup.limits.requests = 3; });
+  World world;
+  world.requests.limits.requests = 3;
   world.decider.answer = [](const broker::Asked&) { return std::nullopt; };
   world.start();
   Client client = world.client();
@@ -178,7 +181,8 @@ TEST_CASE("a question is taken back when its requester is gone, and a yes that c
 }
 
 TEST_CASE("of two hundred identical commands one runs when the broker says so once") {
-  World world([](auto& setup) { setup.limits.requests = 300; });
+  World world;
+  world.requests.limits.requests = 300;
   std::atomic<int> count = 0;
   world.decider.answer = [&](const broker::Asked&) {
     return verdict(count++ == 0 ? Verdict::Kind::allow : Verdict::Kind::duplicate);

@@ -1,6 +1,6 @@
 #pragma once
 
-// A command server on a socket in a folder of its own, with a broker whose answers the test writes, and a client that
+// A commands gate behind a socket in a folder of its own, with a broker whose answers the test writes, and a client that
 // plays the room.
 
 #include <atomic>
@@ -32,8 +32,9 @@
 
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/broker/decider.hpp"
-#include "agentbox/gates/commands/command_server.hpp"
+#include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/wire/broker_message.hpp"
 
 // A namespace of its own: other tests of the same program have a Client and a Heard too.
@@ -188,6 +189,25 @@ class Client {
     }
     return true;
   }
+  // With descriptors beside its first byte.
+  void send_with(const wire::FromRoom& message, const std::vector<int>& fds) {
+    const std::string line = wire::encode(message);
+    iovec part{const_cast<char*>(line.data()), line.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))] = {};
+    msghdr whole{};
+    whole.msg_iov = &part;
+    whole.msg_iovlen = 1;
+    whole.msg_control = control;
+    whole.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+    cmsghdr* header = CMSG_FIRSTHDR(&whole);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
+    if (::sendmsg(fd_.get(), &whole, MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
+      throw std::runtime_error("sendmsg");
+    }
+  }
   void run(std::uint64_t id, std::vector<std::string> argv, const std::string& directory,
            wire::CommandRequest::From from = wire::CommandRequest::From::request,
            std::optional<wire::WindowSize> terminal = {}) {
@@ -296,8 +316,8 @@ class World {
       std::filesystem::create_directory(folder / name);
     }
     workspace = std::filesystem::canonical(folder / "w");
-    setup.session = "test-1";
-    setup.profile = "test";
+    requests.session = "test-1";
+    requests.profile = "test";
     setup.roots = {{abs_path(workspace), gates::commands::Root::Access::write}};
     setup.hidden = {abs_path(workspace + "/hidden")};
     setup.owner = {.name = "me", .home = folder / "home", .shell = "/bin/sh", .environment = {}};
@@ -312,7 +332,12 @@ class World {
 
   // After the test has said how `decider` answers.
   void start() {
-    server.emplace(loop_, decider, setup);
+    gate.emplace(loop_, decider, setup);
+    requests.rules = setup.rules;
+    requests.gates.command = [this](auto from, auto request) {
+      return gate->take(std::move(from), std::move(request));
+    };
+    server.emplace(loop_, requests);
     UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -326,7 +351,10 @@ class World {
   }
   void end() {
     if (!thread_.joinable()) return;
-    in_loop([this] { server.reset(); });
+    in_loop([this] {
+      server.reset();
+      gate.reset();
+    });
     guard_.reset();
     loop_.stop();
     thread_.join();
@@ -346,9 +374,12 @@ class World {
     if (!over.wait_for(lock, std::chrono::seconds(20), [&] { return done; }))
       throw std::runtime_error("the loop hangs");
   }
-  gates::commands::CommandServer::Counters counters() {
-    gates::commands::CommandServer::Counters result;
-    in_loop([&] { result = server->counters(); });
+  struct Counters {
+    std::size_t connections = 0, requests = 0, running = 0;
+  };
+  Counters counters() {
+    Counters result;
+    in_loop([&] { result = {server->counters().connections, gate->counters().requests, gate->counters().running}; });
     return result;
   }
   [[nodiscard]] std::string socket() const { return folder / "request.sock"; }
@@ -364,7 +395,9 @@ class World {
   std::string workspace;
   FakeDecider decider;
   gates::commands::Setup setup;
-  std::optional<gates::commands::CommandServer> server;
+  gates::requests::Setup requests;
+  std::optional<gates::commands::CommandGate> gate;
+  std::optional<gates::requests::RequestServer> server;
 };
 
 }  // namespace agentbox::test::commands

@@ -1,7 +1,7 @@
 #pragma once
 
-// The commands gate and its end of request.sock: what the room asks to run on the host becomes one pinned action, goes to
-// the broker, and what was allowed is carried out, exactly.
+// The commands gate: what the room asks to run on the host becomes one pinned action, goes to the broker, and what was
+// allowed is carried out, exactly.
 //
 // The room is hostile. It gets no descriptor of ours but its own command's pipes or terminal, made here; nothing that it
 // has made becomes a descriptor of a host process. A command ends with the connection that asked for it.
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "agentbox/base/path.hpp"
-#include "agentbox/base/unique_fd.hpp"
 #include "agentbox/broker/decider.hpp"
+#include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/policy/ruling.hpp"
 
 namespace boost::asio {
@@ -39,7 +39,6 @@ struct Owner {
 };
 
 struct Setup {
-  std::string session, profile;
   policy::Rules rules;
   std::vector<Root> roots;
   std::vector<base::AbsPath> hidden;  // below the roots, and not visible in the room
@@ -58,42 +57,36 @@ struct Setup {
   // Of what the gate refuses by itself and never brings before the broker (no such program, a directory outside, a
   // repository that would run something): for the record. May be empty.
   std::function<void(const policy::Action& action, const std::string& why)> refused;
-  // Open questions of this session, for "status". May be empty.
-  std::function<std::size_t()> waiting;
 
   struct Limits {
-    std::size_t connections = 64;
-    std::size_t requests = 64;  // open at once on one connection
-    std::size_t running = 32;   // commands at once
-    std::chrono::milliseconds half_line{10'000};
+    std::size_t running = 32;                                   // commands at once
     std::chrono::milliseconds hang_up{2'000};                   // from SIGHUP to SIGKILL
     std::chrono::milliseconds standstill{600'000};              // of a command for which the room stands still
     std::uint64_t standstill_output = std::uint64_t{64} << 20;  // bytes of its output, which are kept in memory
   } limits;
 };
 
-class CommandServer {
+class CommandGate {
  public:
-  // The decider must outlive the server. Throws base::SystemError when a root can't be opened.
-  CommandServer(boost::asio::io_context& loop, broker::Decider& decider, Setup setup);
-  // Kills what still runs, with its whole session, and waits for it.
-  ~CommandServer();
-  CommandServer(const CommandServer&) = delete;
-  CommandServer& operator=(const CommandServer&) = delete;
+  // The decider must outlive the gate. Throws base::SystemError when a root can't be opened.
+  CommandGate(boost::asio::io_context& loop, broker::Decider& decider, Setup setup);
+  // Kills what still runs, with its whole session, and waits for it. What was abandoned before has had SIGHUP; it gets
+  // SIGKILL after `hang_up` if the loop still runs then.
+  ~CommandGate();
+  CommandGate(const CommandGate&) = delete;
+  CommandGate& operator=(const CommandGate&) = delete;
 
-  // A listening Unix stream socket: request.sock. More than one may come.
-  void serve(base::UniqueFd listener);
-  // The session ends: no more connections, every question is cancelled, every command gets SIGHUP, and SIGKILL after
-  // `hang_up` if the loop still runs then.
-  void stop();
+  // requests::Gates::command
+  [[nodiscard]] std::shared_ptr<requests::Request> take(requests::Requester from, wire::CommandRequest request);
 
   struct Counters {
-    std::size_t connections = 0, requests = 0, running = 0;  // now
+    std::size_t requests = 0, running = 0;  // now
   };
   [[nodiscard]] Counters counters() const noexcept;
 
- private:
   class Impl;
+
+ private:
   std::shared_ptr<Impl> impl_;
 };
 

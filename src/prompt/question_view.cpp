@@ -104,8 +104,14 @@ void add_subject(Document& document, std::string_view subject, Form form) {
 
 void add_facts(Document& document, const std::vector<Fact>& facts, Details details) {
   if (facts.empty()) return;
-  document.add(Look::heading, {}, "measured by agentbox");
-  for (const Fact& fact : facts) add_fact(document, fact, details);
+  document.add(Look::gap);
+  document.add(Look::section, {}, "measured by agentbox");
+  // What warns comes first: the eye goes there.
+  for (const Fact::Weight weight : {Fact::Weight::warning, Fact::Weight::normal}) {
+    for (const Fact& fact : facts) {
+      if (fact.weight == weight) add_fact(document, fact, details);
+    }
+  }
 }
 
 void add_content(Document& document, std::string_view content, std::string_view title, Question::Content form) {
@@ -133,7 +139,6 @@ std::string title_of(const Question& question) {
                      shown(question.title));
 }
 
-// What warns comes first: the eye goes there.
 QuestionDocument question_document(const Question& question, Details details) {
   QuestionDocument whole;
   Document& document = whole.document;

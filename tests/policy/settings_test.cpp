@@ -270,7 +270,6 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
                                 "[network] via is not built yet",
                                 "[network] bytes_out is not built yet",
-                                "[network] proxy is not built yet",
                                 "[messages] allow is not built yet",
                                 "[messages] ask is not built yet",
                                 "[messages] default = \"allow\" is not built yet",

@@ -104,6 +104,7 @@ ask = ["~/Documents"]
 allow = ["localhost:8080"]
 ask = ["*.example.org"]
 deny = ["ads.example.org"]
+default = "deny"
 [commands]
 allow = ["notify-send **"]
 ask = ["git push **", "make **"]

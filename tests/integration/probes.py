@@ -31,6 +31,9 @@ hide = ["hidden.env", "secrets/", "conf/private/"]
 [files]
 read = ["~/docs"]
 
+[network]
+default = "deny"
+
 [limits]
 processes  = 64
 open_files = 64

@@ -302,7 +302,7 @@ def clients(world):
 @test("what it can't serve is refused before anything is made")
 def refused(world):
     world.profile("asks", RULES)
-    world.profile("unbuilt", 'extends = ["default"]\n[network]\ndefault = "ask"\n')
+    world.profile("unbuilt", 'extends = ["default"]\n[workspace]\nmode = "review"\n')
     before = snapshot(world.base)
     for words, code, part in ((["unbuilt"], 1, "not built yet"), (["no-such"], 1, "no profile is called"),
                               ([], 2, "missing PROFILE"), (["-w", "/", "asks"], 1, "workspace"),

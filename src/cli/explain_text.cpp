@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/room_addresses.hpp"
 
 #include "explain.hpp"
 
@@ -260,6 +261,12 @@ class Text {
                       where(one.origin)});
     }
     hosts(rows);
+    if (policy_.proxy == policy::Proxy::offered) {
+      rows.push_back({fmt::format("proxy at {}", policy::room_address_v4),
+                      fmt::format("HTTP on port {}, SOCKS5 on port {}, ruled as everything else",
+                                  policy::http_proxy_port, policy::socks_proxy_port),
+                      {}});
+    }
     for (const profile::Publication& one : policy_.publish) {
       rows.push_back({fmt::format("port {} of the room", one.inside),
                       fmt::format("reachable as localhost:{} from this machine", one.outside),
@@ -285,7 +292,10 @@ class Text {
     add(rules.ask, "you are asked");
     add(rules.deny, "never");
     const bool asks = rules.default_ == profile::Default::ask, allows = rules.default_ == profile::Default::allow;
-    rows.push_back({"every other name", asks ? "you are asked" : allows ? "without a question" : "never",
+    rows.push_back({"every other name",
+                    asks     ? "you are asked"
+                    : allows ? "without a question"
+                             : "never",
                     rules.default_origin ? where(*rules.default_origin) : std::string()});
     rows.push_back({"this machine, its neighbours", "only by a rule for the address; datagrams and ping never", {}});
   }

@@ -197,6 +197,22 @@ void examine_folders(const HostFacts& facts, Findings& findings) {
   examine_runtime_folder(facts, findings);
 }
 
+// Without it a room still starts, with the proxies alone.
+void examine_network(Findings& findings) {
+  if (try_in_child([] { enter_own_namespaces(CLONE_NEWNET); })) return;
+  const std::optional<Trouble> trouble = try_in_child(&try_capture);
+  Finding finding{.id = "nftables", .group = Group::limits, .state = State::ok, .what = "network gate"};
+  finding.text = "every connection of a room comes to the gate, the rest is refused";
+  if (trouble) {
+    finding.state = State::warning;
+    finding.text = "only programs that use the proxy variables reach the network: " + base::escape(trouble->what);
+    finding.mend =
+        "install libnftables (libnftables1 on Debian), or load the modules: sudo modprobe -a nf_tables nft_redir "
+        "nft_reject nf_nat";
+  }
+  findings.push_back(std::move(finding));
+}
+
 void examine_later(Findings& findings) {
   auto add = [&](const char* id, const char* what, const std::optional<Trouble>& trouble, const char* good,
                  std::string mend) {
@@ -208,13 +224,7 @@ void examine_later(Findings& findings) {
                         .mend = trouble ? std::move(mend) : ""});
   };
   // Where a process can't make namespaces of its own, none of these can be tried.
-  if (try_in_child([] { enter_own_namespaces(CLONE_NEWNS | CLONE_NEWNET); })) return;
-  std::optional<AbsPath> nft = find_program("nft");
-  add("nftables", "network gate",
-      nft ? try_in_child([&] { try_network_rules(nft->str()); })
-          : std::optional(Trouble{0, "nft is not installed", ""}),
-      "connections can be redirected to the gate, the rest rejected",
-      nft ? "load the modules: sudo modprobe -a nf_tables nft_redir nft_reject nf_nat" : "apt install nftables");
+  if (try_in_child([] { enter_own_namespaces(CLONE_NEWNS); })) return;
   struct stat device{};
   bool has_device = ::stat("/dev/fuse", &device) == 0;
   add("fuse", "files gate", try_in_child(&try_fuse), "a folder can be served from outside, one question an open",
@@ -244,6 +254,7 @@ Diagnosis examine() {
   facts.cgroup = look_at_cgroup(facts.runtime_dir, facts.user.uid);
   examine_rooms(facts, diagnosis.findings);
   examine_limits(facts, diagnosis.findings);
+  examine_network(diagnosis.findings);
   examine_folders(facts, diagnosis.findings);
   examine_later(diagnosis.findings);
   std::ranges::stable_sort(diagnosis.findings, {}, &Finding::group);

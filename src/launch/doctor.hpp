@@ -17,6 +17,7 @@ using Findings = std::vector<Finding>;
 void examine_rooms(const policy::HostFacts& facts, Findings& findings);  // doctor_room.cpp
 void examine_limits(const policy::HostFacts& facts, Findings& findings);
 void examine_folders(const policy::HostFacts& facts, Findings& findings);
+void examine_network(Findings& findings);
 void examine_later(Findings& findings);
 
 // Why a user namespace is refused, told from the machine's switches, and the words that mend it. Pure, so that every

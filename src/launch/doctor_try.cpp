@@ -1,5 +1,6 @@
 #include "doctor_try.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -13,12 +14,16 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,6 +33,8 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/unique_fd.hpp"
+
+#include "capture.hpp"
 
 namespace agentbox::launch {
 
@@ -186,30 +193,29 @@ void try_inotify() {
   need(::inotify_add_watch(queue.get(), "/usr", IN_CREATE | IN_ONLYDIR), "inotify_add_watch");
 }
 
-void try_network_rules(const std::string& nft) {
+void try_capture() {
   enter_own_namespaces(CLONE_NEWNET);
-  constexpr std::string_view rules =
-      "table inet agentbox {\n"
-      " chain capture { type nat hook output priority -100;\n"
-      "  ip daddr 127.0.0.0/8 return\n  meta l4proto tcp redirect to :4444\n  udp dport 53 redirect to :5353\n }\n"
-      " chain rest { type filter hook output priority 0; policy accept;\n"
-      "  udp dport != { 53, 5353 } reject\n }\n}\n";
-  int ends[2];
-  need(::pipe2(ends, O_CLOEXEC), "cannot make a pipe");
-  need(::write(ends[1], rules.data(), rules.size()), "cannot write to a pipe");
-  ::close(ends[1]);
-  pid_t child = ::fork();
-  need(child, "cannot start a process");
-  if (child == 0) {
-    ::dup2(ends[0], 0);
-    const char* const argv[] = {"nft", "-f", "-", nullptr};
-    const char* const environment[] = {nullptr};
-    ::execve(nft.c_str(), const_cast<char* const*>(argv), const_cast<char* const*>(environment));
-    ::_exit(127);
+  UniqueFd any = need_fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "cannot make a socket");
+  ifreq loopback{};
+  std::strncpy(loopback.ifr_name, "lo", sizeof loopback.ifr_name - 1);
+  loopback.ifr_flags = IFF_UP;
+  need(::ioctl(any.get(), SIOCSIFFLAGS, &loopback), "cannot bring the loopback device up");
+  const std::vector<Listener> listeners = Capture().install(policy::Proxy::none);
+  // It did what it says: what goes to a foreign address arrives at a listener, and a datagram nowhere.
+  sockaddr_in foreign{};
+  foreign.sin_family = AF_INET;
+  foreign.sin_port = htons(443);
+  foreign.sin_addr.s_addr = htonl(0xC0000201);  // 192.0.2.1, which nobody has (RFC 5737)
+  UniqueFd client = need_fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "cannot make a socket");
+  need(::connect(client.get(), reinterpret_cast<const sockaddr*>(&foreign), sizeof foreign), "nothing is captured");
+  const auto is_ours = [](const Listener& one) {
+    return one.use == Listener::Use::connections && one.family == AF_INET;
+  };
+  const auto listener = std::ranges::find_if(listeners, is_ours);
+  (void)need_fd(::accept4(listener->fd.get(), nullptr, nullptr, SOCK_CLOEXEC), "a connection was captured and is lost");
+  if (::sendto(any.get(), "x", 1, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&foreign), sizeof foreign) >= 0) {
+    throw SystemError(0, "a datagram to a foreign address is not refused");
   }
-  int status = 0;
-  need(::waitpid(child, &status, 0), "waitpid");
-  if (status != 0) throw SystemError(0, "nft could not set the rules that redirect and reject");
 }
 
 void try_fuse() {

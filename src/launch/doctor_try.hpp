@@ -28,7 +28,7 @@ void try_seccomp();
 void try_keyring();
 void try_terminal();
 void try_inotify();
-void try_network_rules(const std::string& nft);  // redirect and reject in a network namespace of its own
+void try_capture();  // of connections, in a network namespace of its own
 void try_fuse();
 void try_overlay(const std::string& folder);
 

@@ -297,6 +297,8 @@ def alone(world):
         world.profile("set", 'extends = ["net"]\n[environment]\nset = { http_proxy = "mine" }\n')
         done = world.room("sh", "-c", "echo $http_proxy $https_proxy", profile="set", env=net.env)
         expect_equal(done.text, "mine http://198.18.0.1:3128\n", f"what the profile sets stays\n{done}")
+        done = world.agentbox("doctor", env=net.env)
+        expect("only programs that use the proxy variables reach" in done.text, "doctor says so", done)
         del net.env["AGENTBOX_TEST_NO_NFTABLES"]
         done = net.room("sh", "-c", f"curl -sS {url}/captured; echo $https_proxy")
         expect_equal((done.text, "proxy variables" in done.errors), ("/captured\n", False), f"control\n{done}")

@@ -1,7 +1,9 @@
 #include "agentbox/broker/broker.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -25,6 +27,16 @@ policy::Scope scope_of(const store::Remembered& answer) {
           .shown = answer.shown};
 }
 
+// The first answer that covers the action and says this, or nullptr.
+const store::Remembered* covering(std::span<const store::Remembered> answers, const policy::Action& action,
+                                  store::Remembered::Verdict says) {
+  auto covers = [&](const store::Remembered& answer) {
+    return answer.verdict == says && policy::covers(scope_of(answer), action);
+  };
+  const auto found = std::ranges::find_if(answers, covers);
+  return found == answers.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 Broker::Impl::Impl(Broker& self, asio::io_context& loop, Settings settings)
@@ -43,8 +55,9 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
     return settle({.kind = Kind::deny, .by = By::rule, .reason = reason_denied_by_rule(ruling), .rule = ruling.rule});
   }
   try {
+    const std::vector<store::Remembered> answers = recorder_.remembered(policy::kind_of(asked.action));
     // A no of the owner's beats every grant.
-    if (auto no = remembered(asked.action, store::Remembered::Verdict::deny)) {
+    if (const auto* no = covering(answers, asked.action, store::Remembered::Verdict::deny)) {
       used = no->id;
       return settle(
           {.kind = Kind::deny,
@@ -55,7 +68,7 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
     if (ruling.decision == policy::Decision::allow) {
       return settle({.kind = Kind::allow, .by = By::rule, .rule = ruling.rule});
     }
-    if (auto yes = remembered(asked.action, store::Remembered::Verdict::allow)) {
+    if (const auto* yes = covering(answers, asked.action, store::Remembered::Verdict::allow)) {
       used = yes->id;
       return settle({.kind = Kind::allow, .by = By::remembered, .rule = yes->shown});
     }
@@ -92,14 +105,6 @@ Verdict Broker::Impl::nobody() const {
       .kind = Kind::unavailable,
       .by = By::fault,
       .reason = "the owner must be asked, and can't be: nobody watches this session; tell him what you wanted and why"};
-}
-
-std::optional<store::Remembered> Broker::Impl::remembered(const policy::Action& action,
-                                                          store::Remembered::Verdict which) {
-  for (store::Remembered& answer : recorder_.remembered(policy::kind_of(action))) {
-    if (answer.verdict == which && policy::covers(scope_of(answer), action)) return std::move(answer);
-  }
-  return std::nullopt;
 }
 
 void Broker::Impl::settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,

@@ -67,8 +67,6 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
  private:
   using Questions = std::list<OpenQuestion>;
 
-  [[nodiscard]] std::optional<store::Remembered> remembered(const policy::Action& action,
-                                                            store::Remembered::Verdict which);
   void settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
                       std::optional<std::int64_t> used);
   [[nodiscard]] bool join_twin(const Asked& asked, Waiter& waiter);

@@ -72,9 +72,8 @@ std::vector<std::vector<Cell>> NetSums::rows() const {
 std::string NetSums::json_lines() const {
   std::string lines;
   for (const auto& [host, sum] : sorted()) {
-    const Json json = {{"host", base::escape(host)},      {"sent", sum.sent},
-                       {"received", sum.received},        {"connections", sum.connections},
-                       {"denied", sum.denied},            {"last", rfc3339(sum.last)}};
+    const Json json = {{"host", base::escape(host)},     {"sent", sum.sent},     {"received", sum.received},
+                       {"connections", sum.connections}, {"denied", sum.denied}, {"last", rfc3339(sum.last)}};
     lines += json.dump(-1, ' ', true) + '\n';
   }
   return lines;

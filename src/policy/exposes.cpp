@@ -106,10 +106,10 @@ void say_what_it_exposes(Draft& draft) {
   }
   for (const auto& rule : draft.profile.network.allow) {
     if (rule.value.kind == profile::HostKind::localhost) continue;
-    draft.note(Note::Kind::exposes,
-               fmt::format("all that the agent can read may be sent to {} without a question",
-                           base::escape(rule.value.text)),
-               rule.origin);
+    draft.note(
+        Note::Kind::exposes,
+        fmt::format("all that the agent can read may be sent to {} without a question", base::escape(rule.value.text)),
+        rule.origin);
   }
   if (const auto& otherwise = draft.profile.network.default_;
       otherwise && otherwise->value == profile::Default::allow) {

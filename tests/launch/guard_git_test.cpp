@@ -1,9 +1,10 @@
+#include "guard_git.hpp"
+
 #include <catch2/catch.hpp>
 
 #include "agentbox/policy/look.hpp"
 
 #include "guard_config.hpp"
-#include "guard_git.hpp"
 #include "guard_search.hpp"
 #include "guard_support.hpp"
 #include "walk_store.hpp"

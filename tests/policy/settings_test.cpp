@@ -90,7 +90,8 @@ TEST_CASE("PATH names what is in the room") {
   CHECK(value(world.policy(), "PATH") == "/run/agentbox/bin:/home/u/work/bin:/usr/bin:/bin:/home/u/.nix-profile/bin");
   CHECK(value(world.read("~/.local/bin").policy(), "PATH").starts_with("/run/agentbox/bin:/home/u/.local/bin:"));
   world.facts.environment.clear();
-  CHECK(value(world.policy(), "PATH") == "/run/agentbox/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
+  CHECK(value(world.policy(), "PATH") ==
+        "/run/agentbox/bin:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
 }
 
 TEST_CASE("a shell that is not in the room is replaced, and explain says so") {
@@ -264,17 +265,13 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.approval.reviewer = located("http://127.0.0.1:1/v1");
   profile.approval.require = {profile::Require::human_and_reviewer, {}};
   profile.approval.notify = {{"notify-send"}, {}};
-  CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet",
-                                "[files] ask is not built yet",
+  CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "[network] via is not built yet",
-                                "[network] bytes_out is not built yet",
-                                "[messages] allow is not built yet",
-                                "[messages] ask is not built yet",
+                                "[network] via is not built yet", "[network] bytes_out is not built yet",
+                                "[messages] allow is not built yet", "[messages] ask is not built yet",
                                 "[messages] default = \"allow\" is not built yet",
-                                "[messages.email] send is not built yet",
-                                "[spending.pay] command is not built yet",
+                                "[messages.email] send is not built yet", "[spending.pay] command is not built yet",
                                 "[approval] reviewer is not built yet",
                                 "[approval] require = \"human+reviewer\" is not built yet"});
 }

@@ -17,7 +17,8 @@ extern "C" void* dlopen(const char* name, int flags) {
   using Function = void* (*)(const char*, int);
   static const auto real = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "dlopen"));
   const bool hidden = name != nullptr && std::strstr(name, "libnftables") != nullptr;
-  return real(hidden && std::getenv("AGENTBOX_TEST_NO_NFTABLES") != nullptr ? "/missing/libnftables.so.1" : name, flags);
+  return real(hidden && std::getenv("AGENTBOX_TEST_NO_NFTABLES") != nullptr ? "/missing/libnftables.so.1" : name,
+              flags);
 }
 
 extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {

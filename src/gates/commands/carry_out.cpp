@@ -76,8 +76,7 @@ void CommandGate::Impl::not_started(const std::shared_ptr<Job>& job, const std::
   forget(*job);
 }
 
-std::expected<CommandGate::Impl::Starting, std::string> CommandGate::Impl::prepare(
-    const std::shared_ptr<Job>& job) {
+std::expected<CommandGate::Impl::Starting, std::string> CommandGate::Impl::prepare(const std::shared_ptr<Job>& job) {
   // From here on nobody in the room can change what is looked at.
   if (job->git && setup_.before) {
     setup_.before();
@@ -104,7 +103,7 @@ std::expected<CommandGate::Impl::Starting, std::string> CommandGate::Impl::prepa
 }
 
 std::expected<void, std::string> CommandGate::Impl::start(const std::shared_ptr<Job>& job, Starting& starting,
-                                                            FileHash hash) {
+                                                          FileHash hash) {
   auto program = HostPrograms::finish_again(std::move(hash), *job->command.program);
   if (!program) return std::unexpected(program.error().text);
   ToRun& run = starting.run;

@@ -1,8 +1,9 @@
+#include "network/look_alike.hpp"
+
 #include <array>
 
 #include <catch2/catch.hpp>
 
-#include "network/look_alike.hpp"
 #include "network/public_suffix.hpp"
 
 using namespace agentbox::gates::network;

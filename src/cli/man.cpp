@@ -48,6 +48,14 @@ itself reads:
 .Bl -tag -width Ds
 .It Ev AGENTBOX_PROFILES
 An absolute path that stands in for the folder of the shipped profiles.
+.It Ev AGENTBOX_SOCKET
+Whom
+.Nm Cm host
+asks where neither
+.Fl \-in
+nor
+.Fl \-socket
+says so.
 .It Ev HOME , Ev XDG_CONFIG_HOME , Ev XDG_STATE_HOME , Ev XDG_RUNTIME_DIR
 Where profiles, records and running rooms are found; also what these names mean in a profile.
 .It Ev NO_COLOR
@@ -87,6 +95,10 @@ The command was found but could not be executed.
 The command was not found in the room.
 .El
 .Pp
+.Nm Cm host
+exits as it says above, and
+.Nm Cm try
+with the answer.
 The other commands exit with 0, with 1 if they failed or found errors, and with 2 for a bad command line.
 .Sh JSON
 .Nm
@@ -162,6 +174,11 @@ What would that room hold, and why:
 What was denied today, and by whom:
 .Pp
 .Dl agentbox log --since today --verdict deny
+.Pp
+A broker for an agent that lives in a container, and a question from there:
+.Pp
+.Dl agentbox broker --name side pi
+.Dl agentbox host --in side -- notify-send done
 .Pp
 Take a remembered answer back:
 .Pp

@@ -136,6 +136,7 @@ whose change it can't keep, the content of standard input: he sees the differenc
 allowed and what asks.
 
   --why TEXT   why you need it; the owner reads it (also: AGENTBOX_WHY, for commands that are called by their name)
+  --socket PATH  ask another broker than the room's own (also: AGENTBOX_SOCKET)
   --tty        with a terminal of its own; the default when standard input and output are terminals
   --no-tty     without
   --remove     the file is to go; nothing is read

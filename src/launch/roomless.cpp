@@ -58,6 +58,7 @@ void tell(const RunRequest& request, const Session& session) {
 
 int run_broker(const RunRequest& request, const std::string& name) {
   SignalGate signals;
+  for (const policy::ToMake& folder : request.policy.to_make) make_private_folders(folder.path);
   (void)list_sessions();  // which removes what killed ones left
   Session session(request.policy, SessionInfo::Kind::broker, name);
   boost::asio::io_context loop(1);
@@ -72,6 +73,7 @@ int run_broker(const RunRequest& request, const std::string& name) {
   tell(request, session);
   loop.run();
   doors.leave_terminal();
+  doors.shut();
   doors.close();
   status.served(0);
   return 0;

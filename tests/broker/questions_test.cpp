@@ -156,3 +156,42 @@ TEST_CASE("what became of a question is said in words") {
   CHECK(words(Kind::cancelled, "requester") == "was given up by who asked");
   CHECK(words(Kind::unavailable, "fault") == "is denied: its session has ended or can't go on");
 }
+
+// A clock that is set, forward or back, neither prolongs a question nor ends it.
+static_assert(prompt::Clock::is_steady);
+
+TEST_CASE("a flood goes over the wire and comes back as it was, with the time that is left") {
+  const Moment here{.here = prompt::Clock::time_point(1h), .wall = wall};
+  prompt::Flood flood{.session = "pi-3fa2",
+                      .profile = "pi",
+                      .questions = 10,
+                      .within = 600s,
+                      .more = 20,
+                      .waiting = 3,
+                      .latest = {"cp a b", "x\xff"},
+                      .deadline = here.here + 42s};
+  using Agent = prompt::Flood::Agent;
+  for (const Agent agent : {Agent::runs, Agent::paused, Agent::elsewhere}) {
+    flood.agent = agent;
+    const prompt::Clock::time_point later(5h);
+    const prompt::Flood back = flood_of(to_wire(flood, here), later);
+    CHECK(back.session == flood.session);
+    CHECK(back.profile == flood.profile);
+    CHECK(back.questions == 10);
+    CHECK(back.within == 600s);
+    CHECK(back.more == 20);
+    CHECK(back.waiting == 3);
+    CHECK(back.latest == flood.latest);
+    CHECK(back.deadline == later + 42s);
+    CHECK(back.agent == agent);
+  }
+  flood.deadline = {};
+  flood.latest.assign(300, "x");
+  CHECK(to_wire(flood, here).deadline == 0);
+  CHECK(to_wire(flood, here).latest.size() == 100);
+  CHECK(summary_of(flood) == "asks too often: 10 questions in 10 minutes; 3 wait");
+  using Choice = prompt::Banner::Choice;
+  for (const Choice choice : {Choice::pause, Choice::deny_rest, Choice::go_on}) {
+    CHECK(from_wire(to_wire(choice)) == choice);
+  }
+}

@@ -1,10 +1,8 @@
 """agentbox broker: the broker without a room, for a caller that has its confinement elsewhere. Here the caller is
 `agentbox host`, or a few lines of Python that speak to the socket."""
 
-import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import stat
@@ -198,6 +196,11 @@ def ends(world):
             _, err = client.communicate(timeout=DEADLINE)
             expect(client.returncode == 125 and b"has closed the connection" in err, f"signal {number}", err)
             wait_until(lambda: not descendants(os.getpid()), "nothing runs")
+            rows = [json.loads(line) for line in
+                    world.agentbox("log", "--json", "--session", broker.session).text.splitlines()]
+            expect_equal([row["what"] for row in rows],
+                         ["session_began", "request", "verdict", "outcome", "session_ended"], "on record, in this order")
+            expect("the session has ended" in rows[3]["detail"]["outcome"], "what came of the command", rows[3])
     with Broker(world) as broker:
         expect("(broker)" in world.agentbox("ps").text, "ps")
         expect_equal(world.agentbox("stop", broker.session).text, f"{broker.session} stopped\n", "stop")

@@ -36,6 +36,15 @@ The rest of the home folder, other users' files, other processes, the session's 
 do not exist there.
 What a program outside would execute (git hooks and configuration, shell and editor start-up files, the settings of
 agents) can't be written, even in the workspace.
+What such a program or a person would obey (instructions for agents, CI workflows) can, and is kept only with your yes:
+at the end of a run each such file that differs, and each thing that was taken to the quarantine, is shown with the
+whole difference, to be kept or put back.
+Without an answer, and where nobody sits at a terminal, what was there before is restored.
+While a room runs the agent can propose a change of either kind
+.Pq Ql agentbox propose
+in the room, which its
+.Pa /run/agentbox/SKILL.md
+explains to it; it is made when you have said yes to exactly that difference.
 .Pp
 No root, no daemon and no setuid program is needed.
 A protection that can't be applied stops the launch; nothing goes on without it.

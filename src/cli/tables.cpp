@@ -168,7 +168,7 @@ void add_session_commands(CLI::App& program, Filled& filled) {
       "the "
       "quarantine at once. 'show' prints such a file with every control character made visible, 'restore' "
       "puts it "
-      "where it was made.");
+      "where it was made. At the end of a run on a terminal you are asked about each.");
 }
 
 void add_approve(CLI::App& program, Filled& filled) {

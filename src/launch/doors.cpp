@@ -147,7 +147,7 @@ class Doors::Impl {
 
   void let_change(Room& room, Guard& guard) {
     gates::changes::Setup setup;
-    setup.policy = request_.policy;
+    setup.policy = &request_.policy;
     setup.before = [&room] { room.freeze(); };
     setup.after = [&room] { room.thaw(); };
     setup.changed = [&guard](const AbsPath& path) { guard.renew(path); };

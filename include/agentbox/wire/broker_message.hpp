@@ -127,7 +127,8 @@ struct FromRoom {
 // ---- request.sock, to the room ---------------------------------------------------------------------------------------
 
 // The result of request.command and request.change. After "allow" of a command follow command.started and
-// command.exited, or command.exited alone if it could not be started.
+// command.exited, or command.exited alone if it could not be started. Of a change it says that it was made; what was
+// allowed and could not be made gets a Refusal.
 struct Verdict {
   enum class Kind : std::uint8_t {
     allow,

@@ -52,7 +52,7 @@ struct Job final : requests::Request {
 class ChangeGate::Impl : public std::enable_shared_from_this<ChangeGate::Impl> {
  public:
   Impl(broker::Decider& decider, Setup setup)
-      : decider_(decider), setup_(std::move(setup)), targets_(writable_roots(setup_.policy), setup_.limits.content) {}
+      : decider_(decider), setup_(std::move(setup)), targets_(writable_roots(*setup_.policy), setup_.limits.content) {}
 
   [[nodiscard]] std::shared_ptr<Job> take(const Requester& from, wire::ChangeRequest request, const UniqueFd& content);
   void cancel(const Job& job) {
@@ -108,7 +108,12 @@ std::shared_ptr<Job> ChangeGate::Impl::take(const Requester& from, wire::ChangeR
   // For the record of what is refused before the file is looked at.
   job->target.path = *path;
   job->change = change_of(job->target, job->content);
-  Prepared asked = prepare(*job, *path, request.why);
+  Prepared asked;
+  try {
+    asked = prepare(*job, *path, request.why);
+  } catch (const SystemError& error) {
+    asked = std::unexpected(error.what());
+  }
   if (!asked) {
     if (setup_.refused) setup_.refused(job->change, asked.error());
     from.refuse(wire::Code::failed, std::move(asked.error()));
@@ -125,7 +130,7 @@ std::shared_ptr<Job> ChangeGate::Impl::take(const Requester& from, wire::ChangeR
 
 ChangeGate::Impl::Prepared ChangeGate::Impl::prepare(Job& job, const AbsPath& path, const std::string& why) {
   const std::string name = base::escape(path.str());
-  auto standing = policy::standing_of(setup_.policy, path);
+  auto standing = policy::standing_of(*setup_.policy, path);
   if (!standing) return std::unexpected(standing.error());
   job.root = standing->root;
   auto target = targets_.open(job.root, path);

@@ -49,7 +49,8 @@ class World {
     mount("/hidden", policy::Access::hidden, Why::hide);
     mount("/.envrc", policy::Access::read, Why::protect, policy::FileKind::regular, 7);
     mount("/.git/hooks", policy::Access::read, Why::protect);
-    setup.policy.held.push_back({.path = abs_path(workspace + "/AGENTS.md"), .origin = line(9)});
+    policy.held.push_back({.path = abs_path(workspace + "/AGENTS.md"), .origin = line(9)});
+    setup.policy = &policy;
     setup.before = [this] { events.push_back("before"); };
     setup.changed = [this](const AbsPath& path) { events.push_back("changed " + std::string(path.name())); };
     setup.after = [this] { events.push_back("after"); };
@@ -110,12 +111,12 @@ class World {
   void mount(const std::string& name, policy::Access access, policy::Mount::Why why,
              policy::FileKind kind = policy::FileKind::directory, std::uint32_t number = 0) {
     AbsPath path = abs_path(workspace + name);
-    setup.policy.mounts.push_back({.target = path,
-                                   .source = path,
-                                   .kind = kind,
-                                   .access = access,
-                                   .why = why,
-                                   .origin = number == 0 ? profile::Origin{} : line(number)});
+    policy.mounts.push_back({.target = path,
+                             .source = path,
+                             .kind = kind,
+                             .access = access,
+                             .why = why,
+                             .origin = number == 0 ? profile::Origin{} : line(number)});
   }
 
   boost::asio::io_context loop_{1};
@@ -127,6 +128,7 @@ class World {
   std::string workspace;
   std::vector<std::string> events, refused;
   FakeDecider decider;
+  policy::Policy policy;
   gates::changes::Setup setup;
   std::optional<gates::changes::ChangeGate> gate;
   std::optional<gates::requests::RequestServer> server;

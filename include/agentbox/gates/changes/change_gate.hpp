@@ -34,13 +34,13 @@ struct Original {
 };
 
 struct Setup {
-  policy::Policy policy;  // for policy::standing_of
+  const policy::Policy* policy = nullptr;  // for policy::standing_of; outlives the gate
 
   // Around the writing, as in commands::Setup. `changed` is called between them, when something new stands at the path or
   // nothing does any more: it must be guarded as the old one was. May be empty.
   std::function<void()> before, after;
   std::function<void(const base::AbsPath& path)> changed;
-  // Nothing: it is not held. May be empty.
+  // Nothing: it is not held. May throw base::SystemError. May be empty.
   std::function<std::optional<Original>(const base::AbsPath& path)> original;
   // Of what the gate refuses by itself: for the record. May be empty.
   std::function<void(const policy::Action& action, const std::string& why)> refused;

@@ -90,6 +90,7 @@ Line QuestionPage::Impl::status(Clock::time_point now) const {
     return line;
   }
   if (!quiet_.over(now)) return quiet_line(quiet_, now, columns);
+  if (mode_ == Mode::choosing && !choice_quiet_.over(now)) return quiet_line(choice_quiet_, now, columns);
   if (mode_ == Mode::commenting) return editor_.draw("comment:", columns);
   Line line;
   const auto say = [&](std::string_view words, Ink ink) {

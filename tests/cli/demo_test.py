@@ -4,13 +4,11 @@ import os
 import pathlib
 import signal
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until  # noqa: E402
 from terminal import Tmux  # noqa: E402
 
-QUIET = 0.9  # seconds: a question ignores keys for 700 ms
 
 
 def table(text):
@@ -92,8 +90,7 @@ def answers_itself(world):
 
 def key(terminal, letter, wish="run a command on your machine"):
     """Answers the question that is on the screen."""
-    terminal.wait_for(f"agent wants to {wish}")
-    time.sleep(QUIET)
+    terminal.wait_for_keys(f"agent wants to {wish}")
     terminal.type(letter)
 
 

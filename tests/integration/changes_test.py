@@ -10,8 +10,6 @@ import time
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
 from terminal import Tmux
 
-QUIET = 0.9  # seconds: keys are ignored for 700 ms after a question has come, and count only alone
-
 
 def room(world, script, profile="default", options=""):
     """The line that runs a shell script in a room."""
@@ -19,9 +17,7 @@ def room(world, script, profile="default", options=""):
 
 
 def asked(terminal, *texts):
-    screen = terminal.wait_for(lambda shown: all(text in shown for text in texts))
-    time.sleep(QUIET)
-    return screen
+    return terminal.wait_for_keys(lambda shown: all(text in shown for text in texts))
 
 
 def press(terminal, key):

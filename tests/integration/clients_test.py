@@ -6,7 +6,7 @@ import shutil
 import time
 
 from client_servers import git_daemon, git_pages, greet_like_ssh, hello, registry_pages, repository, site
-from gate_world import QUIET, Net, certificate, granted
+from gate_world import Net, certificate, granted
 from harness import Skipped, agentbox_binary, expect, expect_equal, need_program, run_tests, test
 from servers import PYTHON, Server
 from terminal import Tmux
@@ -37,9 +37,8 @@ def three_ways(world, server, command, worked, denied, clean=lambda: None):
     (world.workspace / "client.sh").write_text(line + "\n")
     with Tmux(world, env=net.env, width=120) as terminal:
         terminal.line(f"{agentbox_binary()} run net -- sh client.sh")
-        screen = terminal.wait_for("connect to a host")
+        screen = terminal.wait_for_keys("connect to a host")
         expect(f"{NAME}:{server.port}" in screen, "the question names the host", screen)
-        time.sleep(QUIET)
         terminal.type("o")
         screen = terminal.wait_for("1 question")
         expect(worked in screen, "after a yes", screen)

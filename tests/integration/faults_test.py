@@ -123,7 +123,7 @@ print("code", asking.wait(), second.wait())
         expect("typed" not in (world.workspace / "said").read_text(), "TIOCSTI", (world.workspace / "said").read_text())
         expect("run a command on your machine" in terminal.screen(), "it is still asked", terminal.screen())
         expect(not (world.workspace / "copied").exists(), "nothing was done")
-        time.sleep(0.9)
+        terminal.wait_for_keys("run a command on your machine")
         terminal.type("o")  # control: the owner's key is one
         wait_until(lambda: (world.workspace / "copied").exists(), "the owner's yes")
         terminal.wait_for("code 0")

@@ -5,7 +5,7 @@ import json
 import subprocess
 import time
 
-from gate_world import CONNECT, GET, QUIET, SEND, Net, Web, granted, tls_server
+from gate_world import CONNECT, GET, SEND, Net, Web, granted, tls_server
 from harness import agentbox_binary, expect, expect_equal, need_program, run_tests, test
 from servers import PYTHON, Server
 from terminal import Tmux
@@ -320,8 +320,7 @@ def burst(world):
         (world.workspace / "client.py").write_text(script)
         with Tmux(world, env=net.env) as terminal:
             terminal.line(f"{agentbox_binary()} run net -- {PYTHON} client.py {server.port}")
-            terminal.wait_for("connect to a host")
-            time.sleep(QUIET)
+            terminal.wait_for_keys("connect to a host")
             terminal.type("o")
             screen = terminal.wait_for("1 question")
             expect("\n200\n" in screen, "answers", screen)

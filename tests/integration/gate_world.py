@@ -9,7 +9,6 @@ import ssl
 from harness import Skipped, expect_equal, need_program
 from servers import PYTHON, Server
 
-QUIET = 0.9  # seconds: a question takes no key before
 
 
 class Net:

@@ -8,8 +8,6 @@ from gate_world import CONNECT, Net, Web, granted, tls_server
 from servers import Server
 from terminal import Tmux
 
-QUIET = 0.9  # seconds: a question takes no key before
-
 # Says PROXY-PORT the lines of the arguments, each with \\r, \\n, \\xHH in it, one after the other's answer; prints what
 # came back until the other side is quiet or closes, escaped, a line each.
 TALK = """
@@ -266,7 +264,7 @@ def asked(world):
             terminal.line(f"{agentbox_binary()} run net -- sh client.sh")
             screen = terminal.wait_for("connect to a host")
             expect(f"new.example:{server.port}" in screen and "curl" in screen, "host and program", screen)
-            time.sleep(4 + QUIET)  # the first has given up by now
+            time.sleep(5)  # the first has given up by now
             terminal.type("o")
             screen = terminal.wait_for("1 question")
             expect("timed out" in screen and "/two" in screen and "/three" in screen, "answers", screen)

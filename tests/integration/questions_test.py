@@ -16,7 +16,6 @@ allow = ["cat /etc/hostname"]
 ask = ["cp **", "git push **", "sleep **", "sh **"]
 deny = ["date **"]
 '''
-QUIET = 0.9  # seconds: keys are ignored for 700 ms after a question has come, and count only alone
 
 
 def profile(world, more=""):
@@ -26,9 +25,7 @@ def profile(world, more=""):
 
 def question(terminal, text):
     """Waits until a question with this text is on the screen and takes keys."""
-    screen = terminal.wait_for(lambda shown: text in shown and "run a command on your machine" in shown)
-    time.sleep(QUIET)
-    return screen
+    return terminal.wait_for_keys(lambda shown: text in shown and "run a command on your machine" in shown)
 
 
 def press(terminal, key):
@@ -188,7 +185,7 @@ def session(world):
         terminal.line(f"{run} sh -c 'agentbox host -- cp /dev/null one; agentbox host -- cp /dev/null one; echo code $?'")
         question(terminal, "cp /dev/null one")
         press(terminal, "s")
-        time.sleep(QUIET)
+        terminal.wait_for_keys("allow until this session ends")
         press(terminal, "o")
         terminal.wait_for("code 0")
     by = [row["by"] for row in record(world, "--kind", "command") if row["what"] == "verdict"]

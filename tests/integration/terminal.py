@@ -66,6 +66,17 @@ class Tmux:
             raise harness.Failed(f"waited for {wish}{' to go' if gone else ''} on the screen:\n{screen}") from None
         return screen
 
+    def wait_for_keys(self, text, timeout=harness.DEADLINE):
+        """The screen, once `text` (or what `text` says) is on it and the question there takes keys, by its own word."""
+        holds = text if callable(text) else (lambda screen: text in screen)
+        seen = []
+
+        def takes_keys(screen):
+            # Twice in a row, since a screen may be caught half drawn.
+            seen.append(bool(holds(screen)) and "keys work in a moment" not in screen)
+            return seen[-2:] == [True, True]
+        return self.wait_for(takes_keys, timeout)
+
     def command(self, text, timeout=harness.DEADLINE):
         """Runs one shell command to its end; what it printed, and its exit code."""
         self("clear-history")

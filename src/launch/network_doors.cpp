@@ -1,12 +1,17 @@
 #include "network_doors.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <utility>
 
+#include <sys/random.h>
+
 #include <boost/asio/io_context.hpp>
 
+#include "agentbox/base/error.hpp"
 #include "agentbox/broker/decider.hpp"
 #include "agentbox/gates/network/gate.hpp"
 #include "agentbox/gates/network/loopback.hpp"
@@ -18,6 +23,18 @@ namespace agentbox::launch {
 
 namespace network = gates::network;
 
+namespace {
+
+std::string random_secret() {
+  std::array<char, 32> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw base::SystemError(errno, "cannot get random bytes");
+  }
+  return {bytes.data(), bytes.size()};
+}
+
+}  // namespace
+
 class NetworkDoors::Impl {
  public:
   Impl(boost::asio::io_context& loop, broker::Decider& decider, const policy::Policy& policy, Room& room, pid_t init,
@@ -26,6 +43,7 @@ class NetworkDoors::Impl {
     if (policy.outside == policy::Outside::ruled) {
       network::GateSetup setup;
       setup.rules = policy.rules;
+      setup.secret = random_secret();
       setup.look_up = network::look_up_by_system;
       setup.who = [init](const sockaddr_storage& peer) { return find_requester(init, peer); };
       gate_.emplace(loop, decider, splicer(), std::move(setup));

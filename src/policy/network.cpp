@@ -114,6 +114,14 @@ void require_controller(Draft& draft, std::string_view key, std::string_view con
 }  // namespace
 
 void decide_network(Draft& draft) {
+  for (const auto* list : {&draft.profile.network.allow, &draft.profile.network.ask}) {
+    for (const auto& rule : *list) {
+      if (!rule.value.via || !names_loopback(rule.value)) continue;
+      draft.error(rule.origin,
+                  fmt::format("'{}' is this machine, which no upstream leads to", base::escape(rule.value.text)),
+                  "leave out `via`");
+    }
+  }
   for (const auto& rule : draft.profile.network.allow) {
     if (rule.value.kind != HostKind::localhost || rule.value.ports == PortSet::all) continue;  // see `unbuilt`
     for (std::uint16_t port : ports_of(rule.value)) add_loopback(draft, port, rule);

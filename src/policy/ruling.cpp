@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -127,8 +128,38 @@ Ruling rule_on(const Rules& /*rules*/, const ToolCall& /*call*/) {
 Rules rules_of(const profile::Profile& profile) {
   Rules rules;
   take(rules.network, profile.network);
+  if (profile.network.via) rules.via = profile.network.via->value;
   take(rules.commands, profile.commands);
   return rules;
+}
+
+std::optional<std::string> upstream_of(const Rules& rules, const Connect& connect) {
+  // An exact name before a pattern, one port before several, the longer pattern or network before the shorter.
+  const auto width = [](const profile::HostRule& rule) {
+    return std::tuple(rule.kind == profile::HostKind::below, rule.ports != profile::PortSet::one,
+                      -static_cast<std::ptrdiff_t>(rule.host.size()));
+  };
+  const profile::HostRule* narrowest = nullptr;
+  for (const auto* list : {&rules.network.allow, &rules.network.ask}) {
+    for (const auto& item : *list) {
+      if (!item.value.via || !matches(item.value, connect, Reach::narrow)) continue;
+      if (narrowest == nullptr || width(item.value) < width(*narrowest)) narrowest = &item.value;
+    }
+  }
+  const std::optional<std::string>& via = narrowest != nullptr ? narrowest->via : rules.via;
+  const profile::HostRule here{.kind = profile::HostKind::localhost, .ports = profile::PortSet::all};
+  return via && !matches(here, connect, Reach::wide) ? via : std::nullopt;
+}
+
+profile::Speech speech_of(const Rules& rules, const Connect& connect) {
+  for (const auto* list : {&rules.network.allow, &rules.network.ask}) {
+    for (const auto& item : *list) {
+      if (item.value.speech == profile::Speech::llm && matches(item.value, connect, Reach::narrow)) {
+        return profile::Speech::llm;
+      }
+    }
+  }
+  return profile::Speech::any;
 }
 
 Ruling rule(const Rules& rules, const Action& action) {

@@ -52,8 +52,6 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
     std::string text = base::escape(rule.value.text);
     if (names_every_port_of_this_machine(rule.value)) {
       refusals.add(rule.origin, fmt::format("a grant of every port of this machine ('{}')", text), "name the ports");
-    } else if (rule.value.via) {
-      refusals.add(rule.origin, fmt::format("`via` ('{}')", text), {});
     }
   }
   for (const auto& rule : profile.network.ask) {
@@ -62,7 +60,6 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
                  fmt::format("asking for every port of this machine ('{}')", base::escape(rule.value.text)),
                  "name the ports");
   }
-  refusals.scalar(profile.network.via, "[network] via");
   refusals.scalar(profile.network.bytes_out, "[network] bytes_out");
 }
 

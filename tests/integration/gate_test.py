@@ -240,6 +240,30 @@ for method, path, body in json.loads(sys.argv[2]):
         expect_equal(done.text.split(), ["200"] * len(bad), f"control\n{done}")
 
 
+@test("as = \"llm\" holds for a name, too, and lets nothing by that it can't read")
+def llm_by_name(world):
+    with Web() as server:
+        net = Net(world, {"models.example": "127.0.0.1"},
+                  f'allow = ["127.0.0.1:{server.port}", {{ to = "models.example:{server.port}", as = "llm" }}]\n')
+        script = """
+import http.client, socket, sys
+port = int(sys.argv[1])
+for method, path in (("GET", "/v1/models"), ("POST", "/api/pull"), ("GET", "/admin")):
+    link = http.client.HTTPConnection("models.example", port, timeout=20)
+    link.request(method, path, "{}" if method == "POST" else None, {"Content-Type": "application/json"})
+    print(link.getresponse().status)
+for words in (b"hello\\n", b"\\x16\\x03\\x01\\x00\\x04\\x01\\x00\\x00\\x00"):
+    s = socket.create_connection(("models.example", port), 20)
+    s.sendall(words)
+    try: print(s.recv(100)[:1])
+    except OSError as error: print(type(error).__name__)
+"""
+        done = net.python(script, server.port)
+        expect_equal(done.text.splitlines()[:3], ["200", "403", "403"], f"requests\n{done}")
+        expect(done.text.splitlines()[3] == "ConnectionResetError", "other bytes", done)
+        expect_equal([head.split(" ")[1] for head in server.heads], ["/v1/models"], "requests that the server saw")
+
+
 @test("a server that speaks first is passed on as it is")
 def server_first(world):
     def talk(link):

@@ -181,3 +181,52 @@ TEST_CASE("the policy carries the profile's rules, flags among them") {
   CHECK_FALSE(rules.network.default_origin);
   CHECK(rule(rules, Connect{"localhost", 8080}).decision == Decision::allow);
 }
+
+TEST_CASE("an upstream is that of the narrowest rule that has one, else that of the section") {
+  auto through = [](const char* text, const char* via) {
+    profile::HostRule rule = host(text);
+    rule.via = via;
+    return rule;
+  };
+  Rules rules;
+  rules.network.allow =
+      lines<profile::HostRule>({host("plain.example:443"), through("*.one.example:*", "http://a:1"),
+                                through("x.one.example", "http://b:1"), through("x.one.example:22", "http://c:1"),
+                                through("10.0.0.0/8:*", "http://d:1"), through("10.1.0.0/16:*", "http://e:1")});
+  rules.network.ask = lines<profile::HostRule>({through("asked.example", "http://f:1"), host("y.one.example")});
+  using Via = std::optional<std::string>;
+  auto of = [&](const char* name, std::uint16_t port) { return upstream_of(rules, {.host = name, .port = port}); };
+  CHECK(of("plain.example", 443) == std::nullopt);
+  CHECK(of("z.one.example", 25) == Via("http://a:1"));
+  CHECK(of("x.one.example", 443) == Via("http://b:1"));
+  CHECK(of("x.one.example", 22) == Via("http://c:1"));
+  CHECK(of("x.one.example", 25) == Via("http://a:1"));
+  CHECK(of("10.1.2.3", 80) == Via("http://e:1"));
+  CHECK(of("10.2.2.3", 80) == Via("http://d:1"));
+  CHECK(of("asked.example", 80) == Via("http://f:1"));
+  // Another rule that grants it too, without an upstream, does not make it direct.
+  CHECK(of("y.one.example", 80) == Via("http://a:1"));
+  rules.via = "socks5h://t:9050";
+  CHECK(of("plain.example", 443) == Via("socks5h://t:9050"));
+  CHECK(of("nobody.example", 80) == Via("socks5h://t:9050"));
+  CHECK(of("x.one.example", 443) == Via("http://b:1"));
+  for (const char* here : {"localhost", "127.0.0.1", "127.9.9.9", "::1"}) CHECK(of(here, 80) == std::nullopt);
+}
+
+TEST_CASE("one rule that filters what is said to a host is enough") {
+  auto model = [](const char* text) {
+    profile::HostRule rule = host(text);
+    rule.speech = profile::Speech::llm;
+    return rule;
+  };
+  Rules rules;
+  rules.network.allow =
+      lines<profile::HostRule>({host("*.example:*"), model("models.example:8080"), model("localhost:8081")});
+  rules.network.ask = lines<profile::HostRule>({model("asked.example:80")});
+  auto of = [&](const char* name, std::uint16_t port) { return speech_of(rules, {.host = name, .port = port}); };
+  CHECK(of("models.example", 8080) == profile::Speech::llm);
+  CHECK(of("models.example", 443) == profile::Speech::any);
+  CHECK(of("asked.example", 80) == profile::Speech::llm);
+  for (const char* here : {"localhost", "127.0.0.1", "::1"}) CHECK(of(here, 8081) == profile::Speech::llm);
+  CHECK(of("localhost", 8082) == profile::Speech::any);
+}

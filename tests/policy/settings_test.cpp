@@ -60,6 +60,32 @@ TEST_CASE("the environment is an allow list") {
   CHECK(value(policy, "PWD") == "/home/u/work");
 }
 
+TEST_CASE("a profile that offers the proxies tells programs of them, where there is a network to reach") {
+  World world;
+  world.facts.environment = {{"http_proxy", "http://proxy.home:8080"}};
+  world.profile.environment.pass = {located("http_proxy")};
+  CHECK(value(world.policy(), "http_proxy") == "http://proxy.home:8080");
+  world.profile.network.proxy = {true, {}};
+  CHECK(world.policy().proxy == policy::Proxy::none);
+  world.profile.network.default_ = {profile::Default::ask, {}};
+  policy::Policy policy = world.policy();
+  CHECK(policy.proxy == policy::Proxy::offered);
+  for (const char* name : {"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) {
+    CHECK(value(policy, name) == "http://198.18.0.1:3128");
+  }
+  for (const char* name : {"no_proxy", "NO_PROXY"}) CHECK(value(policy, name) == "localhost,127.0.0.1,::1");
+  world.profile.environment.set = {{"http_proxy", located("http://[::1]:9")}};
+  CHECK(value(world.policy(), "http_proxy") == "http://[::1]:9");
+}
+
+TEST_CASE("this machine has no upstream") {
+  World world;
+  profile::HostRule rule = localhost(8080);
+  rule.via = "http://127.0.0.1:1";
+  world.profile.network.allow = {{rule, {}}};
+  CHECK(world.errors() == Lines{"'localhost:8080' is this machine, which no upstream leads to"});
+}
+
 TEST_CASE("'*' passes nothing, and a secret that is passed is named") {
   World world;
   world.profile.environment.pass = {located("*")};
@@ -251,7 +277,6 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.network.allow.push_back({llm, {}});
   profile.network.ask = {{localhost(1), {}}};
   profile.network.default_ = {profile::Default::ask, {}};
-  profile.network.via = located("socks5h://127.0.0.1:9050");
   profile.network.bytes_out = {profile::Budget{}, {}};
   profile.network.proxy = {true, {}};
   profile.commands.allow = {{{"notify-send **", {}}, {}}};
@@ -268,9 +293,8 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "[network] via is not built yet", "[network] bytes_out is not built yet",
-                                "[messages] allow is not built yet", "[messages] ask is not built yet",
-                                "[messages] default = \"allow\" is not built yet",
+                                "[network] bytes_out is not built yet", "[messages] allow is not built yet",
+                                "[messages] ask is not built yet", "[messages] default = \"allow\" is not built yet",
                                 "[messages.email] send is not built yet", "[spending.pay] command is not built yet",
                                 "[approval] reviewer is not built yet",
                                 "[approval] require = \"human+reviewer\" is not built yet"});

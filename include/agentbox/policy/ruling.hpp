@@ -21,6 +21,7 @@ struct Rules {
     std::optional<profile::Origin> default_origin;  // nothing: agentbox's own default
   };
   Lists<profile::HostRule> network;
+  std::optional<std::string> via;  // the upstream of every connection that has none of its own
   Lists<profile::CommandPattern> commands;
   // [messages] and [spending] follow with their gates; until then both are denied.
 };
@@ -42,6 +43,12 @@ struct Ruling {
 // A rule that grants is narrow and one that takes is wide: see Reach. An ask rule is narrow where it grants a question,
 // and wide where it would take something from an allow rule or an allowing default.
 [[nodiscard]] Ruling rule(const Rules& rules, const Action& action);
+
+// Through which upstream does this connection go? That of the narrowest rule which matches it and has one, else that of
+// the section; nothing: directly. This machine's own addresses are always reached directly.
+[[nodiscard]] std::optional<std::string> upstream_of(const Rules& rules, const Connect& connect);
+// Does a rule let it through only as far as a model's user needs (`as = "llm"`)?
+[[nodiscard]] profile::Speech speech_of(const Rules& rules, const Connect& connect);
 
 // How far a rule reaches.
 //

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include <netinet/in.h>
@@ -30,6 +31,21 @@ int error_of(int socket) {
 }
 
 }  // namespace
+
+Target target_of(const Address& address, std::uint16_t port) {
+  if (address.family() == Address::Family::v6) {
+    sockaddr_in6 six{};
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(port);
+    std::memcpy(&six.sin6_addr, address.bytes().data(), sizeof six.sin6_addr);
+    return Target::of(reinterpret_cast<const sockaddr*>(&six), sizeof six);
+  }
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(port);
+  std::memcpy(&four.sin_addr, address.bytes().data(), sizeof four.sin_addr);
+  return Target::of(reinterpret_cast<const sockaddr*>(&four), sizeof four);
+}
 
 class Dial::Impl {
  public:

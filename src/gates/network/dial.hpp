@@ -10,7 +10,11 @@
 
 #include "agentbox/gates/network/splicer.hpp"
 
+#include "address.hpp"
+
 namespace agentbox::gates::network {
+
+[[nodiscard]] Target target_of(const Address& address, std::uint16_t port);
 
 class Dial : public std::enable_shared_from_this<Dial> {
  public:

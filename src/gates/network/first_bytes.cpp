@@ -29,6 +29,17 @@ std::string_view name_of(Protocol protocol) noexcept {
   return "";
 }
 
+bool take(int socket, std::size_t count) {
+  std::array<char, 4096> dropped;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+  while (count != 0) {
+    const auto taken = ::recv(socket, dropped.data(), std::min(count, dropped.size()), MSG_DONTWAIT);
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken <= 0) return false;
+    count -= static_cast<std::size_t>(taken);
+  }
+  return true;
+}
+
 void set_low_water(int socket, std::size_t bytes) {
   const int value = static_cast<int>(bytes);
   ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);

@@ -28,6 +28,8 @@ struct Peeked {
   std::array<char, most_peeked> storage{};
 };
 void peek(int socket, Peeked& into);
+// So much of it is taken, and nothing more: what follows belongs to somebody else. False: it isn't there.
+[[nodiscard]] bool take(int socket, std::size_t count);
 // The loop wakes for it when so many bytes have come, or the end of them.
 void set_low_water(int socket, std::size_t bytes);
 

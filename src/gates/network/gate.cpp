@@ -172,12 +172,15 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
   // A model server's grant is no way round what a model's user may say.
   [[nodiscard]] bool grants(const policy::Connect& address) const override {
-    const auto filters = [&](const auto& item) {
-      return item.value.speech == profile::Speech::llm && policy::matches(item.value, address, policy::Reach::narrow);
-    };
-    return rule(address).decision == policy::Decision::allow &&
-           std::ranges::none_of(setup_.rules.network.allow, filters);
+    return rule(address).decision == policy::Decision::allow && speech(address) == profile::Speech::any;
   }
+  [[nodiscard]] profile::Speech speech(const policy::Connect& action) const override {
+    return policy::speech_of(setup_.rules, action);
+  }
+  [[nodiscard]] std::optional<std::string> via(const policy::Connect& action) const override {
+    return policy::upstream_of(setup_.rules, action);
+  }
+  [[nodiscard]] SocksLogin login(const Host& host) const override { return isolating_login(setup_.secret, host); }
   Lookup& lookup() override { return lookup_; }
   Splicer& splicer() override { return splicer_; }
   [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }

@@ -19,6 +19,7 @@
 #include "address_class.hpp"
 #include "client_hello.hpp"
 #include "host_name.hpp"
+#include "model_judge.hpp"
 
 namespace agentbox::gates::network {
 
@@ -32,21 +33,6 @@ constexpr std::chrono::seconds hello_patience{10};
 constexpr std::chrono::milliseconds glance{100};
 // After the last word to a refused client.
 constexpr std::chrono::seconds farewell{1};
-
-Target target_of(const Address& address, std::uint16_t port) {
-  if (address.family() == Address::Family::v6) {
-    sockaddr_in6 six{};
-    six.sin6_family = AF_INET6;
-    six.sin6_port = htons(port);
-    std::memcpy(&six.sin6_addr, address.bytes().data(), sizeof six.sin6_addr);
-    return Target::of(reinterpret_cast<const sockaddr*>(&six), sizeof six);
-  }
-  sockaddr_in four{};
-  four.sin_family = AF_INET;
-  four.sin_port = htons(port);
-  std::memcpy(&four.sin_addr, address.bytes().data(), sizeof four.sin_addr);
-  return Target::of(reinterpret_cast<const sockaddr*>(&four), sizeof four);
-}
 
 void reset_on_close(int socket) {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -73,8 +59,8 @@ GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::
       wanted_(std::move(wanted)) {}
 
 void GateConnection::start() {
-  if (const broker::Verdict* known = gate_->known(wanted_.action)) return heard(*known);
   if (wanted_.entrance.kind == Entrance::Kind::absolute) protocol_ = Protocol::http;
+  if (const broker::Verdict* known = gate_->known(wanted_.action)) return heard(*known);
   const bool waits_for_us = wanted_.entrance.kind != Entrance::Kind::transparent;
   if (waits_for_us || gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
   look_ahead(glance, [this] { decide(); });
@@ -88,6 +74,7 @@ void GateConnection::abandon() {
   ended_ = true;
   gate_ = nullptr;
   if (dial_) dial_->cancel();
+  if (via_) via_->cancel();
   timer_.cancel();
   if (client_.is_open()) reset_on_close(client_.native_handle());
   client_.close();
@@ -136,7 +123,36 @@ void GateConnection::decide() {
 void GateConnection::heard(const broker::Verdict& verdict) {
   verdict_ = verdict;
   if (verdict.kind != broker::Verdict::Kind::allow) return refuse(verdict.reason);
+  speech_ = gate_->speech(wanted_.action);
+  if (const std::optional<std::string> upstream = gate_->via(wanted_.action)) return dial_via(*upstream);
   look_up();
+}
+
+// What is resolved at the other end of an upstream can't be checked here: where the name leads is that one's affair.
+void GateConnection::dial_via(const std::string& text) {
+  const std::optional<Upstream> upstream = Upstream::parse(text);
+  if (!upstream) return refuse("not an upstream: " + base::escape(text));
+  const policy::Connect& action = wanted_.action;
+  UpstreamDial::Wish wish{.host = {.text = action.host, .address = Address::parse(action.host)}, .port = action.port};
+  wish.login = gate_->login(wish.host);
+  auto dial = [self = shared_from_this(), upstream = *upstream, wish]() mutable {
+    // An HTTP proxy takes plain requests as they are, and many refuse a tunnel for them.
+    if (upstream.speaks == Upstream::Speaks::http && self->protocol_ == Protocol::http) {
+      self->form_ = HttpRequests::Passing::Form::absolute;
+      wish.tunnel = UpstreamDial::Wish::Tunnel::none;
+    }
+    self->via_ = UpstreamDial::start(
+        self->loop_, self->gate_->lookup(), upstream, wish, self->gate_->connect_patience(),
+        [weak = self->weak_from_this(), through = "through " + upstream.text](base::UniqueFd socket, std::string why) {
+          auto connection = weak.lock();
+          if (!connection || connection->ended_) return;
+          if (!socket) return connection->refuse(std::move(why), No::unreachable);
+          connection->connected(std::move(socket), through);
+        });
+  };
+  const bool may_be_plain = upstream->speaks == Upstream::Speaks::http && protocol_ == Protocol::unknown &&
+                            wanted_.entrance.kind == Entrance::Kind::transparent;
+  may_be_plain ? look_ahead(glance, dial) : dial();
 }
 
 void GateConnection::look_up() {
@@ -195,12 +211,18 @@ void GateConnection::dialled(base::UniqueFd socket, const Target* target, int er
                               std::strerror(error)),  // NOLINT(concurrency-mt-unsafe): glibc's is safe
                   error == ECONNREFUSED ? No::refused_there : No::unreachable);
   }
-  address_ = target->text();
+  connected(std::move(socket), target->text());
+}
+
+void GateConnection::connected(base::UniqueFd socket, std::string address) {
+  address_ = std::move(address);
   upstream_.assign(std::move(socket));
-  if (wanted_.entrance.kind == Entrance::Kind::absolute) return relay_requests();
+  // An upstream that takes requests in the absolute form would go wherever one of them says: nothing reaches it but those.
+  const bool only_requests = form_ == HttpRequests::Passing::Form::absolute;
+  if (only_requests || wanted_.entrance.kind == Entrance::Kind::absolute) return relay_requests();
   admit();
   // An address was ruled on as an address: whatever is said to it goes there.
-  if (wanted_.kind != Wanted::Kind::name) return relay();
+  if (wanted_.kind != Wanted::Kind::name && speech_ == profile::Speech::any) return relay();
   listen_to_both();
 }
 
@@ -233,7 +255,7 @@ void GateConnection::listen_to_both() {
     peek(self->client_.native_handle(), said);
     self->inspect(said);
   });
-  if (wanted_.action.port == 80 || wanted_.action.port == 443) return;
+  if (wanted_.action.port == 80 || wanted_.action.port == 443 || speech_ == profile::Speech::llm) return;
   upstream_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
     if (error || self->ended_ || !once()) return;
     self->client_.cancel();
@@ -243,6 +265,10 @@ void GateConnection::listen_to_both() {
 
 void GateConnection::inspect(const Peeked& peeked) {
   protocol_ = protocol_of(peeked.bytes);
+  if (speech_ == profile::Speech::llm && protocol_ != Protocol::http &&
+      !(protocol_ == Protocol::unknown && !peeked.ended)) {
+    return refuse("a model server is spoken to in plain HTTP");
+  }
   switch (protocol_) {
     case Protocol::tls: return inspect_hello(peeked.bytes);
     case Protocol::http: return relay_requests();
@@ -314,20 +340,29 @@ void GateConnection::relay_requests() {
   const policy::Connect& action = wanted_.action;
   HttpRequests::Passing passing;
   passing.authority = http_authority({.text = action.host, .address = Address::parse(action.host)}, action.port);
-  auto names_us = [action](const HttpRequest& request) {
+  auto names_us = [action, kind = wanted_.kind](const HttpRequest& request) {
+    if (kind == Wanted::Kind::localhost) return request.target != HttpRequest::Target::authority;
     return request.target != HttpRequest::Target::authority && request.authority &&
            request.authority->host.text == action.host && request.authority->port.value_or(80) == action.port;
   };
+  passing.form = form_;
+  // What comes after an upgrade can't be judged, and an upstream may go on to take it for requests.
+  if (form_ == HttpRequests::Passing::Form::absolute) passing.upgrade = HttpRequests::Passing::Upgrade::drop;
   HttpRelay::Judge judge;
+  if (speech_ == profile::Speech::llm) {
+    judge = model_judge();
+    passing.upgrade = HttpRequests::Passing::Upgrade::drop;
+  }
+  const auto model = judge.head;
   if (wanted_.entrance.kind == Entrance::Kind::absolute) {
     judge.elsewhere = [names_us](const HttpRequest& request) {
       return request.target != HttpRequest::Target::absolute || !names_us(request);
     };
   } else {
-    judge.head = [names_us](const HttpRequest& request) -> std::optional<HttpRefusal> {
+    judge.head = [names_us, model](const HttpRequest& request) -> std::optional<HttpRefusal> {
       if (request.target == HttpRequest::Target::authority) return HttpRefusal{405, "this is no proxy"};
-      if (!request.authority) return std::nullopt;  // HTTP/1.0; the head that goes on names the host
-      if (names_us(request)) return std::nullopt;
+      // HTTP/1.0 without one: the head that goes on names the host.
+      if (!request.authority || names_us(request)) return model ? model(request) : std::nullopt;
       return HttpRefusal{421, "the request names another host than its connection"};
     };
   }
@@ -345,6 +380,7 @@ void GateConnection::refuse(std::string why, No no) {
   no_ = no;
   upstream_.close();
   if (dial_) dial_->cancel();
+  if (via_) via_->cancel();
   client_.cancel();
   stop_looking();
   if (wanted_.entrance.kind != Entrance::Kind::transparent) return say_no();

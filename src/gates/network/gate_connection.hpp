@@ -20,6 +20,7 @@
 #include "lookup.hpp"
 #include "name_table.hpp"
 #include "proxy_greeting.hpp"
+#include "upstream.hpp"
 #include "waitable.hpp"
 
 namespace agentbox::gates::network {
@@ -56,6 +57,10 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
     [[nodiscard]] virtual policy::Ruling rule(const policy::Connect& action) const = 0;
     // May a name lead to this address, which isn't one of the internet's?
     [[nodiscard]] virtual bool grants(const policy::Connect& address) const = 0;
+    [[nodiscard]] virtual profile::Speech speech(const policy::Connect& action) const = 0;
+    // The upstream that it goes through; nothing: none.
+    [[nodiscard]] virtual std::optional<std::string> via(const policy::Connect& action) const = 0;
+    [[nodiscard]] virtual SocksLogin login(const Host& host) const = 0;
     virtual Lookup& lookup() = 0;
     virtual Splicer& splicer() = 0;
     [[nodiscard]] virtual std::chrono::milliseconds connect_patience() const = 0;
@@ -84,10 +89,12 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   void decide();
   void heard(const broker::Verdict& verdict);
   void look_up();
+  void dial_via(const std::string& upstream);
   void found(const Lookup::Found& found);
   void dial(std::vector<Target> targets);
   // Tells a client that waits for it that the connection stands.
   void admit();
+  void connected(base::UniqueFd socket, std::string address);
   void dialled(base::UniqueFd socket, const Target* target, int error);
   // Who speaks first?
   void listen_to_both();
@@ -112,6 +119,10 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   Protocol protocol_ = Protocol::unknown;
   std::optional<broker::Verdict> verdict_;
   std::shared_ptr<Dial> dial_;
+  std::shared_ptr<UpstreamDial> via_;
+  // Of plain requests: to the server itself, or to an upstream that takes them as they are.
+  HttpRequests::Passing::Form form_ = HttpRequests::Passing::Form::origin;
+  profile::Speech speech_ = profile::Speech::any;
   std::optional<HttpRelay> requests_;
   std::string address_, why_;
   No no_ = No::denied;

@@ -14,12 +14,15 @@
 #include "dial.hpp"
 #include "http_relay.hpp"
 #include "model_api.hpp"
+#include "model_judge.hpp"
 
 namespace agentbox::gates::network {
 
 namespace {
 
 constexpr std::chrono::seconds connect_patience{10};
+
+}  // namespace
 
 HttpRelay::Judge model_judge() {
   HttpRelay::Judge judge;
@@ -34,8 +37,6 @@ HttpRelay::Judge model_judge() {
   judge.body = [](const HttpRequest&, const std::string& body) { return problem_of_model_body(body); };
   return judge;
 }
-
-}  // namespace
 
 class ModelGate::Impl {
  public:

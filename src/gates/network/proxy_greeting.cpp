@@ -19,17 +19,6 @@ constexpr std::chrono::seconds patience{60};
 constexpr std::chrono::seconds farewell{1};
 constexpr std::uint16_t http_port = 80;
 
-// What was looked at is taken. Of a head nothing more than the head: what follows belongs to the connection.
-bool take(int socket, std::size_t count) {
-  std::array<char, 4096> dropped;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
-  while (count != 0) {
-    const auto taken = ::recv(socket, dropped.data(), std::min(count, dropped.size()), MSG_DONTWAIT);
-    if (taken <= 0) return false;
-    count -= static_cast<std::size_t>(taken);
-  }
-  return true;
-}
-
 }  // namespace
 
 std::shared_ptr<ProxyGreeting> ProxyGreeting::start(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks,

@@ -38,6 +38,7 @@ struct GateSetup {
   std::function<std::optional<Requester>(const sockaddr_storage& peer)> who;
   // Addresses of a name, in the order of preference; called on a thread of its own. Throws base::SystemError.
   std::function<std::vector<Target>(const std::string& name, std::uint16_t port)> look_up;
+  std::string secret;              // of this session, for telling streams apart; never shown
   std::size_t connections = 1024;  // open or held at once; the next ones wait in the listener's queue
   std::size_t names = 65536;       // that have an address at once
   std::chrono::milliseconds connect_patience{10'000};

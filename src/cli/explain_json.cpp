@@ -104,7 +104,7 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
     return item;
   });
   object["publish"] = each(policy.publish, [](const profile::Publication& one) {
-    return ordered_json{{"outside", one.outside}, {"inside", one.inside}};
+    return ordered_json{{"outside", one.outside}, {"inside", one.inside}, {"raw", one.serves == profile::Serves::raw}};
   });
   auto rule = [](const auto& one) {
     ordered_json item = {{"rule", one.value.text}};

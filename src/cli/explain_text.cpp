@@ -268,9 +268,12 @@ class Text {
                       {}});
     }
     for (const profile::Publication& one : policy_.publish) {
-      rows.push_back({fmt::format("port {} of the room", one.inside),
-                      fmt::format("reachable as localhost:{} from this machine", one.outside),
-                      {}});
+      rows.push_back(
+          {fmt::format("port {} of the room", one.inside),
+           one.serves == profile::Serves::raw
+               ? fmt::format("reachable as localhost:{} from this machine, every protocol, unchanged", one.outside)
+               : fmt::format("a page at http://SESSION.localhost:{}/ that loads nothing from elsewhere", one.outside),
+           {}});
     }
     if (policy_.outside == policy::Outside::closed) {
       rows.push_back({rows.empty() ? "nothing" : "nothing else", "no route out, and no name service", {}});

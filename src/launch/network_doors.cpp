@@ -7,7 +7,11 @@
 #include <optional>
 #include <utility>
 
+<<<<<<< HEAD
 #include <sys/random.h>
+=======
+#include <sys/resource.h>
+>>>>>>> wt3-clients
 
 #include <boost/asio/io_context.hpp>
 
@@ -25,12 +29,44 @@ namespace network = gates::network;
 
 namespace {
 
+<<<<<<< HEAD
 std::string random_secret() {
   std::array<char, 32> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
     throw base::SystemError(errno, "cannot get random bytes");
   }
   return {bytes.data(), bytes.size()};
+=======
+// Descriptors of one connection that is busy in both directions: two sockets, and two pipes.
+constexpr rlim_t of_a_connection = 6;
+// Of everything else that the supervisor does.
+constexpr rlim_t of_the_rest = 512;
+
+// How many connections each of `doors` may have open. The soft limit is mostly 1,024 descriptors, and the room must not be
+// able to use up what the other doors need.
+std::size_t connections_for(std::size_t doors) {
+  if (doors == 0) return network::Limits{}.connections;
+  const rlim_t most = network::Limits{}.connections;
+  const rlim_t wanted = of_the_rest + most * of_a_connection * doors;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
+  if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
+    const rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = std::min(wanted, limit.rlim_max);
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
+  }
+  const rlim_t free = limit.rlim_cur > of_the_rest ? limit.rlim_cur - of_the_rest : 0;
+  return std::clamp<rlim_t>(free / of_a_connection / doors, 8, most);
+}
+
+// The gate, with a door for each port that asks, and one for each granted and each published port.
+std::size_t doors_of(const policy::Policy& policy, const std::vector<Listener>& listeners) {
+  std::size_t doors = policy.loopback.size() + policy.publish.size();
+  for (auto use : {Listener::Use::connections, Listener::Use::http_proxy, Listener::Use::socks_proxy}) {
+    doors += std::ranges::any_of(listeners, [use](const Listener& one) { return one.use == use; }) ? 1 : 0;
+  }
+  return doors;
+>>>>>>> wt3-clients
 }
 
 }  // namespace
@@ -38,21 +74,30 @@ std::string random_secret() {
 class NetworkDoors::Impl {
  public:
   Impl(boost::asio::io_context& loop, broker::Decider& decider, const policy::Policy& policy, Room& room, pid_t init,
-       std::vector<Listener> listeners)
-      : loop_(loop) {
+       const std::string& session, std::vector<Listener> listeners)
+      : loop_(loop), limits_{.connections = connections_for(doors_of(policy, listeners))} {
     if (policy.outside == policy::Outside::ruled) {
       network::GateSetup setup;
       setup.rules = policy.rules;
+<<<<<<< HEAD
       setup.secret = random_secret();
+=======
+      setup.connections = limits_.connections;
+>>>>>>> wt3-clients
       setup.look_up = network::look_up_by_system;
       setup.who = [init](const sockaddr_storage& peer) { return find_requester(init, peer); };
       gate_.emplace(loop, decider, splicer(), std::move(setup));
     }
     for (Listener& listener : listeners) serve(policy, std::move(listener));
     for (const profile::Publication& publication : policy.publish) {
-      publish_.push_back(
-          std::make_unique<network::PublishGate>(loop, splicer(), publication.outside, publication.inside,
-                                                 [&room](int family) { return room.room_socket(family); }));
+      auto room_socket = [&room](int family) { return room.room_socket(family); };
+      if (publication.serves == profile::Serves::raw) {
+        publish_.push_back(std::make_unique<network::PublishGate>(loop, splicer(), publication.outside,
+                                                                  publication.inside, room_socket, limits_));
+      } else {
+        pages_.push_back(std::make_unique<network::PageGate>(loop, publication.outside, publication.inside,
+                                                             network::page_name(session), room_socket, limits_));
+      }
     }
   }
 
@@ -80,25 +125,27 @@ class NetworkDoors::Impl {
     // One gate for a port, whatever the family.
     if (grant != policy.loopback.end() && grant->speech == profile::Speech::llm) {
       std::unique_ptr<network::ModelGate>& model = models_[listener.port];
-      if (!model) model = std::make_unique<network::ModelGate>(loop_, listener.port);
+      if (!model) model = std::make_unique<network::ModelGate>(loop_, listener.port, limits_);
       return model->serve(std::move(listener.fd));
     }
     std::unique_ptr<network::LoopbackGate>& gate = loopback_[listener.port];
-    if (!gate) gate = std::make_unique<network::LoopbackGate>(loop_, splicer(), listener.port);
+    if (!gate) gate = std::make_unique<network::LoopbackGate>(loop_, splicer(), listener.port, limits_);
     gate->serve(std::move(listener.fd));
   }
 
   boost::asio::io_context& loop_;
+  network::Limits limits_;
   std::optional<network::Splicer> splicer_;
   std::map<std::uint16_t, std::unique_ptr<network::LoopbackGate>> loopback_;
   std::map<std::uint16_t, std::unique_ptr<network::ModelGate>> models_;
   std::vector<std::unique_ptr<network::PublishGate>> publish_;
+  std::vector<std::unique_ptr<network::PageGate>> pages_;
   std::optional<network::Gate> gate_;
 };
 
 NetworkDoors::NetworkDoors(boost::asio::io_context& loop, broker::Decider& decider, const policy::Policy& policy,
-                           Room& room, pid_t init, std::vector<Listener> listeners)
-    : impl_(std::make_unique<Impl>(loop, decider, policy, room, init, std::move(listeners))) {}
+                           Room& room, pid_t init, const std::string& session, std::vector<Listener> listeners)
+    : impl_(std::make_unique<Impl>(loop, decider, policy, room, init, session, std::move(listeners))) {}
 NetworkDoors::~NetworkDoors() = default;
 
 }  // namespace agentbox::launch

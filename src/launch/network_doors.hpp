@@ -4,6 +4,7 @@
 // through which every other connection goes.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sys/types.h>
@@ -24,9 +25,9 @@ namespace agentbox::launch {
 
 class NetworkDoors {
  public:
-  // `init`: the room's first process. Throws base::SystemError.
+  // `init`: the room's first process. `session`: its id, which published pages are named after. Throws base::SystemError.
   NetworkDoors(boost::asio::io_context& loop, broker::Decider& decider, const policy::Policy& policy, Room& room,
-               pid_t init, std::vector<Listener> listeners);
+               pid_t init, const std::string& session, std::vector<Listener> listeners);
   ~NetworkDoors();
   NetworkDoors(const NetworkDoors&) = delete;
   NetworkDoors& operator=(const NetworkDoors&) = delete;

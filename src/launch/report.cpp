@@ -14,6 +14,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/gates/network/loopback.hpp"
 #include "agentbox/launch/sessions.hpp"
 
 namespace agentbox::launch {
@@ -113,6 +114,15 @@ int exit_code(const Outcome& outcome) {
       break;
   }
   return static_cast<int>(ExitCode::agentbox_failed);
+}
+
+void tell_pages(const RunRequest& request, const std::string& session) {
+  for (const profile::Publication& one : request.policy.publish) {
+    if (one.serves == profile::Serves::raw) continue;
+    say(request, {.severity = Severity::note,
+                  .message = fmt::format("port {} of the room is http://{}:{}/ in a browser of this machine",
+                                         one.inside, gates::network::page_name(session), one.outside)});
+  }
 }
 
 void tell_outcome(const RunRequest& request, const Outcome& outcome, const std::string& sandbox_errors) {

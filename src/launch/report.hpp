@@ -35,6 +35,9 @@ class StatusLine {
 // The exit code of `agentbox run` (DESIGN §8): the command's own, 128+n for a signal, 125, 126, 127.
 [[nodiscard]] int exit_code(const Outcome& outcome);
 
+// Says on standard error where the pages are that the room publishes; nothing where it publishes none.
+void tell_pages(const RunRequest& request, const std::string& session);
+
 // Says on standard error why the agent could not be started or did not end by itself; nothing for an ordinary end.
 // `sandbox_errors` is what bwrap said.
 void tell_outcome(const RunRequest& request, const Outcome& outcome, const std::string& sandbox_errors);

@@ -108,9 +108,10 @@ class Run {
   }
 
   // Everything that goes in and out of the room from now on.
-  void open_doors(Guard& guard) {
-    network_.emplace(loop_, doors_.decider(), request_.policy, *supervisor_, spawned_.child,
+  void open_doors(Guard& guard, const Session& session) {
+    network_.emplace(loop_, doors_.decider(), request_.policy, *supervisor_, spawned_.child, session.id(),
                      std::move(furnished_.listeners));
+    tell_pages(request_, session.id());
     guard.watch(loop_, *supervisor_);
     doors_.let_change(*supervisor_, guard);
     if (!furnished_.terminal) return doors_.open(&*supervisor_, nullptr, nullptr);
@@ -179,7 +180,7 @@ Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop,
   run.lay_floor(session);  // bwrap goes on while the guard writes
   guard.emplace(request.policy, request.plan, state, session.id(), request.walks);
   run.furnish(session);
-  run.open_doors(*guard);
+  run.open_doors(*guard, session);
   StatusLine(request.status_fd).started(session.id(), ::getpid());
   // Its turn comes when the agent has been started.
   if (request.walks) boost::asio::post(loop, [&] { request.walks->save(); });

@@ -116,10 +116,16 @@ void say_what_it_exposes(Draft& draft) {
     draft.note(Note::Kind::exposes, "all that the agent can read may be sent to any host, unasked", otherwise->origin);
   }
   for (const auto& publication : draft.profile.network.publish) {
-    draft.note(Note::Kind::exposes,
-               fmt::format("a browser that opens localhost:{} shows what the agent serves, and can carry data out",
-                           publication.value.outside),
-               publication.origin);
+    draft.note(
+        Note::Kind::exposes,
+        publication.value.serves == profile::Serves::raw
+            ? fmt::format("a browser that opens localhost:{} runs the agent's page, which can carry data out; raw "
+                          "= true puts no policy on it",
+                          publication.value.outside)
+            : fmt::format("a browser that opens the page at port {} runs the agent's script, which loads nothing "
+                          "from elsewhere, but can lead the browser to another address",
+                          publication.value.outside),
+        publication.origin);
   }
   for (const auto& rule : draft.profile.commands.allow) {
     draft.note(Note::Kind::exposes,

@@ -224,6 +224,45 @@ OtherItem<HostRule> other_item<HostRule>() {
   };
 }
 
+// { port = 3000, raw = true }, { port = "8080:3000", raw = true }
+template <>
+OtherItem<Publication> other_item<Publication>() {
+  return [](Reading& reading, const Node& node) -> std::optional<Publication> {
+    std::optional<Publication> result;
+    Serves serves = Serves::pages;
+    std::size_t errors = reading.errors.size();
+    for (const Entry& entry : node.entries) {
+      if (entry.key == "raw") {
+        if (entry.value.kind != Node::Kind::boolean) {
+          reading.expected(entry.value, "true or false");
+        } else if (entry.value.boolean) {
+          serves = Serves::raw;
+        }
+      } else if (entry.key != "port") {
+        std::string_view near = base::nearest(entry.key, {"port", "raw"});
+        reading.error(entry.at, fmt::format("unknown key '{}' of a published port", base::escape(entry.key)),
+                      near.empty() ? "known here: port, raw" : fmt::format("did you mean '{}'?", near));
+      } else if (entry.value.kind != Node::Kind::string && entry.value.kind != Node::Kind::integer) {
+        reading.expected(entry.value, "a port");
+      } else {
+        bool number = entry.value.kind == Node::Kind::integer;
+        Parsed<Publication> parsed = publication(number ? std::to_string(entry.value.integer) : entry.value.text);
+        if (parsed)
+          result = std::move(*parsed);
+        else
+          reading.fault(entry.value, parsed.error());
+      }
+    }
+    if (reading.errors.size() > errors) return std::nullopt;
+    if (!result) {
+      reading.error(node.at, "the port is missing", "{ port = 3000, raw = true }");
+      return std::nullopt;
+    }
+    result->serves = serves;
+    return result;
+  };
+}
+
 Draft read_draft(const Source& source, base::Diagnostics& errors) {
   Draft draft{.name = source.name, .file = source.file};
   base::Diagnostics own = check_bytes(source);

@@ -85,6 +85,8 @@ OtherItem<T> other_item() {
 }
 template <>
 OtherItem<HostRule> other_item<HostRule>();
+template <>
+OtherItem<Publication> other_item<Publication>();
 
 // One string of a list: "x", "!x" or "\!x".
 template <class T, auto Parse>

@@ -233,8 +233,12 @@ std::vector<Row> make_rows() {
       "[network]\ndefault = \"ask\""));
   add(list<AT(network.publish), publication>("network", "publish", "list of ports",
       "Ports of the room that are reachable on the host's loopback: \"3000\", or \"8080:3000\" for the "
-      "host's port 8080 and the room's 3000. A browser that opens such a page can carry data out.",
-      "[network]\npublish = [\"3000\"]"));
+      "host's port 8080 and the room's 3000. They serve HTTP at http://SESSION.localhost:PORT/, which the run "
+      "prints when it starts and to which http://localhost:PORT/ leads; every answer carries a content security policy, "
+      "so that a page loads nothing from elsewhere and sends nothing there. It can still lead the browser itself to "
+      "another address, in plain sight. { port = 3000, raw = true } passes every protocol, unchanged: a "
+      "browser that opens such a page can carry data out.",
+      "[network]\npublish = [\"3000\", { port = 5432, raw = true }]"));
   add(scalar<AT(network.via), upstream>("network", "via", "URL", "",
       "The upstream through which every connection goes: socks5h://HOST:PORT (Tor, with its own circuit "
       "for each destination) or http://HOST:PORT. One that is down is an error, never a direct "

@@ -147,11 +147,12 @@ def abstract(world):
         expect(done.code == 1 and "ConnectionRefusedError" in done.errors, "inside", done)
 
 
-@test("publish: a server in the room is reachable on the host's loopback, and only there")
+@test("publish, raw: a server in the room is reachable on the host's loopback, and only there")
 def publish(world):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    world.profile("p", f'extends = ["default"]\n[network]\npublish = ["{port}:3000"]\n')
+    world.profile("p", 'extends = ["default"]\n[network]\n'
+                       f'publish = [{{ port = "{port}:3000", raw = true }}]\n')
     serve = """
 import socket
 with socket.create_server(("127.0.0.1", 3000)) as listener:

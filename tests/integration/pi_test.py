@@ -5,7 +5,10 @@ Each "gets nothing" has its control: the same prompt outside a room, with the sa
 
 import json
 import os
+import time
 
+from client_servers import hello, site
+from gate_world import QUIET, Net
 from harness import SECRET, difference, expect, expect_equal, run_tests, snapshot, test
 from model_server import ModelServer
 from pi_setup import Pi
@@ -142,6 +145,32 @@ def interactive(world):
             terminal.wait_for(lambda text: text.rstrip().endswith(terminal.PROMPT))
             expect_equal(terminal.settings(), before, "the terminal's settings")
             expect_equal(terminal.command("true"), ("", 0), "the shell goes on")
+
+
+@test("a tool call of pi's that fetches from the network is one question; after a yes it has the page")
+def fetches(world):
+    with ModelServer() as model, site(hello) as server:
+        pi = Pi(world, model)
+        pi.write_profile(model.port)
+        text = (world.profile_folder / "pi.toml").read_text()
+        # The name leads to this machine, which takes a grant of that address; the name itself is asked for.
+        (world.profile_folder / "pi.toml").write_text(
+            text.replace(f'"localhost:{model.port}"]', f'"localhost:{model.port}", "127.0.0.1:{server.port}"]'))
+        with Tmux(world, env={**pi.env(), **Net(world, {"far.example": "127.0.0.1"}, "").env, "PATH": pi.path}) as terminal:
+            terminal.line(f"{os.environ['AGENTBOX_BIN']} run pi -- pi")
+            terminal.wait_for(model.MODEL)
+            wish = f"run the command: curl -sS http://far.example:{server.port}/page"
+            terminal.type(wish)
+            terminal.wait_for("far.example")
+            terminal.send("Enter")
+            screen = terminal.wait_for("connect to a host")
+            expect(f"far.example:{server.port}" in screen and "curl" in screen, "the question", screen)
+            time.sleep(QUIET)
+            terminal.type("o")
+            terminal.wait_for("TOOLS-SAID <<hello")
+            terminal.send("C-d")
+            screen = terminal.wait_for("1 question")
+            expect_equal(server.requests, ["GET /page"], f"requests that arrived\n{screen}")
 
 
 run_tests()

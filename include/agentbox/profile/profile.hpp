@@ -75,10 +75,14 @@ struct HostRule {
 };
 
 // "3000": this port of the room appears at the host's loopback; "8080:3000": host port 8080, room port 3000.
+// pages: HTTP under a name of the session's own, every answer with a content security policy; raw: every protocol, as is.
+enum class Serves { pages, raw };
+
 struct Publication {
   std::string text;
   std::uint16_t outside = 0;
   std::uint16_t inside = 0;
+  Serves serves = Serves::pages;
   friend bool operator==(const Publication&, const Publication&) = default;
 };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -12,6 +13,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include "agentbox/base/error.hpp"
 
 #include "waitable.hpp"
 
@@ -28,6 +31,15 @@ int error_of(int socket) {
   int result = 0;
   socklen_t size = sizeof result;
   return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &result, &size) == 0 ? result : errno;
+}
+
+// A server that went away without a word is noticed after two minutes, however idle the connection may be.
+void watch_over(int socket) {
+  const int on = 1, idle = 60, interval = 15, probes = 4;
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 }  // namespace
@@ -49,8 +61,14 @@ Target target_of(const Address& address, std::uint16_t port) {
 
 class Dial::Impl {
  public:
-  Impl(boost::asio::io_context& loop, std::vector<Target> all, std::chrono::milliseconds patience, Done then)
-      : socket(loop), timer(loop), targets(std::move(all)), end(Clock::now() + patience), done(std::move(then)) {}
+  Impl(boost::asio::io_context& loop, std::vector<Target> all, std::chrono::milliseconds patience, Done then,
+       Splicer::MakeSocket maker)
+      : socket(loop),
+        timer(loop),
+        targets(std::move(all)),
+        end(Clock::now() + patience),
+        done(std::move(then)),
+        make_socket(std::move(maker)) {}
 
   Waitable socket;
   boost::asio::steady_timer timer;
@@ -59,14 +77,25 @@ class Dial::Impl {
   Clock::time_point end;
   int error = EHOSTUNREACH;
   Done done;
+  Splicer::MakeSocket make_socket;
+
+  base::UniqueFd make(int family) const {
+    try {
+      return make_socket(family);
+    } catch (const base::SystemError& refused) {
+      errno = refused.code();
+      return {};
+    }
+  }
 };
 
 Dial::Dial(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Dial::~Dial() = default;
 
 std::shared_ptr<Dial> Dial::start(boost::asio::io_context& loop, std::vector<Target> targets,
-                                  std::chrono::milliseconds patience, Done done) {
-  std::shared_ptr<Dial> dial(new Dial(std::make_unique<Impl>(loop, std::move(targets), patience, std::move(done))));
+                                  std::chrono::milliseconds patience, Done done, Splicer::MakeSocket make_socket) {
+  std::shared_ptr<Dial> dial(
+      new Dial(std::make_unique<Impl>(loop, std::move(targets), patience, std::move(done), std::move(make_socket))));
   dial->next();
   return dial;
 }
@@ -74,7 +103,7 @@ std::shared_ptr<Dial> Dial::start(boost::asio::io_context& loop, std::vector<Tar
 void Dial::cancel() {
   impl_->done = nullptr;
   impl_->timer.cancel();
-  impl_->socket.close();
+  (void)impl_->socket.release();  // explicitly out of epoll, as in HttpRelay
 }
 
 void Dial::next() {
@@ -82,7 +111,7 @@ void Dial::next() {
   const std::size_t left = impl_->targets.size() - impl_->at;
   if (left == 0 || now >= impl_->end) return finish({}, nullptr, left == 0 ? impl_->error : ETIMEDOUT);
   const Target& target = impl_->targets[impl_->at];
-  base::UniqueFd socket = own_socket(target.family());
+  base::UniqueFd socket = impl_->make(target.family());
   if (!socket) {
     impl_->error = errno;
     ++impl_->at;
@@ -90,6 +119,8 @@ void Dial::next() {
   }
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  watch_over(socket.get());
+  ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
   const bool connected = ::connect(socket.get(), target.address(), target.size()) == 0;
   const int error = connected ? 0 : errno;
   const int number = socket.get();

@@ -21,9 +21,11 @@ class Dial : public std::enable_shared_from_this<Dial> {
   // `socket` is empty when nobody answered, and `error` is the errno of the last one; else `target` did.
   using Done = std::function<void(base::UniqueFd socket, const Target* target, int error)>;
 
-  // `done` is called once, perhaps from within; not after `cancel`. `patience` is for all together.
+  // `done` is called once, perhaps from within; not after `cancel`. `patience` is for all together. `make_socket` may throw
+  // base::SystemError: of another network namespace, perhaps.
   [[nodiscard]] static std::shared_ptr<Dial> start(boost::asio::io_context& loop, std::vector<Target> targets,
-                                                   std::chrono::milliseconds patience, Done done);
+                                                   std::chrono::milliseconds patience, Done done,
+                                                   Splicer::MakeSocket make_socket = own_socket);
   ~Dial();
   void cancel();
 

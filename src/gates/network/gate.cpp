@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -16,6 +17,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/policy/room_addresses.hpp"
@@ -43,6 +45,12 @@ constexpr std::chrono::seconds remembered_holds{60};
 // How soon a client that has gone away is noticed, and how long a row may wait for others to be written with it.
 constexpr std::chrono::milliseconds look_after{500};
 constexpr std::size_t most_rows_waiting = 256;
+// Verdicts in memory. The room chooses the names, so there is an end to them; what is forgotten is decided again.
+constexpr std::size_t most_known = 4096;
+// Denials that are recorded one by one, within a minute; of the others their number. A room that does nothing but knock
+// would fill the owner's disk.
+constexpr std::size_t most_denials = 300;
+constexpr std::chrono::seconds denials_in{60};
 
 constexpr int original_destination_v6 = 80;  // IP6T_SO_ORIGINAL_DST; its header doesn't go with netinet/in.h
 
@@ -139,6 +147,8 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     for (const auto& [key, open] : open_) decider_.cancel(open.ticket);
     open_.clear();
     write_rows();
+    tell(by_rule_);
+    tell(otherwise_);
   }
   [[nodiscard]] const GateCounters& counters() const noexcept { return counters_; }
 
@@ -156,8 +166,14 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     const Key key = key_of(connection.wanted());
     // It may have come while this one looked ahead.
     if (const Verdict* yes = known(connection.wanted())) return heard(*yes);
-    // One question for a name and port, for all that want it while it is open; it stays when they give up.
     auto [open, first] = open_.try_emplace(key);
+    if (first && knocks(connection.wanted())) {
+      open_.erase(open);
+      return heard({.kind = Verdict::Kind::deny,
+                    .by = Verdict::By::limit,
+                    .reason = "too many connections were denied within a minute; wait that long"});
+    }
+    // One question for a name and port, for all that want it while it is open; it stays when they give up.
     open->second.waiting.push_back({connection.weak_from_this(), std::move(heard)});
     watch();
     if (!first) return;
@@ -184,6 +200,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   Lookup& lookup() override { return lookup_; }
   Splicer& splicer() override { return splicer_; }
   [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }
+  [[nodiscard]] std::chrono::milliseconds silence() const override { return setup_.silence; }
 
   void moves_on(GateConnection& connection, base::UniqueFd client, std::string said) override {
     const auto at = connections_.find(connection.shared_from_this());
@@ -214,6 +231,11 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   struct Yes {
     Verdict verdict;
     Clock::time_point until;
+  };
+  struct Denials {
+    Clock::time_point until;  // a minute is over
+    std::size_t recorded = 0, untold = 0;
+    broker::Decider::Done last;
   };
   struct Waiting {
     std::weak_ptr<GateConnection> connection;
@@ -331,12 +353,60 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
   void answered(const Key& key, const Verdict& verdict) {
-    if (verdict.kind == Verdict::Kind::allow) yes_.insert_or_assign(key, Yes{verdict, Clock::now() + holds(verdict)});
+    if (verdict.kind == Verdict::Kind::allow) {
+      keep(key, verdict);
+    } else {
+      Denials& denials = denials_of({.host = key.first, .port = key.second});
+      ++denials.recorded;
+      denials.last = {.verdict = verdict,
+                      .action = policy::Connect{.host = key.first, .port = key.second},
+                      .what = {},
+                      .traffic = {}};
+    }
     auto node = open_.extract(key);
     if (node.empty()) return;
     for (Waiting& waiting : node.mapped().waiting) {
       if (waiting.connection.lock()) waiting.heard(verdict);
     }
+  }
+
+  // A person's yes is never the one that makes room: it would be asked for again.
+  void keep(const Key& key, const Verdict& verdict) {
+    if (yes_.size() >= most_known) {
+      std::erase_if(yes_, [now = Clock::now()](const auto& yes) {
+        return yes.second.verdict.by != Verdict::By::human || yes.second.until <= now;
+      });
+    }
+    yes_.insert_or_assign(key, Yes{verdict, Clock::now() + holds(verdict)});
+  }
+
+  // What a rule denies anyway, and what would otherwise be asked for: one doesn't use up the other's share.
+  Denials& denials_of(const policy::Connect& action) {
+    Denials& denials = rule(action).decision == policy::Decision::deny ? by_rule_ : otherwise_;
+    if (Clock::now() >= denials.until) {
+      tell(denials);
+      denials = {.until = Clock::now() + denials_in, .last = {}};
+    }
+    return denials;
+  }
+
+  // Too many of its kind were denied: it is refused without another look. What a rule allows is not.
+  bool knocks(const policy::Connect& action) {
+    if (rule(action).decision == policy::Decision::allow) return false;
+    Denials& denials = denials_of(action);
+    if (denials.recorded < most_denials) return false;
+    ++denials.untold;
+    watch();
+    return true;
+  }
+
+  // How many there were, as what came of the last one that is on record.
+  void tell(Denials& denials) {
+    if (denials.untold == 0) return;
+    denials.last.what =
+        fmt::format("{} more connections, here or elsewhere, were denied within a minute", denials.untold);
+    denials.untold = 0;
+    decider_.outcomes(std::span(&denials.last, 1));
   }
 
   [[nodiscard]] std::chrono::seconds holds(const Verdict& verdict) const {
@@ -356,7 +426,10 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
       self->watching_ = false;
       self->write_rows();
       self->let_go();
-      if (!self->open_.empty()) self->watch();
+      for (Denials* denials : {&self->by_rule_, &self->otherwise_}) {
+        if (Clock::now() >= denials->until) self->tell(*denials);
+      }
+      if (!self->open_.empty() || self->by_rule_.untold + self->otherwise_.untold > 0) self->watch();
     });
   }
 
@@ -401,6 +474,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   const std::vector<std::string> named_;
   std::map<Key, Yes> yes_;
   std::map<Key, Open> open_;
+  Denials by_rule_, otherwise_;
   std::map<Proxy, std::unique_ptr<Acceptor>> proxies_;
   std::unordered_set<std::shared_ptr<ProxyGreeting>> greetings_;
   std::unordered_map<std::shared_ptr<GateConnection>, Acceptor*> connections_;  // and who accepted it

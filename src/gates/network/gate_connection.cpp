@@ -80,6 +80,8 @@ void GateConnection::abandon() {
   client_.close();
   upstream_.close();
   requests_.reset();
+  // A relay may hold this object for longer than there is a table of names.
+  wanted_.name.reset();
 }
 
 bool GateConnection::gave_up() {
@@ -169,7 +171,7 @@ void GateConnection::look_up() {
   }
   if (const Lookup::Found* known = gate_->lookup().known(action.host, action.port)) return found(*known);
   gate_->lookup().find(action.host, action.port, [weak = weak_from_this()](const Lookup::Found& found) {
-    if (auto self = weak.lock(); self && !self->ended_) self->found(found);
+    if (auto self = weak.lock(); self && !self->over()) self->found(found);
   });
 }
 
@@ -241,15 +243,22 @@ void GateConnection::admit() {
 
 // Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
 // choose another host, because the server has been chosen before. On the ports of the web, where one front serves many
-// names, it is the client's turn, always: a front that complains of his silence must not open the way.
+// names, it is the client's turn, always: a front that complains of his silence must not open the way. Where nobody speaks,
+// nothing is lost by an end: no protocol begins with minutes of silence, and a connection in hand is one that others don't
+// get.
 void GateConnection::listen_to_both() {
   Peeked peeked;
   peek(client_.native_handle(), peeked);
   if (!peeked.bytes.empty()) return inspect(peeked);
   auto first = std::make_shared<bool>(true);
   auto once = [first] { return std::exchange(*first, false); };
+  timer_.expires_after(gate_->silence());
+  timer_.async_wait([self = shared_from_this(), once](Error error) {
+    if (!error && !self->over() && once()) self->refuse("neither side said anything");
+  });
   client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
-    if (error || self->ended_ || !once()) return;
+    if (error || self->over() || !once()) return;
+    self->timer_.cancel();
     self->upstream_.cancel();
     Peeked said;
     peek(self->client_.native_handle(), said);
@@ -257,7 +266,7 @@ void GateConnection::listen_to_both() {
   });
   if (wanted_.action.port == 80 || wanted_.action.port == 443 || speech_ == profile::Speech::llm) return;
   upstream_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
-    if (error || self->ended_ || !once()) return;
+    if (error || self->over() || !once()) return;
     self->client_.cancel();
     self->relay();
   });
@@ -305,12 +314,12 @@ void GateConnection::wait_for_more(std::size_t have) {
   if (!std::exchange(greeting_, true)) {
     timer_.expires_after(hello_patience);
     timer_.async_wait([self = shared_from_this()](Error ended) {
-      if (!ended && !self->ended_) self->refuse("it began to say who it is and did not end");
+      if (!ended && !self->over()) self->refuse("it began to say who it is and did not end");
     });
   }
   set_low_water(client_.native_handle(), have + 1);
   client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
-    if (error || self->ended_) return;
+    if (error || self->over()) return;
     Peeked peeked;
     peek(self->client_.native_handle(), peeked);
     // The end of the stream wakes us, too.
@@ -376,6 +385,7 @@ void GateConnection::relay_requests() {
 }
 
 void GateConnection::refuse(std::string why, No no) {
+  refused_ = true;
   why_ = std::move(why);
   no_ = no;
   upstream_.close();
@@ -424,8 +434,17 @@ void GateConnection::say_no() {
   timer_.async_wait([self = shared_from_this()](Error) {
     if (!self->ended_) self->finish(self->why_);
   });
+  drain();
+}
+
+// What it still sends is dropped, for the same reason.
+void GateConnection::drain() {
   client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this()](Error error) {
-    if (!error && !self->ended_) self->timer_.cancel();
+    if (error || self->ended_) return;
+    std::array<char, 16 * 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
+    const ssize_t count = ::recv(self->client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();
+    self->finish(self->why_);
   });
 }
 

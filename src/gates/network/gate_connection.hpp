@@ -64,6 +64,8 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
     virtual Lookup& lookup() = 0;
     virtual Splicer& splicer() = 0;
     [[nodiscard]] virtual std::chrono::milliseconds connect_patience() const = 0;
+    // For how long neither side may have said a word.
+    [[nodiscard]] virtual std::chrono::milliseconds silence() const = 0;
     // Of a client that knows us as its proxy: its next request names another host.
     virtual void moves_on(GateConnection& connection, base::UniqueFd client, std::string said) = 0;
     virtual void ended(GateConnection& connection, Ended what) = 0;
@@ -108,7 +110,10 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   void refuse(std::string why, No no = No::denied);
   [[nodiscard]] std::string words_of_refusal();
   void say_no();
+  // Until the client has gone.
+  void drain();
   void finish(std::string why);
+  [[nodiscard]] bool over() const noexcept { return refused_ || ended_; }
 
   boost::asio::io_context& loop_;
   Gate* gate_;
@@ -128,6 +133,7 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   No no_ = No::denied;
   Bytes bytes_;
   bool greeting_ = false;  // it began to say who it is, and we wait for the rest
+  bool refused_ = false;   // and hears why
   bool ended_ = false;
 };
 

@@ -89,6 +89,18 @@ Host host_of(const Address& address) {
   return {address.text(), address};
 }
 
+namespace {
+
+// As a name is written: in any case, perhaps with a dot at its end.
+bool is_name(std::string_view raw, std::string_view canonical) {
+  if (raw.ends_with('.')) raw.remove_suffix(1);
+  return !canonical.empty() && std::ranges::equal(raw, canonical, [](char one, char other) {
+    return (one >= 'A' && one <= 'Z' ? static_cast<char>(one - 'A' + 'a') : one) == other;
+  });
+}
+
+}  // namespace
+
 std::expected<Host, HostFault> canonical_host(std::string_view raw) {
   if (raw.empty()) return std::unexpected(HostFault::empty);
   if (raw.size() > 254) return std::unexpected(HostFault::too_long);
@@ -102,7 +114,7 @@ std::expected<Host, HostFault> canonical_host(std::string_view raw) {
   return Host{std::move(name), std::nullopt};
 }
 
-std::expected<Authority, HostFault> canonical_authority(std::string_view raw) {
+std::expected<Authority, HostFault> canonical_authority(std::string_view raw, std::string_view own) {
   // The last ':' outside of brackets; an IPv6 address without them has more than one, and is no authority.
   const std::size_t colon = raw.find(':', raw.starts_with('[') ? std::min(raw.find(']'), raw.size()) : 0);
   Authority result;
@@ -111,6 +123,10 @@ std::expected<Authority, HostFault> canonical_authority(std::string_view raw) {
     if (const auto fault = bad_byte(digits)) return std::unexpected(*fault);
     result.port = digits.empty() ? std::nullopt : port_number(digits);
     if (!result.port) return std::unexpected(HostFault::port);
+  }
+  if (is_name(raw.substr(0, colon), own)) {
+    result.host.text = own;
+    return result;
   }
   auto host = canonical_host(raw.substr(0, colon));
   if (!host) return std::unexpected(host.error());

@@ -56,8 +56,9 @@ struct Authority {
   friend bool operator==(const Authority&, const Authority&) = default;
 };
 
-// "host" or "host:port", as in Host and CONNECT: an IPv6 address must have its brackets.
-[[nodiscard]] std::expected<Authority, HostFault> canonical_authority(std::string_view raw);
+// "host" or "host:port", as in Host and CONNECT: an IPv6 address must have its brackets. `own`: a name of ours in its
+// canonical form, taken although the grammar refuses it ("x.localhost"); empty: none.
+[[nodiscard]] std::expected<Authority, HostFault> canonical_authority(std::string_view raw, std::string_view own = {});
 // Without the port if that is 80, the default of http: "example.org", "[fd00::1]:8080".
 [[nodiscard]] std::string http_authority(const Host& host, std::uint16_t port);
 

@@ -82,14 +82,14 @@ std::expected<RequestLine, HttpRefusal> request_line(std::string_view line) {
   return result;
 }
 
-Problem take_absolute(std::string_view target, HttpRequest& request) {
+Problem take_absolute(std::string_view target, std::string_view own, HttpRequest& request) {
   static constexpr std::string_view scheme = "http://";
   if (!same_word(target.substr(0, scheme.size()), scheme)) {
     return HttpRefusal{400, "the target is neither a path nor an http address"};
   }
   target.remove_prefix(scheme.size());
   const std::string_view text = target.substr(0, target.find_first_of("/?"));
-  auto authority = canonical_authority(text);
+  auto authority = canonical_authority(text, own);
   if (!authority) return HttpRefusal{400, text_of(authority.error())};
   if (!authority->port) authority->port = 80;
   request.authority = std::move(*authority);
@@ -103,7 +103,7 @@ Problem take_absolute(std::string_view target, HttpRequest& request) {
   return std::nullopt;
 }
 
-Problem take_target(std::string_view target, HttpRequest& request) {
+Problem take_target(std::string_view target, std::string_view own, HttpRequest& request) {
   if (request.method == "CONNECT") {
     auto authority = canonical_authority(target);
     if (!authority) return HttpRefusal{400, text_of(authority.error())};
@@ -116,7 +116,7 @@ Problem take_target(std::string_view target, HttpRequest& request) {
     request.path = target;
     return std::nullopt;
   }
-  if (target != "*") return take_absolute(target, request);
+  if (target != "*") return take_absolute(target, own, request);
   if (request.method != "OPTIONS") return HttpRefusal{400, "only OPTIONS can ask for '*'"};
   request.target = HttpRequest::Target::asterisk;
   request.path = "*";
@@ -158,8 +158,7 @@ const HttpField* find(const std::vector<HttpField>& fields, std::string_view nam
 bool has_option(const std::vector<HttpField>& fields, std::string_view name, std::string_view option) {
   bool found = false;
   for (const HttpField& field : fields) {
-    if (!same_word(field.name, name)) continue;
-    each_element(field.value, [&](std::string_view element) { found = found || same_word(element, option); });
+    found = found || (same_word(field.name, name) && has_word(field.value, option));
   }
   return found;
 }
@@ -194,14 +193,14 @@ std::expected<Framing, HttpRefusal> framing(const std::vector<HttpField>& fields
   return Framing{.body = HttpBody::length, .length = *length};
 }
 
-Problem judge_host(HttpRequest& request) {
+Problem judge_host(std::string_view own, HttpRequest& request) {
   const std::size_t hosts = count_of(request.fields, "host");
   if (hosts > 1) return HttpRefusal{400, "it has more than one Host"};
   if (hosts == 0) {
     if (request.version == HttpVersion::v1_1) return HttpRefusal{400, "it has no Host"};
     return std::nullopt;
   }
-  auto host = canonical_authority(find(request.fields, "host")->value);
+  auto host = canonical_authority(find(request.fields, "host")->value, own);
   if (!host) return HttpRefusal{400, text_of(host.error())};
   if (!request.authority) {
     request.authority = std::move(*host);
@@ -264,6 +263,7 @@ std::string_view reason_of(int status) {
     case 400: return "Bad Request";
     case 403: return "Forbidden";
     case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
     case 417: return "Expectation Failed";
@@ -280,6 +280,12 @@ std::string_view reason_of(int status) {
 }
 
 }  // namespace
+
+bool has_word(std::string_view value, std::string_view word) {
+  bool found = false;
+  each_element(value, [&](std::string_view element) { found = found || same_word(element, word); });
+  return found;
+}
 
 bool same_word(std::string_view one, std::string_view other) noexcept {
   return std::ranges::equal(one, other, [](char a, char b) { return lower(a) == lower(b); });
@@ -300,15 +306,15 @@ std::optional<HttpRefusal> problem_of_request_line(std::string_view line) {
   return std::nullopt;
 }
 
-std::expected<HttpRequest, HttpRefusal> parse_request_head(std::string_view head) {
+std::expected<HttpRequest, HttpRefusal> parse_request_head(std::string_view head, std::string_view own) {
   const auto line = request_line(take_line(head));
   if (!line) return std::unexpected(line.error());
   HttpRequest request{.method = std::string(line->method), .version = line->version, .path = {}, .upgrade = {}};
-  if (const Problem problem = take_target(line->target, request)) return std::unexpected(*problem);
+  if (const Problem problem = take_target(line->target, own, request)) return std::unexpected(*problem);
   auto fields = take_fields(head);
   if (!fields) return std::unexpected(fields.error());
   request.fields = std::move(*fields);
-  if (const Problem problem = judge_host(request)) return std::unexpected(*problem);
+  if (const Problem problem = judge_host(own, request)) return std::unexpected(*problem);
   if (const Problem problem = judge_body(request)) return std::unexpected(*problem);
   take_upgrade(request);
   take_after(request);
@@ -322,11 +328,16 @@ std::optional<HttpAnswer> parse_answer_head(std::string_view head, AnswerTo requ
   if (line.size() > 12 && line[12] != ' ') return std::nullopt;
   const auto status = decimal(line.substr(9, 3));
   if (!status || *status < 100 || *status > 599) return std::nullopt;
-  HttpAnswer answer{.status = static_cast<int>(*status)};
-  const auto fields = take_fields(head);
+  HttpAnswer answer{.status = static_cast<int>(*status), .reason = {}, .fields = {}};
+  auto fields = take_fields(head);
   if (!fields) return std::nullopt;
+  answer.fields = std::move(*fields);
+  const bool keeps = line[7] != '0' || has_option(answer.fields, "connection", "keep-alive");
+  if (!keeps || has_option(answer.fields, "connection", "close")) answer.after = HttpRequest::After::close;
+  const std::string_view reason = trim(line.substr(12));
+  if (std::ranges::all_of(reason, [](char c) { return c >= 0x20 && c < 0x7f; })) answer.reason = reason;
   if (request == AnswerTo::head || answer.status < 200 || answer.status == 204 || answer.status == 304) return answer;
-  const auto found = framing(*fields);
+  const auto found = framing(answer.fields);
   if (!found) return std::nullopt;
   switch (found->body) {
     case HttpBody::none: answer.body = HttpAnswer::Body::until_close; break;
@@ -365,6 +376,13 @@ std::string http_answer(int status, std::string_view text) {
   return fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
       status, reason_of(status), body.size(), body);
+}
+
+std::string http_redirect(std::string_view location) {
+  return fmt::format(
+      "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}\r\nCache-Control: no-store\r\nContent-Length: 0\r\n"
+      "Connection: close\r\n\r\n",
+      location);
 }
 
 }  // namespace agentbox::gates::network

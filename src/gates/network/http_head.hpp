@@ -58,8 +58,9 @@ struct HttpRequest {
   [[nodiscard]] std::optional<std::string_view> field(std::string_view name) const;
 };
 
-// `head`: up to and with the empty line.
-[[nodiscard]] std::expected<HttpRequest, HttpRefusal> parse_request_head(std::string_view head);
+// `head`: up to and with the empty line. `own`: as in canonical_authority.
+[[nodiscard]] std::expected<HttpRequest, HttpRefusal> parse_request_head(std::string_view head,
+                                                                         std::string_view own = {});
 // Its first line alone, without CR LF: nothing is wrong with it so far. For a client that sends no second line.
 [[nodiscard]] std::optional<HttpRefusal> problem_of_request_line(std::string_view line);
 
@@ -67,6 +68,9 @@ struct HttpAnswer {
   int status = 0;
   enum class Body { none, length, chunked, until_close } body = Body::none;
   std::uint64_t length = 0;
+  HttpRequest::After after = HttpRequest::After::keep_alive;  // of the connection
+  std::string reason;                                         // printable, or empty
+  std::vector<HttpField> fields;                              // all of them
 };
 // `to_head`: the request's method was HEAD. Nothing: not to be understood.
 enum class AnswerTo { head, other };
@@ -90,6 +94,11 @@ class HttpHeadEnd {
 // gate's verdicts as well; `text` is escaped.
 [[nodiscard]] std::string http_answer(int status, std::string_view text);
 
+// As http_answer, and leads a browser to another place: `location` is an absolute address, printable.
+[[nodiscard]] std::string http_redirect(std::string_view location);
+
+// True if the list of words in `value` ("keep-alive, Upgrade") has this one.
+[[nodiscard]] bool has_word(std::string_view value, std::string_view word);
 // True if both are the same but for the case of ASCII letters.
 [[nodiscard]] bool same_word(std::string_view one, std::string_view other) noexcept;
 // Letters, digits and the marks of RFC 9110 §5.6.2.

@@ -28,6 +28,8 @@ constexpr int most_pieces = 16;               // at once, then others have their
 constexpr std::size_t most_outstanding = 64;  // requests without their answers
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
+// So long may a head take, once it has begun.
+constexpr std::chrono::seconds head_patience{10};
 
 }  // namespace
 
@@ -39,9 +41,12 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         client_(loop, std::move(client)),
         upstream_(loop, std::move(upstream)),
         timer_(loop),
+        head_timer_(loop),
         passing_(std::move(passing)),
         judge_(std::move(judge)),
-        done_(std::move(done)) {}
+        done_(std::move(done)),
+        requests_(judge_.own),
+        responses_(judge_.answers) {}
 
   // What the client has said already goes on at once.
   void start(const std::string& said) {
@@ -123,8 +128,12 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       stalled_ = responses_.outstanding() >= most_outstanding;
       if (stalled_) return;  // an answer goes on with it
       switch (requests_.next()) {
-        case HttpRequests::Next::need_bytes: return client_said_all_ ? end_of_requests() : read_client();
+        case HttpRequests::Next::need_bytes:
+          if (client_said_all_) return end_of_requests();
+          if (requests_.in_head()) wait_for_head();
+          return read_client();
         case HttpRequests::Next::request:
+          if (std::exchange(waiting_for_head_, false)) head_timer_.cancel();
           if (judge_.elsewhere && judge_.elsewhere(requests_.request())) return move_on();
           judge_head();
           break;
@@ -139,6 +148,16 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         case HttpRequests::Next::refused: return refuse();
       }
     }
+  }
+
+  void wait_for_head() {
+    if (std::exchange(waiting_for_head_, true)) return;
+    head_timer_.expires_after(head_patience);
+    head_timer_.async_wait([self = shared_from_this()](Error error) {
+      if (error || self->ended_ || !self->waiting_for_head_) return;
+      self->requests_.refuse({408, "the head of the request does not end"});
+      self->refuse();
+    });
   }
 
   // The answers to what was asked still come.
@@ -163,6 +182,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void judge_head() {
     const HttpRequest& request = requests_.request();
     if (auto refusal = judge_.head ? judge_.head(request) : std::nullopt) return requests_.refuse(*refusal);
+    if (auto answer = judge_.instead ? judge_.instead(request) : std::nullopt) {
+      instead_ = std::move(*answer);
+      return requests_.refuse({});
+    }
     const std::size_t most = judge_.collects ? judge_.collects(request) : 0;
     if (most == 0) return pass();
     if (request.continues == HttpRequest::Continue::expected && responses_.idle()) {
@@ -255,7 +278,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   void answer(std::string_view said) {
     const HttpResponses::Seen seen = responses_.observe(said);
+    const std::string written = judge_.answers ? responses_.take() : std::string();
+    if (judge_.answers) said = written;
     to_client_ += to_client_.empty() ? said.substr(send_now(client_, said)) : said;
+    if (judge_.answers && seen == HttpResponses::Seen::lost) return give_up();
     if (seen == HttpResponses::Seen::upgraded) requests_.answered(HttpRequests::Upgraded::yes);
     if (seen == HttpResponses::Seen::declined) requests_.answered(HttpRequests::Upgraded::no);
     if (seen == HttpResponses::Seen::upgraded || seen == HttpResponses::Seen::declined) go_on();
@@ -309,12 +335,19 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   void say_refusal() {
     if (std::exchange(said_refusal_, true)) return;
-    to_client_ += http_answer(requests_.refusal().status, requests_.refusal().text);
+    to_client_ += instead_.empty() ? http_answer(requests_.refusal().status, requests_.refusal().text) : instead_;
+  }
+
+  // The server said what can't be written anew.
+  void give_up() {
+    why_ = "the server's answer is not to be understood";
+    if (responses_.in_body()) return finish(why_);
+    if (!std::exchange(said_refusal_, true)) to_client_ += http_answer(502, why_);
   }
 
   // What the client still sends is dropped, because unread bytes would become a reset that overtakes our answer.
   void leave() {
-    upstream_.close();
+    let_go();
     ::shutdown(client_.native_handle(), SHUT_WR);
     timer_.expires_after(std::chrono::seconds(1));
     timer_.async_wait([self = shared_from_this()](Error error) {
@@ -346,23 +379,28 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void end_sockets() {
     ended_ = true;
     timer_.cancel();
+    head_timer_.cancel();
     client_.close();
-    upstream_.close();
+    let_go();
   }
+  // A room's socket explicitly out of epoll, which close(2) does only for the last descriptor: it may have a twin in the
+  // helper that made it.
+  void let_go() { judge_.answers ? (void)upstream_.release() : upstream_.close(); }
 
   boost::asio::io_context& loop_;
   Waitable client_, upstream_;
-  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer timer_, head_timer_;
   HttpRequests::Passing passing_;
   Judge judge_;
   Done done_;
   HttpRequests requests_;
   HttpResponses responses_;
-  std::string to_upstream_, to_client_, why_;
+  std::string to_upstream_, to_client_, why_, instead_;
   Bulk up_, down_;
   End end_;
   bool reading_client_ = false, writing_upstream_ = false, reading_upstream_ = false, writing_client_ = false;
   bool client_said_all_ = false, server_said_all_ = false;
+  bool waiting_for_head_ = false;
   bool raw_ = false, stalled_ = false, moves_on_ = false, refused_ = false, said_refusal_ = false, ended_ = false,
        starting_ = false;
 };

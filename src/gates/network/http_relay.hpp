@@ -1,7 +1,8 @@
 #pragma once
 
 // Relays plain HTTP/1 between two connected sockets, every request judged before it goes on, and its head written anew
-// (http_requests.hpp). Answers pass as they are. Bytes go through this process: what is not encrypted is not bulk.
+// (http_requests.hpp). Answers pass as they are, or are written anew as well (http_responses.hpp). Bytes go through this
+// process: what is not encrypted is not bulk.
 
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 #include "agentbox/gates/network/splicer.hpp"
 
 #include "http_requests.hpp"
+#include "http_responses.hpp"
 
 namespace agentbox::gates::network {
 
@@ -26,6 +28,10 @@ class HttpRelay {
     // Its body is wanted before it is judged: at most so many bytes of it; 0: no.
     std::function<std::size_t(const HttpRequest&)> collects;
     std::function<std::optional<HttpRefusal>(const HttpRequest&, const std::string& body)> body;
+    // A whole answer of ours that ends the connection, instead of the server's.
+    std::function<std::optional<std::string>(const HttpRequest&)> instead;
+    std::string own;                                  // as in canonical_authority
+    std::optional<HttpResponses::Rewriting> answers;  // nothing: they pass as they are
   };
   struct End {
     Bytes bytes;

@@ -31,18 +31,9 @@ bool is_ours(std::string_view name) {
 }
 
 bool is_named(const HttpRequest& request, std::string_view name) {
-  for (const HttpField& field : request.fields) {
-    if (!same_word(field.name, "connection")) continue;
-    for (std::size_t begin = 0; begin <= field.value.size();) {
-      const std::size_t end = std::min(field.value.find(',', begin), field.value.size());
-      std::string_view element = std::string_view(field.value).substr(begin, end - begin);
-      while (!element.empty() && (element.front() == ' ' || element.front() == '\t')) element.remove_prefix(1);
-      while (!element.empty() && (element.back() == ' ' || element.back() == '\t')) element.remove_suffix(1);
-      if (same_word(element, name)) return true;
-      begin = end + 1;
-    }
-  }
-  return false;
+  return std::ranges::any_of(request.fields, [&](const HttpField& field) {
+    return same_word(field.name, "connection") && has_word(field.value, name);
+  });
 }
 
 struct Written {
@@ -123,7 +114,7 @@ void HttpRequests::read_head() {
     }
     case HttpHeadEnd::Found::end: break;
   }
-  auto request = parse_request_head(std::string_view(in_).substr(0, head_end_.size()));
+  auto request = parse_request_head(std::string_view(in_).substr(0, head_end_.size()), own_);
   if (!request) return refuse(request.error());
   head_.assign(in_, 0, head_end_.size());
   in_.erase(0, head_end_.size());

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "http_body.hpp"
@@ -37,6 +38,9 @@ class HttpRequests {
     std::vector<HttpField> add;                                // for the upstream, as Proxy-Authorization
     enum class Upgrade { keep, drop } upgrade = Upgrade::keep;
   };
+
+  // `own`: as in canonical_authority.
+  explicit HttpRequests(std::string own = {}) : own_(std::move(own)) {}
 
   void feed(std::string_view bytes);
   Next next();
@@ -65,6 +69,8 @@ class HttpRequests {
   [[nodiscard]] bool in_body() const noexcept { return forwarded_; }
   // No request is half-way: the client may end here.
   [[nodiscard]] bool between() const noexcept { return state_ == State::head && in_.empty() && out_.empty(); }
+  // A head has begun and did not end yet.
+  [[nodiscard]] bool in_head() const noexcept { return state_ == State::head && !in_.empty(); }
   [[nodiscard]] std::size_t buffered() const noexcept { return in_.size() + out_.size() + body_.size(); }
 
   // After need_bytes: bytes from the client that are certainly body, and may be spliced past this reader.
@@ -77,6 +83,7 @@ class HttpRequests {
   void read_body();
   void after_request();
 
+  std::string own_;
   State state_ = State::head;
   std::string in_, out_, body_;
   std::string head_;  // of `request_`, as it came

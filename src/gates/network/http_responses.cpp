@@ -1,5 +1,7 @@
 #include "http_responses.hpp"
 
+#include <algorithm>
+#include <array>
 #include <limits>
 
 #include <fmt/format.h>
@@ -20,9 +22,31 @@ HttpBodyReader reader_for(const HttpAnswer& answer) {
   return {};
 }
 
+// What is written anew, or is between the server and us alone (RFC 9110 §7.6.1). Trailers don't pass.
+bool is_of_the_hop(std::string_view name) {
+  static constexpr std::array<std::string_view, 10> those{
+      "content-length", "transfer-encoding",  "connection",          "keep-alive", "proxy-connection",
+      "upgrade",        "proxy-authenticate", "proxy-authorization", "te",         "trailer"};
+  return std::ranges::any_of(those, [&](std::string_view other) { return same_word(name, other); });
+}
+
+// Of an answer without a body: how long it would be.
+std::string length_of_nothing(const std::vector<HttpField>& fields) {
+  std::string found;
+  for (const HttpField& field : fields) {
+    if (!same_word(field.name, "content-length")) continue;
+    const bool digits = !field.value.empty() && field.value.size() < 19 &&
+                        field.value.find_first_not_of("0123456789") == std::string::npos;
+    if (!found.empty() || !digits) return {};
+    found = fmt::format("Content-Length: {}\r\n", field.value);
+  }
+  return found;
+}
+
 }  // namespace
 
 void HttpResponses::expect(const HttpRequest& request, Upgrade upgrade) {
+  if (state_ == State::raw || state_ == State::lost) return;
   expected_.push_back({request.method == "HEAD" ? AnswerTo::head : AnswerTo::other, upgrade});
 }
 
@@ -30,10 +54,7 @@ HttpResponses::Seen HttpResponses::observe(std::string_view bytes) {
   Seen seen = state_ == State::lost ? Seen::lost : Seen::going_on;
   while (!bytes.empty() && (state_ == State::head || state_ == State::body)) {
     if (state_ == State::body) {
-      const HttpBodyReader::Step step = reader_.step(bytes);
-      bytes.remove_prefix(step.consumed);
-      if (reader_.wrong()) state_ = State::lost;
-      if (reader_.done()) end_body();
+      read_body(bytes);
     } else {
       const std::size_t before = head_.size();
       head_ += bytes;
@@ -44,14 +65,20 @@ HttpResponses::Seen HttpResponses::observe(std::string_view bytes) {
         head_.resize(head_end_.size());
         if (const Seen now = read_head(); now != Seen::going_on) seen = now;
       } else {
-        state_ = State::lost;
+        lose();
       }
       head_.clear();
       head_end_ = {};
     }
     if (state_ == State::lost) seen = Seen::lost;
   }
+  if (state_ == State::raw && rewriting_) out_ += bytes;
   return seen;
+}
+
+void HttpResponses::lose() {
+  state_ = State::lost;
+  expected_.clear();
 }
 
 HttpResponses::Seen HttpResponses::read_head() {
@@ -59,24 +86,83 @@ HttpResponses::Seen HttpResponses::read_head() {
   const auto answer =
       expected_.empty() ? std::optional<HttpAnswer>() : parse_answer_head(head_, expected_.front().request);
   if (!answer) {
-    state_ = State::lost;
+    lose();
     return Seen::lost;
   }
-  const bool asked = expected_.front().upgrade == Upgrade::asked;
+  const Expected expected = expected_.front();
+  const bool asked = expected.upgrade == Upgrade::asked;
+  if (answer->status == 101 && !asked) {
+    lose();
+    return Seen::lost;
+  }
+  if (rewriting_) write_head(*answer, expected.request);
   if (answer->status == 101) {
-    state_ = asked ? State::raw : State::lost;
-    return asked ? Seen::upgraded : Seen::lost;
+    state_ = State::raw;
+    expected_.clear();
+    return Seen::upgraded;
   }
   if (answer->status < 200) return Seen::going_on;  // the real one follows
   reader_ = reader_for(*answer);
+  body_ = answer->body;
   state_ = State::body;
+  begun_ = true;
   if (reader_.done()) end_body();
   return asked ? Seen::declined : Seen::going_on;
+}
+
+void HttpResponses::write_head(const HttpAnswer& answer, AnswerTo request) {
+  // Hints of what to load before the answer is there would come before our fields.
+  if (answer.status < 200 && answer.status != 100 && answer.status != 101) return;
+  out_ += fmt::format("HTTP/1.1 {} {}\r\n", answer.status, answer.reason);
+  if (answer.status == 100) {
+    out_ += "\r\n";
+    return;
+  }
+  for (const HttpField& field : answer.fields) {
+    const bool named = std::ranges::any_of(answer.fields, [&](const HttpField& other) {
+      return same_word(other.name, "connection") && has_word(other.value, field.name);
+    });
+    if (named || is_of_the_hop(field.name) || rewriting_->removes(field)) continue;
+    out_ += fmt::format("{}: {}\r\n", field.name, field.value);
+  }
+  for (const HttpField& field : rewriting_->add) out_ += fmt::format("{}: {}\r\n", field.name, field.value);
+  if (answer.status == 101) {
+    for (const HttpField& field : answer.fields) {
+      if (same_word(field.name, "upgrade") && is_token(field.value))
+        out_ += fmt::format("Upgrade: {}\r\n", field.value);
+    }
+    out_ += "Connection: Upgrade\r\n\r\n";
+    return;
+  }
+  if (answer.body == HttpAnswer::Body::chunked) out_ += "Transfer-Encoding: chunked\r\n";
+  if (answer.body == HttpAnswer::Body::length) out_ += fmt::format("Content-Length: {}\r\n", answer.length);
+  if (answer.body == HttpAnswer::Body::none && (request == AnswerTo::head || answer.status == 304)) {
+    out_ += length_of_nothing(answer.fields);
+  }
+  const bool ends = answer.after == HttpRequest::After::close || answer.body == HttpAnswer::Body::until_close;
+  out_ += ends ? "Connection: close\r\n\r\n" : "\r\n";
+}
+
+void HttpResponses::read_body(std::string_view& bytes) {
+  const HttpBodyReader::Step step = reader_.step(bytes);
+  bytes.remove_prefix(step.consumed);
+  if (rewriting_ && !step.data.empty()) {
+    if (body_ == HttpAnswer::Body::chunked) {
+      out_ += fmt::format("{:x}\r\n{}\r\n", step.data.size(), step.data);
+    } else {
+      out_ += step.data;
+    }
+  }
+  if (reader_.wrong()) return lose();
+  if (!reader_.done()) return;
+  if (rewriting_ && body_ == HttpAnswer::Body::chunked) out_ += "0\r\n\r\n";
+  end_body();
 }
 
 void HttpResponses::end_body() {
   expected_.pop_front();
   state_ = State::head;
+  begun_ = false;
 }
 
 std::uint64_t HttpResponses::plain() const noexcept {

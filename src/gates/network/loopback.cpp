@@ -1,6 +1,8 @@
 #include "agentbox/gates/network/loopback.hpp"
 
 #include <cerrno>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -9,6 +11,8 @@
 #include "agentbox/base/error.hpp"
 
 #include "acceptor.hpp"
+#include "http_door.hpp"
+#include "page_rules.hpp"
 
 namespace agentbox::gates::network {
 
@@ -102,21 +106,71 @@ base::UniqueFd listen_on(int family, std::uint16_t port, std::uint16_t room_port
   return listener;
 }
 
+// On both addresses of the host's loopback.
+template <class Serve>
+void listen_outside(std::uint16_t host_port, std::uint16_t room_port, Serve serve) {
+  auto four = listen_on(AF_INET, host_port, room_port);
+  auto six = listen_on(AF_INET6, host_port, room_port);
+  if (!four) throw base::SystemError(EAFNOSUPPORT, "cannot publish port " + std::to_string(host_port));
+  serve(std::move(four));
+  if (six) serve(std::move(six));
+}
+
 }  // namespace
 
 PublishGate::PublishGate(boost::asio::io_context& loop, Splicer& splicer, std::uint16_t host_port,
                          std::uint16_t room_port, Splicer::MakeSocket room_socket, Limits limits)
     : impl_(std::make_shared<Impl>(loop, splicer, std::move(room_socket), room_port, limits)) {
-  auto four = listen_on(AF_INET, host_port, room_port);
-  auto six = listen_on(AF_INET6, host_port, room_port);
-  if (!four) throw base::SystemError(EAFNOSUPPORT, "cannot publish port " + std::to_string(host_port));
-  impl_->serve(std::move(four));
-  if (six) impl_->serve(std::move(six));
+  listen_outside(host_port, room_port, [this](base::UniqueFd listener) { impl_->serve(std::move(listener)); });
 }
 PublishGate::~PublishGate() {
   impl_->close();
 }
 Counters PublishGate::counters() const noexcept {
+  return impl_->counters();
+}
+
+// ---- pages ----
+
+class PageGate::Impl : public HttpDoor {
+ public:
+  using HttpDoor::HttpDoor;
+};
+
+namespace {
+
+HttpDoor::Setup page_setup(std::uint16_t host_port, std::uint16_t room_port, std::string name,
+                           Splicer::MakeSocket room_socket, Limits limits) {
+  const auto rules = std::make_shared<const PageRules>(std::move(name), host_port);
+  HttpDoor::Setup setup;
+  setup.port = room_port;
+  setup.make_socket = std::move(room_socket);
+  setup.passing.authority = rules->authority();
+  setup.judge = [rules] {
+    HttpRelay::Judge judge;
+    judge.own = rules->name();
+    judge.head = [rules](const HttpRequest& request) { return rules->problem_of(request); };
+    judge.instead = [rules](const HttpRequest& request) -> std::optional<std::string> {
+      const auto location = rules->elsewhere(request);
+      return location ? std::optional(http_redirect(*location)) : std::nullopt;
+    };
+    judge.answers = {.add = rules->added(), .removes = PageRules::removes};
+    return judge;
+  };
+  setup.limits = limits;
+  return setup;
+}
+
+}  // namespace
+
+PageGate::PageGate(boost::asio::io_context& loop, std::uint16_t host_port, std::uint16_t room_port, std::string name,
+                   Splicer::MakeSocket room_socket, Limits limits)
+    : impl_(std::make_unique<Impl>(loop,
+                                   page_setup(host_port, room_port, std::move(name), std::move(room_socket), limits))) {
+  listen_outside(host_port, room_port, [this](base::UniqueFd listener) { impl_->serve(std::move(listener)); });
+}
+PageGate::~PageGate() = default;
+Counters PageGate::counters() const noexcept {
   return impl_->counters();
 }
 

@@ -383,6 +383,89 @@ TEST_CASE("answers are followed whatever frames them") {
   CHECK(responses.observe("HTTP/1.1 408 Too Late\r\n\r\n") == HttpResponses::Seen::lost);
 }
 
+namespace {
+
+struct Rewritten {
+  HttpResponses responses{HttpResponses::Rewriting{
+      .add = {{"X-Ours", "1"}}, .removes = [](const HttpField& field) { return same_word(field.name, "x-bad"); }}};
+  void expect(const std::string& method, HttpResponses::Upgrade upgrade = HttpResponses::Upgrade::none) {
+    HttpRequest request;
+    request.method = method;
+    responses.expect(request, upgrade);
+  }
+  std::string in_pieces(const std::string& bytes) {
+    for (const char c : bytes) CHECK(responses.observe({&c, 1}) == HttpResponses::Seen::going_on);
+    return responses.take();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("answers that are written anew hold our fields, not those that are taken out, and the same body") {
+  Rewritten both;
+  for (const char* method : {"GET", "GET", "HEAD", "GET", "GET"}) both.expect(method);
+  CHECK(both.in_pieces("HTTP/1.1 200 Very Well\r\nX-Bad: x\r\nx-BAD: y\r\nA:  b \r\nContent-Length: 2\r\n\r\nhi") ==
+        "HTTP/1.1 200 Very Well\r\nA: b\r\nX-Ours: 1\r\nContent-Length: 2\r\n\r\nhi");
+  CHECK(both.in_pieces("HTTP/1.1 200 \x01\r\nConnection: close, X-Hop\r\nX-Hop: h\r\nKeep-Alive: 5\r\nTrailer: "
+                       "T\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhi\r\n0\r\nT: t\r\n\r\n") ==
+        "HTTP/1.1 200 \r\nX-Ours: 1\r\nTransfer-Encoding: chunked\r\nConnection: "
+        "close\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n");
+  CHECK(both.in_pieces("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n") ==
+        "HTTP/1.1 200 OK\r\nX-Ours: 1\r\nContent-Length: 50\r\n\r\n");
+  CHECK(both.in_pieces(
+            "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 100 Go on\r\nX: y\r\n\r\nHTTP/1.1 204 No\r\n\r\n") ==
+        "HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 204 No\r\nX-Ours: 1\r\n\r\n");
+  CHECK(both.in_pieces("HTTP/1.0 200 OK\r\n\r\nto the end") ==
+        "HTTP/1.1 200 OK\r\nX-Ours: 1\r\nConnection: close\r\n\r\nto the end");
+}
+
+TEST_CASE("an answer that can't be written anew does not pass") {
+  for (const char* text : {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "hello\r\n\r\n",
+                           "HTTP/1.1 200 OK\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 101 Go\r\n\r\n"}) {
+    Rewritten both;
+    both.expect("GET");
+    CHECK(both.responses.observe(text) == HttpResponses::Seen::lost);
+    CHECK(both.responses.take().empty());
+    CHECK_FALSE(both.responses.in_body());
+    CHECK(both.responses.observe("more") == HttpResponses::Seen::lost);
+    CHECK(both.responses.take().empty());
+  }
+  Rewritten begun;
+  begun.expect("GET");
+  CHECK(begun.responses.observe("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab") ==
+        HttpResponses::Seen::lost);
+  CHECK(begun.responses.in_body());
+  Rewritten unasked;
+  CHECK(unasked.responses.observe("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") == HttpResponses::Seen::lost);
+}
+
+TEST_CASE("an upgrade that is answered goes through as it is") {
+  Rewritten both;
+  both.expect("GET", HttpResponses::Upgrade::asked);
+  CHECK(both.responses.observe("HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nS: t\r\n\r\n\x82") ==
+        HttpResponses::Seen::upgraded);
+  CHECK(both.responses.take() ==
+        "HTTP/1.1 101 Go\r\nS: t\r\nX-Ours: 1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x82");
+  CHECK(both.responses.observe("any\x01thing") == HttpResponses::Seen::going_on);
+  CHECK(both.responses.take() == "any\x01thing");
+}
+
+TEST_CASE("a name of ours is taken where the grammar has none like it") {
+  const std::string own = "p-x.localhost";
+  HttpRequests requests(own);
+  requests.feed("GET http://P-X.localhost.:3000/a HTTP/1.1\r\nHost: p-x.LOCALHOST:3000\r\n\r\n");
+  REQUIRE(requests.next() == Next::request);
+  CHECK(requests.request().authority->host.text == own);
+  CHECK(requests.request().authority->port == 3000);
+  for (const char* other : {"q.p-x.localhost", "x.localhost", "p-x.localhost..", "p-x.localhost\t\x01"}) {
+    HttpRequests refused(own);
+    refused.feed(std::string("GET / HTTP/1.1\r\nHost: ") + other + "\r\n\r\n");
+    CHECK(refused.next() == Next::refused);
+  }
+  CHECK_FALSE(canonical_authority("p-x.localhost"));
+}
+
 TEST_CASE("a tunnel through an upstream proxy") {
   CHECK(connect_request(*canonical_host("example.org"), 443, "") ==
         "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n");

@@ -42,6 +42,8 @@ struct GateSetup {
   std::size_t connections = 1024;  // open or held at once; the next ones wait in the listener's queue
   std::size_t names = 65536;       // that have an address at once
   std::chrono::milliseconds connect_patience{10'000};
+  // How long a connection that was ruled on may stay open while neither side has said a byte.
+  std::chrono::milliseconds silence{120'000};
   // How long a yes for one connection holds for the same name and port, so that a program which gave up can try again.
   std::chrono::seconds once_holds{600};
 };

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/gates/network/splicer.hpp"
@@ -65,7 +67,7 @@ class ModelGate {
   std::unique_ptr<Impl> impl_;
 };
 
-// `publish = ["8080:3000"]`: connections to the host's 127.0.0.1:8080 and [::1]:8080 go into the room, to its
+// `publish = [{ port = "8080:3000", raw = true }]`: connections to the host's 127.0.0.1:8080 and [::1]:8080 go into the room, to its
 // 127.0.0.1:3000, else its [::1]:3000 (or the other way round).
 class PublishGate {
  public:
@@ -84,5 +86,26 @@ class PublishGate {
   class Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+// `publish = ["8080:3000"]`: as PublishGate, but HTTP alone, under a name of its own, and every answer says that the page
+// loads nothing from elsewhere (src/gates/network/page_rules.hpp). Who asks for http://localhost:8080/ is led to that name.
+class PageGate {
+ public:
+  // `name`: page_name() of the session. Otherwise as PublishGate.
+  PageGate(boost::asio::io_context& loop, std::uint16_t host_port, std::uint16_t room_port, std::string name,
+           Splicer::MakeSocket room_socket, Limits limits = {});
+  ~PageGate();
+  PageGate(const PageGate&) = delete;
+  PageGate& operator=(const PageGate&) = delete;
+
+  [[nodiscard]] Counters counters() const noexcept;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// "pi-k3f9.localhost" of the session "pi-k3f9": browsers take every such name for this machine.
+[[nodiscard]] std::string page_name(std::string_view session);
 
 }  // namespace agentbox::gates::network

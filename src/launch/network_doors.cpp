@@ -7,11 +7,8 @@
 #include <optional>
 #include <utility>
 
-<<<<<<< HEAD
 #include <sys/random.h>
-=======
 #include <sys/resource.h>
->>>>>>> wt3-clients
 
 #include <boost/asio/io_context.hpp>
 
@@ -29,14 +26,14 @@ namespace network = gates::network;
 
 namespace {
 
-<<<<<<< HEAD
 std::string random_secret() {
   std::array<char, 32> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
     throw base::SystemError(errno, "cannot get random bytes");
   }
   return {bytes.data(), bytes.size()};
-=======
+}
+
 // Descriptors of one connection that is busy in both directions: two sockets, and two pipes.
 constexpr rlim_t of_a_connection = 6;
 // Of everything else that the supervisor does.
@@ -66,7 +63,6 @@ std::size_t doors_of(const policy::Policy& policy, const std::vector<Listener>& 
     doors += std::ranges::any_of(listeners, [use](const Listener& one) { return one.use == use; }) ? 1 : 0;
   }
   return doors;
->>>>>>> wt3-clients
 }
 
 }  // namespace
@@ -79,11 +75,8 @@ class NetworkDoors::Impl {
     if (policy.outside == policy::Outside::ruled) {
       network::GateSetup setup;
       setup.rules = policy.rules;
-<<<<<<< HEAD
       setup.secret = random_secret();
-=======
       setup.connections = limits_.connections;
->>>>>>> wt3-clients
       setup.look_up = network::look_up_by_system;
       setup.who = [init](const sockaddr_storage& peer) { return find_requester(init, peer); };
       gate_.emplace(loop, decider, splicer(), std::move(setup));

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 // A connection of the room to web.example, which a rule allows or denies, and which leads to a server of the test's.
-class Room : GateConnection::Gate {
+class Room : public GateConnection::Gate {
  public:
   explicit Room(broker::Verdict::Kind verdict = broker::Verdict::Kind::allow, std::chrono::milliseconds silence = 10s)
       : silence_(silence), verdict_(verdict), server_(listen_at(AF_INET, 0)) {

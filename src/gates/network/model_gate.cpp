@@ -10,15 +10,6 @@
 
 namespace agentbox::gates::network {
 
-namespace {
-
-<<<<<<< HEAD
-constexpr std::chrono::seconds connect_patience{10};
-
-}  // namespace
-
-=======
->>>>>>> wt3-clients
 HttpRelay::Judge model_judge() {
   HttpRelay::Judge judge;
   judge.head = [](const HttpRequest& request) -> std::optional<HttpRefusal> {
@@ -33,13 +24,7 @@ HttpRelay::Judge model_judge() {
   return judge;
 }
 
-<<<<<<< HEAD
-class ModelGate::Impl {
-=======
-}  // namespace
-
 class ModelGate::Impl : public HttpDoor {
->>>>>>> wt3-clients
  public:
   using HttpDoor::HttpDoor;
 };

@@ -11,6 +11,8 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/profile/parse.hpp"
 
+#include "spending.hpp"
+
 namespace agentbox::policy {
 
 namespace {
@@ -115,8 +117,8 @@ Ruling rule_on(const Rules& /*rules*/, const Open& /*open*/) {
 Ruling rule_on(const Rules& /*rules*/, const Message& /*message*/) {
   return denied("sending messages is not built yet");
 }
-Ruling rule_on(const Rules& /*rules*/, const Payment& /*payment*/) {
-  return denied("paying is not built yet");
+Ruling rule_on(const Rules& rules, const Payment& payment) {
+  return rule_on_payment(rules.spending, payment);
 }
 Ruling rule_on(const Rules& /*rules*/, const ToolCall& /*call*/) {
   return denied("calling tools is not built yet");
@@ -128,6 +130,7 @@ Rules rules_of(const profile::Profile& profile) {
   Rules rules;
   take(rules.network, profile.network);
   take(rules.commands, profile.commands);
+  rules.spending = spending_of(profile);
   return rules;
 }
 

@@ -43,14 +43,14 @@ bool is_calendar_day(const profile::Budget& budget) noexcept {
 }
 
 // Within a moving window: when enough of what is oldest has left it.
-std::optional<Time> opens_when(const Standing& standing, std::span<const Taken> taken) {
+std::optional<Time> opens_when(const Balance& balance, std::span<const Taken> taken) {
   std::vector<Taken> by_age(taken.begin(), taken.end());
   std::ranges::sort(by_age, {}, &Taken::at);
-  std::int64_t used = standing.used;
+  std::int64_t used = balance.used;
   for (const Taken& one : by_age) {
     used -= std::min(used, one.amount);
-    if (plus(used, standing.charge) <= standing.limit.budget.amount) {
-      return one.at + length_of(standing.limit.budget) + std::chrono::milliseconds(1);
+    if (plus(used, balance.charge) <= balance.limit.budget.amount) {
+      return one.at + length_of(balance.limit.budget) + std::chrono::milliseconds(1);
     }
   }
   return std::nullopt;
@@ -68,20 +68,20 @@ std::optional<Time> window_of(const profile::Budget& budget, Time now, const Day
   return now - length_of(budget);
 }
 
-Standing stand(Limit limit, std::int64_t charge, std::span<const Taken> taken, const Day& today) {
-  Standing standing{.limit = std::move(limit), .charge = charge};
+Balance weigh(Limit limit, std::int64_t charge, std::span<const Taken> taken, const Day& today) {
+  Balance balance{.limit = std::move(limit), .charge = charge};
   for (const Taken& one : taken) {
-    standing.used = plus(standing.used, one.amount);
-    if (one.state == Taken::State::reserved) standing.reserved = plus(standing.reserved, one.amount);
+    balance.used = plus(balance.used, one.amount);
+    if (one.state == Taken::State::reserved) balance.reserved = plus(balance.reserved, one.amount);
   }
-  const profile::Budget& budget = standing.limit.budget;
+  const profile::Budget& budget = balance.limit.budget;
   // A sum that reached the end of the numbers fits nowhere, not even into the largest limit.
-  const std::int64_t after = plus(standing.used, charge);
-  if (after <= budget.amount && after < most) return standing;
-  standing.fits = Standing::Fits::no;
-  if (charge > budget.amount || budget.period == profile::Period::session) return standing;
-  standing.opens = is_calendar_day(budget) ? today.ends : opens_when(standing, taken);
-  return standing;
+  const std::int64_t after = plus(balance.used, charge);
+  if (after <= budget.amount && after < most) return balance;
+  balance.fits = Balance::Fits::no;
+  if (charge > budget.amount || budget.period == profile::Period::session) return balance;
+  balance.opens = is_calendar_day(budget) ? today.ends : opens_when(balance, taken);
+  return balance;
 }
 
 std::string amount_in_words(std::int64_t amount, const std::string& unit) {
@@ -101,12 +101,12 @@ std::string period_in_words(const profile::Budget& budget) {
   return seconds % 3600 == 0 ? in(3600, "hour") : in(60, "minute");
 }
 
-std::string in_words(const Standing& standing) {
-  const profile::Budget& budget = standing.limit.budget;
-  std::string text = fmt::format("{} of {} used {}", bare(standing.used, budget.unit),
+std::string in_words(const Balance& balance) {
+  const profile::Budget& budget = balance.limit.budget;
+  std::string text = fmt::format("{} of {} used {}", bare(balance.used, budget.unit),
                                  amount_in_words(budget.amount, budget.unit), period_in_words(budget));
-  if (standing.reserved > 0) text += fmt::format(" ({} of it reserved)", bare(standing.reserved, budget.unit));
-  return text + (standing.left() == 0 ? ", none left" : fmt::format(", {} left", bare(standing.left(), budget.unit)));
+  if (balance.reserved > 0) text += fmt::format(" ({} of it reserved)", bare(balance.reserved, budget.unit));
+  return text + (balance.left() == 0 ? ", none left" : fmt::format(", {} left", bare(balance.left(), budget.unit)));
 }
 
 }  // namespace agentbox::policy

@@ -11,7 +11,7 @@
 namespace agentbox::store {
 
 using policy::Limit;
-using policy::Standing;
+using policy::Balance;
 using policy::Taken;
 using profile::Period;
 
@@ -100,7 +100,7 @@ void keep_latest(Store::Impl& impl, Time time) {
   impl.statement("UPDATE clock SET latest = ?").bind(1, number_of(time)).run();
 }
 
-Standing standing_of(Store::Impl& impl, const std::string& profile, const std::string& session, const Limit& limit,
+Balance balance_of(Store::Impl& impl, const std::string& profile, const std::string& session, const Limit& limit,
                      std::int64_t charge, Time now, const policy::Day& today) {
   const bool sum = limit.counts == Limit::Counts::amount;
   const std::optional<Time> since = policy::window_of(limit.budget, now, today);
@@ -121,21 +121,21 @@ Standing standing_of(Store::Impl& impl, const std::string& profile, const std::s
                      .amount = query.number(1),
                      .state = query.text(2) == "done" ? Taken::State::done : Taken::State::reserved});
   }
-  return policy::stand(limit, charge, taken, today);
+  return policy::weigh(limit, charge, taken, today);
 }
 
-std::vector<Standing> standings_of(Store::Impl& impl, const Taking& taking, Time now) {
+std::vector<Balance> balances_of(Store::Impl& impl, const Taking& taking, Time now) {
   const policy::Day today = day_of(now);
-  std::vector<Standing> standings;
+  std::vector<Balance> balances;
   for (const Limit& limit : taking.limits) {
-    standings.push_back(
-        standing_of(impl, taking.profile, taking.session, limit, policy::charge_of(limit, taking.use), now, today));
+    balances.push_back(
+        balance_of(impl, taking.profile, taking.session, limit, policy::charge_of(limit, taking.use), now, today));
   }
-  return standings;
+  return balances;
 }
 
-bool all_fit(const std::vector<Standing>& standings) noexcept {
-  return std::ranges::all_of(standings, [](const Standing& one) { return one.fits == Standing::Fits::yes; });
+bool all_fit(const std::vector<Balance>& balances) noexcept {
+  return std::ranges::all_of(balances, [](const Balance& one) { return one.fits == Balance::Fits::yes; });
 }
 
 std::int64_t count(Store::Impl& impl, const Taking& taking, Time now, Taken::State state) {
@@ -154,8 +154,8 @@ Took Store::take(const Taking& taking, std::span<const Event> events) {
   impl_->check_in_place();
   Transaction transaction(impl_->database());
   const Time now = latest(*impl_, taking.now);
-  Took took{.standings = standings_of(*impl_, taking, now)};
-  if (taking.beyond == Taking::Beyond::refused && !all_fit(took.standings)) {
+  Took took{.balances = balances_of(*impl_, taking, now)};
+  if (taking.beyond == Taking::Beyond::refused && !all_fit(took.balances)) {
     took.how = Took::How::beyond;
     return took;
   }
@@ -165,8 +165,8 @@ Took Store::take(const Taking& taking, std::span<const Event> events) {
   return took;
 }
 
-std::vector<Standing> Store::standings(const Taking& taking) const {
-  return standings_of(*impl_, taking, latest(*impl_, taking.now));
+std::vector<Balance> Store::balances(const Taking& taking) const {
+  return balances_of(*impl_, taking, latest(*impl_, taking.now));
 }
 
 std::vector<BudgetState> Store::budgets(Time now) const {
@@ -182,7 +182,7 @@ std::vector<BudgetState> Store::budgets(Time now) const {
       for (const std::string& subject : subjects) {
         kept.limit.subject = subject;
         states.push_back(
-            {kept.profile, session, standing_of(*impl_, kept.profile, session, kept.limit, 0, now, today)});
+            {kept.profile, session, balance_of(*impl_, kept.profile, session, kept.limit, 0, now, today)});
       }
     }
   }

@@ -14,11 +14,11 @@ namespace agentbox::store {
 [[nodiscard]] Time latest(Store::Impl& impl, Time now);
 void keep_latest(Store::Impl& impl, Time time);
 
-[[nodiscard]] policy::Standing standing_of(Store::Impl& impl, const std::string& profile, const std::string& session,
+[[nodiscard]] policy::Balance balance_of(Store::Impl& impl, const std::string& profile, const std::string& session,
                                            const policy::Limit& limit, std::int64_t charge, Time now,
                                            const policy::Day& today);
-[[nodiscard]] std::vector<policy::Standing> standings_of(Store::Impl& impl, const Taking& taking, Time now);
-[[nodiscard]] bool all_fit(const std::vector<policy::Standing>& standings) noexcept;
+[[nodiscard]] std::vector<policy::Balance> balances_of(Store::Impl& impl, const Taking& taking, Time now);
+[[nodiscard]] bool all_fit(const std::vector<policy::Balance>& balances) noexcept;
 // Returns the use's id.
 [[nodiscard]] std::int64_t count(Store::Impl& impl, const Taking& taking, Time now, policy::Taken::State state);
 

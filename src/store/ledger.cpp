@@ -124,8 +124,8 @@ Took Store::reserve(const Taking& taking, const Payment& payment, std::span<cons
     return took;
   }
   const Time now = latest(*impl_, taking.now);
-  took.standings = standings_of(*impl_, taking, now);
-  if (taking.beyond == Taking::Beyond::refused && !all_fit(took.standings)) {
+  took.balances = balances_of(*impl_, taking, now);
+  if (taking.beyond == Taking::Beyond::refused && !all_fit(took.balances)) {
     took.how = Took::How::beyond;
     return took;
   }

@@ -31,7 +31,7 @@ Limit limit(std::int64_t amount, Period period, std::string unit = "USD", std::c
 }
 
 bool fits(const Limit& limit, std::int64_t charge, std::vector<Taken> taken) {
-  return stand(limit, charge, taken, today).fits == Standing::Fits::yes;
+  return weigh(limit, charge, taken, today).fits == Balance::Fits::yes;
 }
 
 }  // namespace
@@ -51,7 +51,7 @@ TEST_CASE("sums that would overflow fit nowhere") {
   CHECK_FALSE(fits(limit(most, Period::day), most, {{noon, most}, {noon, most}}));
   CHECK_FALSE(fits(limit(most, Period::day), 1, {{noon, most - 1}}));
   CHECK(fits(limit(most, Period::day), 1, {{noon, most - 2}}));
-  Standing full = stand(limit(5, Period::day), 1, std::vector<Taken>{{noon, most}, {noon, most}}, today);
+  Balance full = weigh(limit(5, Period::day), 1, std::vector<Taken>{{noon, most}, {noon, most}}, today);
   CHECK(full.used == most);
   CHECK(full.left() == 0);
 }
@@ -67,34 +67,34 @@ TEST_CASE("windows: a day is the calendar's, the rest is the time before now") {
 
 TEST_CASE("when it opens again") {
   SECTION("a day at the next one's beginning") {
-    CHECK(stand(limit(10, Period::day), 5, std::vector<Taken>{{noon, 6}}, today).opens == today.ends);
+    CHECK(weigh(limit(10, Period::day), 5, std::vector<Taken>{{noon, 6}}, today).opens == today.ends);
   }
   SECTION("never, for what is more than the whole, and within a session") {
-    CHECK_FALSE(stand(limit(10, Period::day), 11, {}, today).opens);
-    CHECK_FALSE(stand(limit(10, Period::session), 5, std::vector<Taken>{{noon, 6}}, today).opens);
+    CHECK_FALSE(weigh(limit(10, Period::day), 11, {}, today).opens);
+    CHECK_FALSE(weigh(limit(10, Period::session), 5, std::vector<Taken>{{noon, 6}}, today).opens);
   }
   SECTION("an hour when enough of what is oldest has left it, whatever the order in which it is told") {
     std::vector<Taken> taken{{noon - 10min, 5}, {noon - 50min, 3}, {noon - 30min, 2}};
-    CHECK(stand(limit(10, Period::hour), 3, taken, today).opens == noon - 50min + 1h + 1ms);
-    CHECK(stand(limit(10, Period::hour), 5, taken, today).opens == noon - 30min + 1h + 1ms);
-    CHECK(stand(limit(10, Period::hour), 10, taken, today).opens == noon - 10min + 1h + 1ms);
+    CHECK(weigh(limit(10, Period::hour), 3, taken, today).opens == noon - 50min + 1h + 1ms);
+    CHECK(weigh(limit(10, Period::hour), 5, taken, today).opens == noon - 30min + 1h + 1ms);
+    CHECK(weigh(limit(10, Period::hour), 10, taken, today).opens == noon - 10min + 1h + 1ms);
   }
   SECTION("what fits needs no time") {
-    CHECK_FALSE(stand(limit(10, Period::day), 5, {}, today).opens);
+    CHECK_FALSE(weigh(limit(10, Period::day), 5, {}, today).opens);
   }
 }
 
-TEST_CASE("a standing in words") {
+TEST_CASE("a balance in words") {
   std::vector<Taken> taken{{noon, 5000}, {noon, 1000, Taken::State::reserved}};
-  CHECK(in_words(stand(limit(10000, Period::day), 1, taken, today)) ==
+  CHECK(in_words(weigh(limit(10000, Period::day), 1, taken, today)) ==
         "60.00 of 100.00 USD used today (10.00 of it reserved), 40.00 left");
-  CHECK(in_words(stand(limit(5000, Period::day), 1, taken, today)) ==
+  CHECK(in_words(weigh(limit(5000, Period::day), 1, taken, today)) ==
         "60.00 of 50.00 USD used today (10.00 of it reserved), none left");
-  CHECK(in_words(stand(limit(20, Period::minute, "", 600s), 1, std::vector<Taken>{{noon, 12}}, today)) ==
+  CHECK(in_words(weigh(limit(20, Period::minute, "", 600s), 1, std::vector<Taken>{{noon, 12}}, today)) ==
         "12 of 20 used in the last 10 minutes, 8 left");
-  CHECK(in_words(stand(limit(4096, Period::session, "B"), 1, std::vector<Taken>{{noon, 96}}, today)) ==
+  CHECK(in_words(weigh(limit(4096, Period::session, "B"), 1, std::vector<Taken>{{noon, 96}}, today)) ==
         "96 of 4096 B used in this session, 4000 left");
-  CHECK(in_words(stand(limit(7, Period::hour, "JPY"), 1, {}, today)) == "0 of 7 JPY used in the last hour, 7 left");
+  CHECK(in_words(weigh(limit(7, Period::hour, "JPY"), 1, {}, today)) == "0 of 7 JPY used in the last hour, 7 left");
   CHECK(period_in_words(limit(1, Period::day, "", 172800s).budget) == "in the last 2 days");
   CHECK(period_in_words(limit(1, Period::hour, "", 7200s).budget) == "in the last 2 hours");
 }

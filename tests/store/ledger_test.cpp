@@ -13,7 +13,7 @@
 using namespace store_test;
 using namespace std::chrono_literals;
 using agentbox::policy::Limit;
-using agentbox::policy::Standing;
+using agentbox::policy::Balance;
 using agentbox::profile::Period;
 
 namespace {
@@ -64,7 +64,7 @@ Took reserve(Store& store, const Payment& payment, Time now = at(noon), std::str
 using How = Took::How;
 
 std::int64_t used(Store& store, Time now = at(noon)) {
-  return store.standings(taking(pay(1, "x"), now)).at(0).used;
+  return store.balances(taking(pay(1, "x"), now)).at(0).used;
 }
 
 // What the child did is on disk, and it is dead by SIGKILL.
@@ -87,9 +87,9 @@ TEST_CASE("a payment is reserved, counts, and is settled") {
   Store store(folder.record(), Access::write);
   Took took = reserve(store, pay(6000, "a"));
   REQUIRE(took.how == How::taken);
-  CHECK(took.standings.at(0).used == 0);
+  CHECK(took.balances.at(0).used == 0);
   CHECK(used(store) == 6000);
-  CHECK(store.standings(taking(pay(1, "x"))).at(0).reserved == 6000);
+  CHECK(store.balances(taking(pay(1, "x"))).at(0).reserved == 6000);
   Payment kept = *store.payment(took.id);
   CHECK(kept.state == Payment::State::reserved);
   CHECK(kept.to == "alice");
@@ -101,19 +101,19 @@ TEST_CASE("a payment is reserved, counts, and is settled") {
     CHECK(store.payment(took.id)->state == Payment::State::paid);
     CHECK(store.payment(took.id)->ended == at(noon + 5));
     CHECK(used(store) == 6000);
-    CHECK(store.standings(taking(pay(1, "x"))).at(0).reserved == 0);
+    CHECK(store.balances(taking(pay(1, "x"))).at(0).reserved == 0);
     CHECK_FALSE(store.end_payment(took.id, Ending::not_paid, "", {}, at(noon + 6)));
     CHECK(used(store) == 6000);
   }
   SECTION("not paid: the money is free again, the number of payments isn't") {
     CHECK(store.end_payment(took.id, Ending::not_paid, "no funds", {}, at(noon + 5)));
     CHECK(used(store) == 0);
-    CHECK(store.standings(taking(pay(1, "x"))).at(1).used == 1);
+    CHECK(store.balances(taking(pay(1, "x"))).at(1).used == 1);
     CHECK(store.payment(took.id)->note == "no funds");
   }
   SECTION("not started: as if it had not been") {
     CHECK(store.end_payment(took.id, Ending::not_started, "no such program", {}, at(noon + 5)));
-    CHECK(store.standings(taking(pay(1, "x"))).at(1).used == 0);
+    CHECK(store.balances(taking(pay(1, "x"))).at(1).used == 0);
   }
   SECTION("unknown: it stays reserved, until the owner says what became of it") {
     CHECK(store.end_payment(took.id, Ending::unknown, "killed by signal 9", {}, at(noon + 5)));
@@ -130,10 +130,10 @@ TEST_CASE("what does not fit is not taken, but with the owner's yes") {
   REQUIRE(reserve(store, pay(6000, "a")).how == How::taken);
   Took over = reserve(store, pay(4001, "b"));
   CHECK(over.how == How::beyond);
-  CHECK(over.standings.at(0).fits == Standing::Fits::no);
-  CHECK(over.standings.at(0).left() == 4000);
-  CHECK(over.standings.at(0).opens == day_of(at(noon)).ends);
-  CHECK(over.standings.at(1).fits == Standing::Fits::yes);
+  CHECK(over.balances.at(0).fits == Balance::Fits::no);
+  CHECK(over.balances.at(0).left() == 4000);
+  CHECK(over.balances.at(0).opens == day_of(at(noon)).ends);
+  CHECK(over.balances.at(1).fits == Balance::Fits::yes);
   CHECK_FALSE(store.payment_of("pi", "b"));
   CHECK(reserve(store, pay(4000, "c")).how == How::taken);
   CHECK(reserve(store, pay(1, "d")).how == How::beyond);
@@ -388,16 +388,16 @@ TEST_CASE("each recipient, where the profile limits that") {
     std::vector<BudgetState> states = store.budgets(at(noon));
     REQUIRE(states.size() == 4);
     CHECK(states[0].profile == "pi");
-    CHECK(states[0].standing.limit.name == "spending.limit");
-    CHECK(states[0].standing.limit.budget.text == "100 USD/day");
-    CHECK(states[0].standing.limit.origin.file == "pi.toml");
-    CHECK(states[0].standing.limit.origin.at.line == 3);
-    CHECK(states[0].standing.used == 6000);
-    CHECK(states[1].standing.limit.name == "spending.count");
-    CHECK(states[1].standing.used == 2);
-    CHECK(states[2].standing.limit.subject == "alice");
-    CHECK(states[2].standing.used == 3000);
-    CHECK(states[3].standing.limit.subject == "bob");
+    CHECK(states[0].balance.limit.name == "spending.limit");
+    CHECK(states[0].balance.limit.budget.text == "100 USD/day");
+    CHECK(states[0].balance.limit.origin.file == "pi.toml");
+    CHECK(states[0].balance.limit.origin.at.line == 3);
+    CHECK(states[0].balance.used == 6000);
+    CHECK(states[1].balance.limit.name == "spending.count");
+    CHECK(states[1].balance.used == 2);
+    CHECK(states[2].balance.limit.subject == "alice");
+    CHECK(states[2].balance.used == 3000);
+    CHECK(states[3].balance.limit.subject == "bob");
     CHECK(store.budgets(at(noon) + 48h).size() == 2);
   }
 }

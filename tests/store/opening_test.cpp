@@ -83,7 +83,7 @@ TEST_CASE("a file of version 2 opens, with its ledger") {
   CHECK(store.payment(3)->state == Payment::State::not_paid);
   CHECK(store.payment_of("pi", "invoice-2")->to == "bob");
   CHECK(store.ledger_time() == at(1'795'435'207'000));
-  CHECK(store.budgets(at(1'795'435'208'000)).at(0).standing.used == 2250);
+  CHECK(store.budgets(at(1'795'435'208'000)).at(0).balance.used == 2250);
 
   Folder fresh;
   Store(fresh.record(), Access::write).append(event(1));

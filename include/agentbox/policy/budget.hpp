@@ -60,7 +60,7 @@ struct Taken {
   std::int64_t amount = 0;  // as the limit counts
   enum class State : std::uint8_t { done, reserved } state = State::done;
 };
-struct Standing {
+struct Balance {
   Limit limit;
   std::int64_t used = 0;      // reserved too
   std::int64_t reserved = 0;  // of that: nobody knows yet whether it was done
@@ -68,17 +68,17 @@ struct Standing {
   enum class Fits : std::uint8_t { yes, no } fits = Fits::yes;
   // When the charge would fit, if nothing else is taken until then. Nothing: it fits now, or it never will by itself.
   std::optional<Time> opens;
-  friend bool operator==(const Standing&, const Standing&) = default;
+  friend bool operator==(const Balance&, const Balance&) = default;
 
   [[nodiscard]] std::int64_t left() const noexcept {  // 0 where more was used, with a yes
     return limit.budget.amount > used ? limit.budget.amount - used : 0;
   }
 };
 // Sums never overflow: they stop at the largest number, which fits nowhere.
-[[nodiscard]] Standing stand(Limit limit, std::int64_t charge, std::span<const Taken> taken, const Day& today);
+[[nodiscard]] Balance weigh(Limit limit, std::int64_t charge, std::span<const Taken> taken, const Day& today);
 
 // "60.00 of 100.00 USD used today, 40.00 left", "20 of 20 used today, none left", with "(10.00 of it reserved)".
-[[nodiscard]] std::string in_words(const Standing& standing);
+[[nodiscard]] std::string in_words(const Balance& balance);
 // "12.50 USD", "20", "5242880 B"
 [[nodiscard]] std::string amount_in_words(std::int64_t amount, const std::string& unit);
 // "today", "in this session", "in the last hour", "in the last 10 minutes"

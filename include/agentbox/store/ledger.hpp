@@ -55,7 +55,7 @@ struct Took {
     known    // there is a payment of this key already; nothing was written
   } how = How::taken;
   std::int64_t id = 0;                      // taken: of the payment, or of the use where there is none
-  std::vector<policy::Standing> standings;  // of each limit, before this was taken
+  std::vector<policy::Balance> balances;  // of each limit, before this was taken
   std::optional<Payment> known;
 };
 
@@ -71,7 +71,7 @@ enum class Ending : std::uint8_t {
 struct BudgetState {
   std::string profile;
   std::string session;  // of budgets that count one
-  policy::Standing standing;
+  policy::Balance balance;
 };
 
 // The day of the user's calendar that holds `time`, in the time zone of this process (tzset(3)): 23 or 25 hours where the

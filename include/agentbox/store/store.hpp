@@ -189,7 +189,7 @@ class Store {
   [[nodiscard]] bool end_payment(std::int64_t id, Ending ending, std::string_view note, std::span<const Event> events,
                                  Time now);
   // How the limits stand for a use that isn't taken.
-  [[nodiscard]] std::vector<policy::Standing> standings(const Taking& taking) const;
+  [[nodiscard]] std::vector<policy::Balance> balances(const Taking& taking) const;
 
   // The newest first: those that began at `since` or later and before `until`, and those that are neither paid nor not.
   [[nodiscard]] std::vector<Payment> payments(std::optional<Time> since, std::optional<Time> until) const;

@@ -45,6 +45,13 @@ Limit limit_of(std::string name, const Located& from) {
 
 }  // namespace
 
+std::expected<std::int64_t, std::string> parse_amount(std::string_view text, std::string_view currency) {
+  base::Result<std::int64_t> amount = profile::parse_amount(text, currency);
+  if (amount) return *amount;
+  const base::Diagnostic& problem = amount.error().front();
+  return std::unexpected(problem.hint.empty() ? problem.message : problem.message + ": " + problem.hint);
+}
+
 std::string problem_of(const Payment& payment) {
   if (payment.amount <= 0) return "an amount is more than 0";
   if (payment.to.empty()) return "the recipient is missing";

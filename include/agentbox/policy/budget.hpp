@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agentbox/policy/action.hpp"
@@ -87,6 +89,9 @@ struct Balance {
 // ---- payments -------------------------------------------------------------------------------------------------------
 
 inline constexpr std::size_t most_recipient = 512, most_memo = 140, most_key = 64;  // bytes
+
+// As profile::parse_amount; why not, in one line.
+[[nodiscard]] std::expected<std::int64_t, std::string> parse_amount(std::string_view text, std::string_view currency);
 
 // Why this payment is none that could be made; empty: it can. All text in it becomes an argument of a program and a line
 // on a screen: no control, invisible or broken characters, and nothing begins with '-'.

@@ -55,27 +55,16 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
     return settle({.kind = Kind::deny, .by = By::rule, .reason = reason_denied_by_rule(ruling), .rule = ruling.rule});
   }
   try {
-    const std::vector<store::Remembered> answers = recorder_.remembered(policy::kind_of(asked.action));
-    // A no of the owner's beats every grant.
-    if (const auto* no = covering(answers, asked.action, store::Remembered::Verdict::deny)) {
-      used = no->id;
-      return settle(
-          {.kind = Kind::deny,
-           .by = By::remembered,
-           .reason = "the owner has said no to this before; don't ask again, tell him what you wanted and why",
-           .rule = no->shown});
-    }
-    if (ruling.decision == policy::Decision::allow) {
-      return settle({.kind = Kind::allow, .by = By::rule, .rule = ruling.rule});
-    }
-    if (const auto* yes = covering(answers, asked.action, store::Remembered::Verdict::allow)) {
-      used = yes->id;
-      return settle({.kind = Kind::allow, .by = By::remembered, .rule = yes->shown});
+    if (std::optional<Verdict> known = without_asking(id, asked, ruling, used)) {
+      if (known->entry == 0) return settle(*std::move(known));
+      ++summary_.allowed;
+      tell(std::move(waiter), *std::move(known));
+      return last_ticket_;
     }
   } catch (const store::StoreError& error) {
     return settle({.kind = Kind::unavailable,
                    .by = By::fault,
-                   .reason = fmt::format("what the owner has said before can't be read: {}", error.what())});
+                   .reason = fmt::format("what was said and used before can't be read: {}", error.what())});
   }
   if (deny_rest_) {
     return settle(
@@ -98,6 +87,29 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
   }
   put(id, std::move(asked), std::move(waiter));
   return last_ticket_;
+}
+
+std::optional<Verdict> Broker::Impl::without_asking(const std::string& id, Asked& asked, const policy::Ruling& ruling,
+                                                    std::optional<std::int64_t>& used) {
+  const std::vector<store::Remembered> answers = recorder_.remembered(policy::kind_of(asked.action));
+  // A no of the owner's beats every grant.
+  if (const auto* no = covering(answers, asked.action, store::Remembered::Verdict::deny)) {
+    used = no->id;
+    return Verdict{.kind = Kind::deny,
+                   .by = By::remembered,
+                   .reason = "the owner has said no to this before; don't ask again, tell him what you wanted and why",
+                   .rule = no->shown};
+  }
+  // What is counted is never remembered: each yes is for one.
+  if (!policy::limits_on(settings_.rules, asked.action).empty()) return within_limits(id, asked, ruling);
+  if (ruling.decision == policy::Decision::allow) {
+    return Verdict{.kind = Kind::allow, .by = By::rule, .rule = ruling.rule};
+  }
+  if (const auto* yes = covering(answers, asked.action, store::Remembered::Verdict::allow)) {
+    used = yes->id;
+    return Verdict{.kind = Kind::allow, .by = By::remembered, .rule = yes->shown};
+  }
+  return std::nullopt;
 }
 
 Verdict Broker::Impl::nobody() const {
@@ -255,6 +267,12 @@ void Broker::outcome(const Verdict& verdict, const policy::Action& action, const
 }
 void Broker::outcomes(std::span<const Done> done) {
   impl_->outcomes(done);
+}
+void Broker::settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) {
+  impl_->settle(verdict, action, paid, what);
+}
+std::vector<std::string> Broker::spending() const {
+  return impl_->spending();
 }
 void Broker::refused(const policy::Action& action, const std::string& why) {
   impl_->refused(action, why);

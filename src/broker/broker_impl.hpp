@@ -1,7 +1,7 @@
 #pragma once
 
 // The broker's own parts: what is open, who waits for it, who watches. broker.cpp is what the gates call, panels.cpp what
-// becomes of a question at the panels.
+// becomes of a question at the panels, budgets.cpp what is free without one.
 
 #include <deque>
 #include <functional>
@@ -50,6 +50,8 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void cancel(Ticket ticket);
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
   void outcomes(std::span<const Decider::Done> done);
+  void settle(const Verdict& verdict, const policy::Action& action, Decider::Paid paid, const std::string& what);
+  [[nodiscard]] std::vector<std::string> spending();
   void refused(const policy::Action& action, const std::string& why);
   bool decided(const policy::Action& action, Verdict& verdict);
   void add(Panel& panel);
@@ -67,6 +69,15 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
  private:
   using Questions = std::list<OpenQuestion>;
 
+  // What is known before anybody is asked; throws store::StoreError. `used`: the remembered answer that says so. One that
+  // has an entry is recorded already.
+  [[nodiscard]] std::optional<Verdict> without_asking(const std::string& id, Asked& asked, const policy::Ruling& ruling,
+                                                      std::optional<std::int64_t>& used);
+  // Of an action that limits hold for, and that is not denied: what they say. Nothing: it must be asked, and `asked` has
+  // what the owner must know of it.
+  [[nodiscard]] std::optional<Verdict> within_limits(const std::string& id, Asked& asked, const policy::Ruling& ruling);
+  // Records the verdict on a question; of a yes to what limits hold for, takes it.
+  void record(const OpenQuestion& open, Verdict& verdict);
   void settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
                       std::optional<std::int64_t> used);
   [[nodiscard]] bool join_twin(const Asked& asked, Waiter& waiter);

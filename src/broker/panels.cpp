@@ -54,6 +54,7 @@ Broker::Taken Broker::Impl::answer(const std::string& id, const prompt::Answer& 
     return Taken::not_offered;
   }
   bool yes = answer.kind == Kinds::once || answer.kind == Kinds::session || answer.kind == Kinds::always;
+  if (yes && answer.phrase != at->question.phrase) return Taken::not_offered;
   Verdict verdict{.kind = yes ? Kind::allow : Kind::deny, .by = By::human, .comment = answer.comment};
   try {
     remember(*at, answer);
@@ -98,8 +99,7 @@ void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::str
   bool once = verdict.kind == Kind::allow && verdict.by == By::human && verdict.rule.empty() &&
               policy::nature_of(open.asked.action) == policy::Nature::deed;
   try {
-    recorder_.append({recorder_.verdict(open.question.id, open.asked.action, open.question.digest, verdict,
-                                        open.waiters.size() > 1 ? open.waiters.size() : 0)});
+    record(open, verdict);
   } catch (const store::StoreError& error) {
     if (verdict.kind == Kind::allow) {
       verdict = {.kind = Kind::unavailable,
@@ -114,6 +114,8 @@ void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::str
     if (once && i > 0 && verdict.kind == Kind::allow) {
       mine.kind = Kind::duplicate;
       mine.reason = "the same was asked for at the same time, allowed once, and is done once";
+      mine.entry = 0;
+      mine.earlier = Verdict::Earlier::pending;
     }
     tell(std::move(open.waiters[i]), std::move(mine));
   }

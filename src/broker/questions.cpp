@@ -51,6 +51,7 @@ std::string digest_of(const std::string& id, const Asked& asked, const Settings&
   for (const policy::Scope& scope : asked.session_scopes) add(hash, scope.rule);
   add(hash, "");
   for (const policy::Scope& scope : asked.lasting_scopes) add(hash, scope.rule);
+  if (!asked.phrase.empty()) add(hash, asked.phrase);
   return hash.digest();
 }
 
@@ -78,6 +79,11 @@ prompt::Question question_of(const std::string& id, const Asked& asked, const Se
     if (why.empty()) why = "agentbox doesn't know what this program does with its arguments";
     question.why_not_session = question.why_not_lasting = why;
   }
+  if (std::holds_alternative<policy::Payment>(asked.action)) {
+    question.why_not_session = question.why_not_lasting =
+        "each payment is a thing of its own; limits are in the profile";
+  }
+  question.phrase = asked.phrase;
   question.asked = prompt::Clock::now();
   question.deadline = question.asked + settings.timeout;
   return question;
@@ -116,6 +122,7 @@ wire::WireQuestion to_wire(const prompt::Question& question, const Moment& at) {
   wire.lasting_scopes = question.lasting_scopes;
   wire.why_not_session = question.why_not_session;
   wire.why_not_lasting = question.why_not_lasting;
+  wire.phrase = question.phrase;
   wire.sent = at.wall;
   wire.asked = wall_clock(question.asked, at);
   // 0 says that there is none.
@@ -152,6 +159,7 @@ prompt::Question from_wire(const wire::WireQuestion& wire, prompt::Clock::time_p
   question.lasting_scopes = wire.lasting_scopes;
   question.why_not_session = wire.why_not_session;
   question.why_not_lasting = wire.why_not_lasting;
+  question.phrase = wire.phrase;
   question.asked = at + distance(wire.sent, wire.asked);
   if (wire.deadline != 0) question.deadline = at + distance(wire.sent, wire.deadline);
   question.waiting = static_cast<std::size_t>(wire.waiting);
@@ -221,7 +229,8 @@ prompt::Banner::Choice from_wire(const wire::SessionChoose& choose) noexcept {
 wire::QuestionAnswer to_wire(const std::string& id, const prompt::Answer& answer) {
   using From = prompt::Answer::Kind;
   using To = wire::QuestionAnswer::Answer;
-  wire::QuestionAnswer wire{.question = id, .digest = answer.digest, .answer = To::deny, .comment = answer.comment};
+  wire::QuestionAnswer wire{
+      .question = id, .digest = answer.digest, .answer = To::deny, .comment = answer.comment, .phrase = answer.phrase};
   switch (answer.kind) {
     case From::once: wire.answer = To::once; break;
     case From::session: wire.answer = To::session; break;
@@ -236,8 +245,11 @@ wire::QuestionAnswer to_wire(const std::string& id, const prompt::Answer& answer
 prompt::Answer from_wire(const wire::QuestionAnswer& wire) {
   using From = wire::QuestionAnswer::Answer;
   using To = prompt::Answer::Kind;
-  prompt::Answer answer{
-      .kind = To::deny, .scope = static_cast<std::size_t>(wire.scope), .comment = wire.comment, .digest = wire.digest};
+  prompt::Answer answer{.kind = To::deny,
+                        .scope = static_cast<std::size_t>(wire.scope),
+                        .comment = wire.comment,
+                        .digest = wire.digest,
+                        .phrase = wire.phrase};
   switch (wire.answer) {
     case From::once: answer.kind = To::once; break;
     case From::session: answer.kind = To::session; break;

@@ -67,6 +67,16 @@ std::string dump(const json& value) {
 
 }  // namespace
 
+store::Payment entry_of(const policy::Payment& payment) {
+  return {.key = payment.key,
+          .amount = payment.amount,
+          .currency = payment.currency,
+          .to = payment.to,
+          .memo = payment.memo,
+          .reserved = {},
+          .ended = {}};
+}
+
 std::string_view name_of(Verdict::Kind kind) noexcept {
   switch (kind) {
     case Verdict::Kind::allow: return "allow";
@@ -160,6 +170,43 @@ void Recorder::remember(const policy::Action& action, const policy::Scope& scope
   added.verdict = verdict == store::Remembered::Verdict::allow ? "allow" : "deny";
   added.by = "human";
   (void)with_store([&](store::Store& store) { return store.remember(answer, added); });
+}
+
+store::Taking Recorder::taking(const policy::Action& action) const {
+  return {.profile = settings_.profile,
+          .session = settings_.session,
+          .use = policy::use_of(action).value_or(policy::Use{}),
+          .limits = policy::limits_on(settings_.rules, action),
+          .now = now()};
+}
+
+store::Took Recorder::take(const std::string& question, const policy::Action& action, store::Taking::Beyond beyond,
+                           std::vector<store::Event> events) {
+  store::Taking wanted = taking(action);
+  wanted.beyond = beyond;
+  const auto* payment = std::get_if<policy::Payment>(&action);
+  if (payment == nullptr) return store().take(wanted, events);
+  store::Payment entry = entry_of(*payment);
+  entry.question = question;
+  return store().reserve(wanted, entry, events);
+}
+
+store::Took Recorder::look(const policy::Action& action) {
+  store::Took took{.how = store::Took::How::beyond, .balances = balances(action), .known = {}};
+  if (const auto* payment = std::get_if<policy::Payment>(&action)) {
+    took.known = store().payment_of(settings_.profile, payment->key);
+    if (took.known) took.how = store::Took::How::known;
+  }
+  return took;
+}
+
+std::vector<policy::Balance> Recorder::balances(const policy::Action& action) {
+  return store().balances(taking(action));
+}
+
+void Recorder::settle(std::int64_t payment, store::Ending ending, const std::string& note,
+                      std::vector<store::Event> events) {
+  (void)store().end_payment(payment, ending, note, events, now());
 }
 
 void Recorder::end(const Summary& summary) {

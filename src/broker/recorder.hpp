@@ -25,6 +25,15 @@ class Recorder {
   enum class For : std::uint8_t { session, always };
   void remember(const policy::Action& action, const policy::Scope& scope, store::Remembered::Verdict verdict,
                 For period);
+  // Of an action that limits hold for, whatever the verdict will be: takes it where it fits, or with the owner's yes, and
+  // `events` are recorded in the same transaction. Nothing is recorded in another case.
+  [[nodiscard]] store::Took take(const std::string& question, const policy::Action& action,
+                                 store::Taking::Beyond beyond, std::vector<store::Event> events);
+  // How the limits stand, and whether the payment is known: nothing is taken.
+  [[nodiscard]] store::Took look(const policy::Action& action);
+  [[nodiscard]] std::vector<policy::Balance> balances(const policy::Action& action);
+  void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
+
   // Nothing if nothing was ever recorded.
   void end(const Summary& summary);
 
@@ -43,12 +52,16 @@ class Recorder {
   template <class Use>
   auto with_store(Use use);
   [[nodiscard]] store::Event event(store::Event::What what) const;
+  [[nodiscard]] store::Taking taking(const policy::Action& action) const;
 
   const Settings& settings_;
   store::Time began_;
   std::optional<store::Store> store_;
   std::chrono::milliseconds patience_ = ordinary_patience;
 };
+
+// What the ledger compares and keeps of it.
+[[nodiscard]] store::Payment entry_of(const policy::Payment& payment);
 
 [[nodiscard]] std::string_view name_of(Verdict::Kind kind) noexcept;
 [[nodiscard]] std::string_view name_of(Verdict::By by) noexcept;

@@ -81,6 +81,7 @@ class CommandLine {
   [[nodiscard]] base::Diagnostics check();
   void check_status_fd(base::Diagnostics& errors);
   void check_record(base::Diagnostics& errors);
+  void check_ledger(base::Diagnostics& errors);
   void check_try(base::Diagnostics& errors);
   void check_approve(base::Diagnostics& errors);
   [[nodiscard]] Request request(std::vector<std::string> tail);
@@ -160,6 +161,7 @@ void CommandLine::check_record(base::Diagnostics& errors) {
   require_choice(errors, "--kind", filled_.log.kind, kind_choices, name());
   require_choice(errors, "--verdict", filled_.log.verdict, verdict_choices, name());
   require_choice(errors, "the action", filled_.rules.action, rules_choices, name());
+  if (name() == "ledger") check_ledger(errors);
   const std::string& text = filled_.lines;
   auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), filled_.log.lines);
   if (!text.empty() && (problem != std::errc{} || end != text.data() + text.size() || filled_.log.lines < 1)) {
@@ -173,6 +175,23 @@ void CommandLine::check_record(base::Diagnostics& errors) {
     errors.push_back(complain(fmt::format("unexpected argument '{}'", base::escape(filled_.rules.ids.front())),
                               "to take it back: `agentbox rules revoke ID`"));
   }
+}
+
+void CommandLine::check_ledger(base::Diagnostics& errors) {
+  LedgerOptions& ledger = filled_.ledger;
+  require_choice(errors, "the action", ledger.action, ledger_choices, name());
+  const bool settles = ledger.action == "settle";
+  if (settles && ledger.id.empty()) errors.push_back(complain("missing ID", "`agentbox ledger` lists them"));
+  if (settles && filled_.paid == filled_.not_paid) {
+    errors.push_back(complain("'settle' needs one of --paid and --not-paid", see(name())));
+  }
+  if (!settles && (filled_.paid || filled_.not_paid)) {
+    errors.push_back(complain("--paid and --not-paid go with 'settle'", see(name())));
+  }
+  if (!settles && !ledger.id.empty()) {
+    errors.push_back(complain(fmt::format("unexpected argument '{}'", base::escape(ledger.id)), see(name())));
+  }
+  ledger.paid = filled_.paid;
 }
 
 void CommandLine::check_approve(base::Diagnostics& errors) {
@@ -198,7 +217,8 @@ void CommandLine::check_approve(base::Diagnostics& errors) {
   if (answer && (given != 1 || choice != flood)) {
     errors.push_back(complain(fmt::format("--answer needs {}", answers), see(name())));
   }
-  if (!answer && (given != 0 || !filled_.scope.empty() || !approve.comment.empty() || !approve.digest.empty())) {
+  if (!answer && (given != 0 || !filled_.scope.empty() || !approve.comment.empty() || !approve.digest.empty() ||
+                  !approve.phrase.empty())) {
     errors.push_back(complain("an answer without a question", "for example `agentbox approve --answer 7 --once`"));
   }
   if (flood && (!approve.comment.empty() || !approve.digest.empty())) {
@@ -247,6 +267,10 @@ Request CommandLine::request(std::vector<std::string> tail) {
   if (name() == "rules") {
     if (filled_.rules.action.empty()) filled_.rules.action = "list";
     return filled_.rules;
+  }
+  if (name() == "ledger") {
+    if (filled_.ledger.action.empty()) filled_.ledger.action = "list";
+    return filled_.ledger;
   }
   if (name() == "approve") return filled_.approve;
   if (name() == "demo") return filled_.demo;

@@ -26,7 +26,7 @@ struct Names {
 
 using Request = std::variant<ShowText, Names, RunOptions, BrokerOptions, HostOptions, CheckOptions, ExplainOptions,
                              TryOptions, ProfilesOptions, DoctorOptions, PsOptions, StopOptions, QuarantineOptions,
-                             LogOptions, RulesOptions, ApproveOptions, DemoOptions>;
+                             LogOptions, RulesOptions, LedgerOptions, ApproveOptions, DemoOptions>;
 
 struct UsageError {
   base::Diagnostics diagnostics;

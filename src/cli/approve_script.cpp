@@ -117,13 +117,16 @@ class Answerer final : public Collector {
     if (meant.size() != 1) return watch.stop();
     const Open& chosen = meant.front();
     const std::string& digest = options_.digest.empty() ? chosen.question.digest : options_.digest;
-    watch.answer(
-        chosen.session, chosen.question.id,
-        {.kind = kind_of(options_.how), .scope = options_.scope, .comment = options_.comment, .digest = digest},
-        [this](const wire::AnswerTaken& result) {
-          taken = result;
-          watch.stop();
-        });
+    watch.answer(chosen.session, chosen.question.id,
+                 {.kind = kind_of(options_.how),
+                  .scope = options_.scope,
+                  .comment = options_.comment,
+                  .digest = digest,
+                  .phrase = options_.phrase},
+                 [this](const wire::AnswerTaken& result) {
+                   taken = result;
+                   watch.stop();
+                 });
   }
 
   std::vector<Open> meant;
@@ -213,6 +216,11 @@ base::Diagnostic not_taken(const Open& open, const wire::AnswerTaken& taken, con
   base::Diagnostic problem{
       .message = fmt::format("{} was not answered: {}", harmless(open.name()), harmless(taken.reason)), .hint = {}};
   if (taken.outcome != Outcome::not_offered) return problem;
+  if (options.how == How::once && !open.question.phrase.empty() && open.question.phrase != options.phrase) {
+    problem.hint =
+        fmt::format("it wants a phrase typed: --phrase {}", base::quote(std::string_view(open.question.phrase)));
+    return problem;
+  }
   const bool session = options.how == How::session;
   const auto& scopes = session ? open.question.session_scopes : open.question.lasting_scopes;
   const std::string& why = session ? open.question.why_not_session : open.question.why_not_lasting;

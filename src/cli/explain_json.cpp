@@ -119,6 +119,14 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
                         {"default", otherwise == profile::Default::ask     ? "ask"
                                     : otherwise == profile::Default::allow ? "allow"
                                                                            : "deny"}};
+  if (const policy::Rules::Spending& spending = policy.rules.spending; spending.limit && !spending.pay.empty()) {
+    auto maybe = [&](const auto& limit) { return limit ? rule(*limit) : ordered_json(nullptr); };
+    object["spending"] = {{"limit", rule(*spending.limit)},
+                          {"single", maybe(spending.single)},
+                          {"per_recipient", maybe(spending.per_recipient)},
+                          {"count", maybe(spending.count)},
+                          {"command", spending.pay}};
+  }
   object["devices"] = {
       {"gpu", policy.devices.gpu}, {"audio", policy.devices.audio}, {"display", policy.devices.display}};
   object["seccomp"] = {{"allow", policy.seccomp_allow}, {"deny", policy.seccomp_deny}};

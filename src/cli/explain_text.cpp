@@ -67,6 +67,7 @@ class Text {
     held();
     network();
     commands();
+    spending();
     devices();
     environment();
     limits();
@@ -317,6 +318,21 @@ class Text {
     if (rows.empty() && !asks && !allows) return;
     rows.push_back({"everything else", asks ? "you are asked" : allows ? "without a question" : "never", {}});
     section("Commands on the host", "outside the room, with your rights", rows, style_.yellow);
+  }
+
+  void spending() {
+    const policy::Rules::Spending& rules = policy_.rules.spending;
+    if (!rules.limit || rules.pay.empty()) return;
+    std::vector<Row> rows;
+    auto add = [&](const auto& limit, std::string what) {
+      if (limit) rows.push_back({escape(limit->value.text), std::move(what), where(limit->origin)});
+    };
+    add(rules.limit, "without a question; you are asked about what is beyond");
+    add(rules.single, "at most in one payment without a question");
+    add(rules.per_recipient, "at most to one recipient without a question");
+    add(rules.count, "payments at most without a question");
+    rows.push_back({base::quote(rules.pay), "pays, outside the room, with your rights", {}});
+    section("Payments", "`agentbox ledger` shows what was spent", rows, style_.yellow);
   }
 
   void devices() {

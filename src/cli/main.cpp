@@ -81,6 +81,7 @@ struct Dispatch {
   int operator()(const QuarantineOptions& options) const { return quarantine(options, terminal); }
   int operator()(const LogOptions& options) const { return log(options, terminal); }
   int operator()(const RulesOptions& options) const { return rules(options, terminal); }
+  int operator()(const LedgerOptions& options) const { return ledger(options, terminal); }
   int operator()(const ApproveOptions& options) const { return approve(options, terminal); }
   int operator()(const DemoOptions& options) const { return demo(options, terminal); }
 };

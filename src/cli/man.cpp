@@ -85,9 +85,10 @@ In the workspace: may make the room smaller, never larger, because the agent can
 Records of running rooms, and the quarantine.
 .It Pa ~/.local/state/agentbox/agentbox.db
 The record that
-.Nm Cm log
-and
+.Nm Cm log ,
 .Nm Cm rules
+and
+.Nm Cm ledger
 show: an SQLite database, for its owner alone.
 .El
 .Sh EXIT STATUS
@@ -141,7 +142,7 @@ folders that are made on the host.
 What is taken away when it appears, and what is restored at the end.
 .It Li environment
 Every variable; null in place of a value that looks like a secret.
-.It Li loopback , publish , commands , devices , seccomp , limits
+.It Li loopback , publish , commands , spending , devices , seccomp , limits
 What leads out of the room, and what bounds it.
 .It Li notes , unbuilt
 What the room exposes, what was skipped or changed; and what
@@ -149,7 +150,7 @@ What the room exposes, what was skipped or changed; and what
 would refuse.
 .El
 .Pp
-.Cm ps , profiles , doctor , quarantine , approve , log , rules
+.Cm ps , profiles , doctor , quarantine , approve , log , rules , ledger
 and
 .Cm try
 print what their text shows with
@@ -193,6 +194,11 @@ Take a remembered answer back:
 .Pp
 .Dl agentbox rules
 .Dl agentbox rules revoke 3
+.Pp
+What was spent this week, and say of a payment that was interrupted that it was made after all:
+.Pp
+.Dl agentbox ledger --since 7d
+.Dl agentbox ledger settle 12 --paid
 .Sh SEE ALSO
 .Xr bwrap 1 ,
 .Xr seccomp 2 ,

@@ -159,6 +159,11 @@ std::string local_minute(Time time) {
                      parts.tm_hour, parts.tm_min);
 }
 
+std::string zone_of(Time time) {
+  const std::tm parts = local_parts(time);
+  return parts.tm_zone != nullptr ? parts.tm_zone : "";
+}
+
 std::string rfc3339(Time time) {
   const auto second = std::chrono::floor<seconds>(time);
   std::time_t when = second.time_since_epoch().count();

@@ -22,6 +22,8 @@ namespace agentbox::cli {
 [[nodiscard]] std::string local_second(store::Time time);
 // "2026-11-22 14:30"
 [[nodiscard]] std::string local_minute(store::Time time);
+// "CET"
+[[nodiscard]] std::string zone_of(store::Time time);
 // "2026-11-22T13:30:05.250Z"
 [[nodiscard]] std::string rfc3339(store::Time time);
 

@@ -83,13 +83,20 @@ struct RulesOptions {
   std::vector<std::string> ids;
   bool json = false, all = false;
 };
+struct LedgerOptions {
+  std::string action;        // "list", "settle", "clock"
+  std::string id;            // of a payment, as typed
+  std::string since, until;  // as typed; empty: today
+  bool paid = false;         // settle: else not
+  bool json = false, all = false;
+};
 struct ApproveOptions {
   std::string answer;  // which question; empty: none is answered
   // The last three are for a session that asks too often, SESSION/flood.
   enum class How : std::uint8_t { once, session, always, deny, deny_session, pause, deny_rest, go_on } how = How::deny;
   std::size_t scope = 0;
-  std::string comment, session, digest;  // empty: none, any
-  std::vector<std::string> sockets;      // empty: those of this user's sessions
+  std::string comment, session, digest, phrase;  // empty: none, any
+  std::vector<std::string> sockets;              // empty: those of this user's sessions
   bool list = false, json = false;
 };
 struct DemoOptions {
@@ -109,6 +116,7 @@ int stop(const StopOptions& options, const Terminal& terminal);
 int quarantine(const QuarantineOptions& options, const Terminal& terminal);
 int log(const LogOptions& options, const Terminal& terminal);
 int rules(const RulesOptions& options, const Terminal& terminal);
+int ledger(const LedgerOptions& options, const Terminal& terminal);
 int approve(const ApproveOptions& options, const Terminal& terminal);
 int demo(const DemoOptions& options, const Terminal& terminal);
 

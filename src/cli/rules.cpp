@@ -8,6 +8,7 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/store/store.hpp"
 
+#include "budget_view.hpp"
 #include "moment.hpp"
 #include "options.hpp"
 #include "record.hpp"
@@ -23,6 +24,22 @@ namespace {
 using store::Remembered;
 using store::Store;
 
+void print(const std::vector<Remembered>& answers, const RulesOptions& options, const Terminal& terminal) {
+  const Shown shown = options.all ? Shown::all : Shown::holding;
+  Table table(rule_heads(shown), terminal.out, terminal_width());
+  std::vector<std::vector<Cell>> rows;
+  for (const Remembered& answer : answers) rows.push_back(rule_cells(answer, now(), shown));
+  fmt::print("{}", table.lines(rows));
+}
+
+void print(const std::vector<store::BudgetState>& budgets, const Terminal& terminal, const char* before) {
+  if (budgets.empty()) return;
+  Table table(budget_heads(), terminal.out, terminal_width());
+  std::vector<std::vector<Cell>> rows;
+  for (const store::BudgetState& state : budgets) rows.push_back(budget_cells(state));
+  fmt::print("{}{}", before, table.lines(rows));
+}
+
 int list(const RulesOptions& options, const Terminal& terminal) {
   std::optional<Store> record = open_record(Store::Access::read);
   std::vector<Remembered> answers;
@@ -32,18 +49,12 @@ int list(const RulesOptions& options, const Terminal& terminal) {
     fmt::print("{}\n", json_of(answers, now()));
     return 0;
   }
-  if (answers.empty()) {
-    std::fputs("no answer is remembered\n", stderr);
-    return 0;
-  }
-  const Shown shown = options.all ? Shown::all : Shown::holding;
-  Table table(rule_heads(shown), terminal.out, terminal_width());
-  std::vector<std::vector<Cell>> rows;
-  for (const Remembered& answer : answers) rows.push_back(rule_cells(answer, now(), shown));
-  fmt::print("{}", table.lines(rows));
+  const std::vector<store::BudgetState> budgets = record ? record->budgets(now()) : std::vector<store::BudgetState>();
+  if (answers.empty()) std::fputs("no answer is remembered\n", stderr);
+  if (!answers.empty()) print(answers, options, terminal);
+  print(budgets, terminal, answers.empty() ? "" : "\n");
   return 0;
 }
-
 store::Event revocation_of(const Remembered& answer) {
   return {.what = store::Event::What::rule_revoked,
           .at = now(),

@@ -191,6 +191,8 @@ void add_approve(CLI::App& program, Filled& filled) {
                  "With --session and --always: which of the question's scopes, counted from 0, the narrowest")
       ->type_name("N");
   app.add_option("--comment", options.comment, "A word for the agent, with the answer")->type_name("TEXT");
+  app.add_option("--phrase", options.phrase, "What the question wants typed before a yes, if it does")
+      ->type_name("TEXT");
   app.add_option("--digest", options.digest, "Answer only if the question has this digest, as --json prints it")
       ->type_name("DIGEST");
   CLI::Option* in = app.add_option("--in", options.session, "Only this session")->type_name("SESSION");
@@ -236,8 +238,32 @@ void add_log(CLI::App& program, Filled& filled) {
       "compute the whole chain anew, but not to the same end.");
 }
 
+void add_ledger(CLI::App& program, Filled& filled) {
+  CLI::App& app = *program.add_subcommand("ledger", "Show what was paid, what is reserved and what is left");
+  app.group(record_group);
+  LedgerOptions& options = filled.ledger;
+  app.add_option("ACTION", options.action, "What to do; without it, list")->type_name(ledger_choices);
+  app.add_option("ID", options.id, "Of a payment, as the list names it")->type_name("ID");
+  flag(app, "--paid", filled.paid, "For 'settle': it was paid");
+  flag(app, "--not-paid", filled.not_paid, "For 'settle': it was not, and its amount is free again");
+  app.add_option("--since", options.since, "Payments from this time on, instead of today's: yesterday, 7d, 2026-11-22")
+      ->type_name("TIME");
+  app.add_option("--until", options.until, "Only payments before this time")->type_name("TIME");
+  flag(app, "--all", options.all, "All payments, of every day");
+  flag(app, "--json", options.json, "Print JSON");
+  app.footer(
+      "A payment is reserved before its program runs, and counts as spent from then on. One whose program was killed, "
+      "or "
+      "did not say what became of it, stays reserved, is always listed, and is never tried again: look at your "
+      "account, "
+      "then 'settle' it.\n\n"
+      "A day is your calendar's. A clock that is set back opens no new day: the latest time that the ledger has seen "
+      "counts. If that was wrong, because the clock had been far ahead, 'clock' takes it back to now.");
+}
+
 void add_record_commands(CLI::App& program, Filled& filled) {
   add_log(program, filled);
+  add_ledger(program, filled);
 
   CLI::App& rules = *program.add_subcommand("rules", "List the answers that are remembered, and take them back");
   rules.group(record_group);
@@ -245,7 +271,9 @@ void add_record_commands(CLI::App& program, Filled& filled) {
   rules.add_option("ID", filled.rules.ids, "As the list names it")->type_name("ID");
   flag(rules, "--all", filled.rules.all, "Also those that were revoked or have expired");
   flag(rules, "--json", filled.rules.json, "Print JSON");
-  rules.footer("A rule that is revoked answers nothing from that moment on, also in rooms that are open.");
+  rules.footer(
+      "Below them it lists the budgets that were used, and how each stands; `agentbox ledger` has the payments.\n\n"
+      "A rule that is revoked answers nothing from that moment on, also in rooms that are open.");
 }
 
 void add_machine_commands(CLI::App& program, Filled& filled) {

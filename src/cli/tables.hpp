@@ -31,6 +31,8 @@ struct Filled {
   QuarantineOptions quarantine;
   LogOptions log;
   RulesOptions rules;
+  LedgerOptions ledger;
+  bool paid = false, not_paid = false;  // of `ledger settle`
   ApproveOptions approve;
   bool once = false, session = false, always = false, deny = false, deny_session = false;  // of `approve`
   bool pause = false, deny_rest = false, go_on = false;
@@ -44,6 +46,7 @@ struct Filled {
 inline constexpr const char* on_ask_choices = "terminal|queue|deny";
 inline constexpr const char* action_choices = "list|show|restore|delete";
 inline constexpr const char* rules_choices = "list|revoke";
+inline constexpr const char* ledger_choices = "list|settle|clock";
 inline constexpr const char* kind_choices = "connect|open|change|command|message|payment|tool";
 inline constexpr const char* verdict_choices = "allow|deny|expired|unavailable|duplicate|cancelled";
 inline constexpr const char* try_choices = "connect|read|write|command|send|pay";

@@ -11,11 +11,15 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/launch/look.hpp"
+#include "agentbox/policy/budget.hpp"
 #include "agentbox/policy/ruling.hpp"
 #include "agentbox/profile/parse.hpp"
+#include "agentbox/store/store.hpp"
 
+#include "moment.hpp"
 #include "options.hpp"
 #include "prepare.hpp"
+#include "record.hpp"
 #include "report.hpp"
 
 namespace agentbox::cli {
@@ -79,6 +83,46 @@ std::string note_on(const policy::Command& command, const Ruling& ruling) {
   return {};
 }
 
+// `12.50`, in the profile's own currency, or `12.50 USD`. What was spent so far counts, as it would for the agent.
+base::Result<Tried> try_payment(const TryOptions& options, const Prepared& prepared) {
+  const policy::Rules& rules = prepared.policy.rules;
+  std::string currency = rules.spending.limit ? rules.spending.limit->value.unit : "USD";
+  std::string amount = options.arguments.front();
+  if (options.arguments.size() == 2) {
+    currency = options.arguments[1];
+  } else if (std::size_t blank = amount.find(' '); blank != std::string::npos) {
+    currency = amount.substr(blank + 1);
+    amount.resize(blank);
+  }
+  if (options.arguments.size() > 2) {
+    return base::fail(fmt::format("unexpected argument '{}'", base::escape(options.arguments[2])),
+                      "an amount and its currency, such as 12.50 USD");
+  }
+  base::Result<std::int64_t> minor = profile::parse_amount(amount, currency);
+  if (!minor) return std::unexpected(std::move(minor.error()));
+  const policy::Payment payment{.amount = *minor, .currency = currency, .to = "somebody", .memo = {}, .key = "try"};
+  Tried tried{payment, policy::rule(rules, payment), {}};
+  if (tried.ruling.decision == Decision::deny) return tried;
+  std::optional<store::Store> record = open_record(store::Store::Access::read);
+  if (!record) return tried;
+  const store::Taking taking{.profile = prepared.policy.profile,
+                             .session = {},
+                             .use = *policy::use_of(payment),
+                             .limits = policy::limits_on(rules, payment),
+                             .now = now()};
+  for (const policy::Balance& balance : record->balances(taking)) {
+    if (!balance.limit.subject.empty()) continue;  // whom it would go to is not known here
+    if (!tried.note.empty()) tried.note += "; ";
+    tried.note += policy::in_words(balance);
+    if (balance.fits == policy::Balance::Fits::yes || tried.ruling.decision == Decision::ask) continue;
+    tried.ruling = {.decision = Decision::ask,
+                    .rule = balance.limit.budget.text,
+                    .origin = balance.limit.origin.file.empty() ? std::nullopt : std::optional(balance.limit.origin),
+                    .why = fmt::format("what is left of '{}' is not enough", balance.limit.budget.text)};
+  }
+  return tried;
+}
+
 base::Result<Tried> try_it(const TryOptions& options, const Prepared& prepared) {
   const std::string& first = options.arguments.front();
   const policy::Rules& rules = prepared.policy.rules;
@@ -97,10 +141,7 @@ base::Result<Tried> try_it(const TryOptions& options, const Prepared& prepared) 
   } else if (options.what == "send") {
     action = policy::Message{.to = {first}};
   } else {
-    std::string text = fmt::format("{}", fmt::join(options.arguments, " "));
-    base::Result<profile::Budget> money = profile::parse_money(text, {});
-    if (!money) return std::unexpected(std::move(money.error()));
-    action = policy::Payment{.amount = money->amount, .currency = money->unit};
+    return try_payment(options, prepared);
   }
   Ruling ruling = policy::rule(rules, action);
   return Tried{std::move(action), std::move(ruling), std::move(note)};

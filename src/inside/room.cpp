@@ -1,6 +1,7 @@
 // `agentbox` as the agent sees it, and, called by another name, the shim for that command of the host. Trust: it runs in
 // the room with the agent's rights and is the agent's to misuse; nothing outside relies on it.
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sys/stat.h>
@@ -18,6 +20,7 @@
 
 #include "room_client.hpp"
 #include "room_command.hpp"
+#include "room_pay.hpp"
 #include "room_propose.hpp"
 #include "room_words.hpp"
 
@@ -108,6 +111,38 @@ int propose(const std::vector<std::string>& words) {
   return inside::propose(proposal);
 }
 
+int pay(const std::vector<std::string>& words) {
+  wire::PaymentRequest payment;
+  payment.why = own_reason();
+  const std::array<std::pair<std::string_view, std::string*>, 6> options{{{"--amount", &payment.amount},
+                                                                          {"--currency", &payment.currency},
+                                                                          {"--to", &payment.to},
+                                                                          {"--memo", &payment.memo},
+                                                                          {"--key", &payment.key},
+                                                                          {"--why", &payment.why}}};
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string& word = words[at];
+    const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+    const auto* option =
+        std::ranges::find(options, std::string_view(word).substr(0, equals), [](const auto& one) { return one.first; });
+    if (option == options.end()) return misused("pay: unknown option " + base::quote(word));
+    if (equals == std::string::npos && ++at == words.size()) return misused("pay: " + word + " needs a value");
+    *option->second = equals == std::string::npos ? words[at] : word.substr(equals + 1);
+  }
+  for (const auto& [name, value] : options) {
+    const bool needed = name != "--memo" && name != "--why";
+    if (needed && value->empty()) return misused("pay: " + std::string(name) + " is missing");
+  }
+  // The broker's limits, said before it refuses: what is far too long would cost the connection.
+  const std::array<std::pair<std::string_view, std::size_t>, 6> most{
+      {{"--amount", 40}, {"--currency", 40}, {"--to", 512}, {"--memo", 140}, {"--key", 64}, {"--why", 2000}}};
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (options[i].second->size() <= most[i].second) continue;
+    return misused("pay: " + std::string(most[i].first) + ": at most " + std::to_string(most[i].second) + " bytes");
+  }
+  return inside::pay(payment);
+}
+
 int status(const std::vector<std::string>& words) {
   const bool json = words.size() == 1 && words[0] == "--json";
   if (!words.empty() && !json) return misused("status: takes nothing but --json");
@@ -174,13 +209,14 @@ int main(int count, char** argv) {
   const std::string verb = words.empty() ? "help" : words.front();
   if (!words.empty()) words.erase(words.begin());
   if (verb == "host") return host(words);
+  if (verb == "pay") return pay(words);
   if (verb == "propose") return propose(words);
   if (verb == "status") return status(words);
   if (verb == "help" || verb == "--help" || verb == "-h") {
     say(1, inside::help());
     return 0;
   }
-  if (verb == "send" || verb == "pay" || verb == "ask") {
+  if (verb == "send" || verb == "ask") {
     say(2, "agentbox: " + verb + " is not built yet: tell the owner what you need, and why\n");
     return code(Exit::denied);
   }

@@ -27,18 +27,33 @@ std::string_view heading(Kind kind, Deed deed) {
   return "allowed";
 }
 
+// A twin's deed.
+std::string_view done_once(Deed deed) {
+  switch (deed) {
+    case Deed::change: return "The same change was proposed at the same time, and is made once.";
+    case Deed::payment: return "The same payment was asked for already, and is made once.";
+    case Deed::command: break;
+  }
+  return "The same command was asked for at the same time, and is run once.";
+}
+
+std::string_view nothing_done(Deed deed) {
+  switch (deed) {
+    case Deed::change: return "Nothing was changed.";
+    case Deed::payment: return "Nothing was paid.";
+    case Deed::command: break;
+  }
+  return "Nothing was run.";
+}
+
 std::string advice(Kind kind, Deed deed) {
-  const bool command = deed == Deed::command;
   switch (kind) {
-    case Kind::duplicate:
-      return std::string(command ? "The same command was asked for at the same time, and is run once."
-                                 : "The same change was proposed at the same time, and is made once.") +
-             " Do not ask again unless it failed.\n";
+    case Kind::duplicate: return std::string(done_once(deed)) + " Do not ask again unless it failed.\n";
     case Kind::expired:
       return "The owner may be away. Do something else, and ask once more later if you still need it; do not try a "
              "workaround.\n";
     case Kind::unavailable:
-      return std::string(command ? "Nothing was run." : "Nothing was changed.") +
+      return std::string(nothing_done(deed)) +
              " Do something else, and tell the owner that this could not be asked; do not try a workaround.\n";
     case Kind::cancelled: return "";
     case Kind::deny:
@@ -88,6 +103,30 @@ Exit exit_of(wire::Code code) noexcept {
   }
 }
 
+Exit exit_of(wire::PaymentEnded::Outcome outcome) noexcept {
+  switch (outcome) {
+    case wire::PaymentEnded::Outcome::paid: return Exit::done;
+    case wire::PaymentEnded::Outcome::not_paid: return Exit::not_paid;
+    case wire::PaymentEnded::Outcome::unknown:
+    case wire::PaymentEnded::Outcome::pending: break;
+  }
+  return Exit::try_later;
+}
+
+std::string in_words(const std::string& what, const wire::PaymentEnded& ended) {
+  using Outcome = wire::PaymentEnded::Outcome;
+  std::string text;
+  switch (ended.outcome) {
+    case Outcome::paid: text = "paid " + what + "\n"; break;
+    case Outcome::not_paid: text = "agentbox: not paid: " + what + "\n"; break;
+    case Outcome::unknown: text = "agentbox: nobody knows whether this was paid: " + what + "\n"; break;
+    case Outcome::pending: text = "agentbox: this is being paid already: " + what + "\n"; break;
+  }
+  add(text, "reason", ended.reason);
+  if (ended.outcome == Outcome::not_paid) text += "The same key may be used again. Do not try another way to pay.\n";
+  return text;
+}
+
 std::string in_words(const std::string& what, const wire::Verdict& verdict, Deed deed) {
   std::string text = "agentbox: " + std::string(heading(verdict.verdict, deed)) + ": " + what + "\n";
   add(text, "reason", verdict.reason);
@@ -97,7 +136,9 @@ std::string in_words(const std::string& what, const wire::Verdict& verdict, Deed
 }
 
 std::string in_words(const std::string& what, const wire::Refusal& refusal, Deed deed) {
-  std::string text = deed == Deed::command ? "agentbox: not run on the host: " : "agentbox: not changed: ";
+  std::string text = deed == Deed::command  ? "agentbox: not run on the host: "
+                     : deed == Deed::change ? "agentbox: not changed: "
+                                            : "agentbox: not paid: ";
   // The broker has escaped what it quotes.
   return text + what + "\n  reason: " + refusal.message + "\n";
 }
@@ -111,6 +152,10 @@ std::string in_words(const wire::RoomStatus& status) {
   add_lists(text, status.network);
   text +=
       "Protected and held files: `agentbox propose --why REASON PATH <NEW-CONTENT`; the owner sees the difference.\n";
+  if (!status.spending.empty()) {
+    text += "Payments (`agentbox pay`), without a question as long as this lasts:\n";
+    for (const std::string& line : status.spending) text += "  " + base::escape(line) + "\n";
+  }
   text += "Questions that wait for the owner: " + std::to_string(status.waiting) + "\n";
   return text +
          "\n\"asks\": the owner sees the exact command and answers; say why you need it. /run/agentbox/SKILL.md says "
@@ -127,22 +172,26 @@ std::string in_json(const wire::RoomStatus& status) {
 std::string help() {
   return R"(usage: agentbox host [--why TEXT] [--tty | --no-tty] [--] COMMAND [ARGUMENT...]
        agentbox propose [--why TEXT] [--remove] [--] PATH <NEW-CONTENT
+       agentbox pay --amount 12.50 --currency USD --to RECIPIENT --key KEY [--memo TEXT] [--why TEXT]
        agentbox status [--json]
        agentbox help
 
 In a room of agentbox. `host` asks to run a command on the host, outside the room, in the same directory;
 its owner's rules or its owner decide. `propose` asks the owner to give a file that the room can't write, or
-whose change it can't keep, the content of standard input: he sees the difference. `status` says what is
-allowed and what asks.
+whose change it can't keep, the content of standard input: he sees the difference. `pay` asks to pay somebody;
+what is within the owner's limits is paid at once. `status` says what is allowed and what asks.
 
   --why TEXT   why you need it; the owner reads it (also: AGENTBOX_WHY, for commands that are called by their name)
   --socket PATH  ask another broker than the room's own (also: AGENTBOX_SOCKET)
   --tty        with a terminal of its own; the default when standard input and output are terminals
   --no-tty     without
   --remove     the file is to go; nothing is read
+  --key KEY    your own name for this payment (letters, digits, _ - . : /): asked for again with the same key it
+               is never paid twice, so use it again whenever you don't know what became of it
+  --memo TEXT  goes with the payment, at most 140 bytes
 
-Exit code: the command's own, 128+n when signal n ended it; 0 when the file was changed;
-  77 denied, 75 nobody could answer or it was done already, 130 cancelled,
+Exit code: the command's own, 128+n when signal n ended it; 0 when the file was changed or the payment made;
+  1 the payment was not made, 77 denied, 75 nobody could answer or it was done already, 130 cancelled,
   125 there is no broker, 126 it could not be started or changed, 127 there is no such program
 )";
 }

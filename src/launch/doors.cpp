@@ -25,6 +25,7 @@
 #include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
 #include "agentbox/gates/requests/request_server.hpp"
+#include "agentbox/gates/spending/payment_gate.hpp"
 #include "agentbox/prompt/relay.hpp"
 #include "agentbox/store/store.hpp"
 
@@ -190,6 +191,7 @@ class Doors::Impl {
     }
     setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
     commands_.emplace(loop_, broker_, std::move(setup));
+    let_pay();
     serve();
   }
 
@@ -201,6 +203,8 @@ class Doors::Impl {
 
   void shut() {
     requests_.reset();
+    if (payments_ && payments_->counters().paying > 0) say("waiting for a payment that is being made");
+    payments_.reset();
     changes_.reset();
     commands_.reset();
   }
@@ -224,10 +228,35 @@ class Doors::Impl {
     if (did.asked + did.allowed + did.denied == 0) return;
     std::string text = fmt::format("{} allowed, {} denied; {} {}; `agentbox log --session {}` shows each", did.allowed,
                                    did.denied, did.asked, did.asked == 1 ? "question" : "questions", session_.id());
-    std::fputs(base::render({.severity = base::Severity::note, .message = text}, request_.colour).c_str(), stderr);
+    say(std::move(text));
   }
 
  private:
+  void say(std::string text) const {
+    std::fputs(base::render({.severity = base::Severity::note, .message = std::move(text)}, request_.colour).c_str(),
+               stderr);
+  }
+
+  // What can't be paid at all is said before the agent starts.
+  void let_pay() {
+    const policy::Rules& rules = request_.policy.rules;
+    if (rules.spending.pay.empty() || !rules.spending.limit) return;
+    gates::spending::Setup setup{
+        .rules = rules,
+        .writable = {},
+        .owner = owner_of(request_.facts),
+        .folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name),
+        .refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); }};
+    for (const policy::Mount& mount : request_.policy.mounts) {
+      if (mount.access == policy::Access::write) setup.writable.push_back(mount.source);
+    }
+    payments_.emplace(loop_, broker_, std::move(setup));
+    if (std::string problem = payments_->problem(); !problem.empty()) {
+      throw SystemError(0, "nothing could be paid: " + problem,
+                        "[spending.pay] command names it; mend it, or leave it out");
+    }
+  }
+
   void serve() {
     gates::requests::Setup setup{.session = session_.id(),
                                  .profile = request_.policy.profile,
@@ -240,6 +269,12 @@ class Doors::Impl {
       setup.gates.change = [this](auto from, auto request, auto content) {
         return changes_->take(std::move(from), std::move(request), std::move(content));
       };
+    }
+    if (payments_) {
+      setup.gates.payment = [this](auto from, auto request) {
+        return payments_->take(std::move(from), std::move(request));
+      };
+      setup.spending = [this] { return broker_.spending(); };
     }
     requests_.emplace(loop_, std::move(setup));
     requests_->serve(std::move(listener_));
@@ -276,6 +311,7 @@ class Doors::Impl {
   std::optional<broker::Notifier> notifier_;
   std::optional<gates::changes::ChangeGate> changes_;
   std::optional<gates::commands::CommandGate> commands_;
+  std::optional<gates::spending::PaymentGate> payments_;
   std::optional<gates::requests::RequestServer> requests_;
 };
 

@@ -132,16 +132,6 @@ std::string cut(std::string text) {
   return text.append(mark);
 }
 
-std::string money(std::int64_t amount, const std::string& currency) {
-  std::size_t decimals = profile::decimals_of(currency);
-  std::string code = base::escape(currency);
-  if (decimals == 0) return fmt::format("{} {}", amount, code);
-  std::uint64_t one = decimals == 3 ? 1000 : 100;
-  std::uint64_t size =
-      amount < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(amount) : static_cast<std::uint64_t>(amount);
-  return fmt::format("{}{}.{:0{}} {}", amount < 0 ? "-" : "", size / one, size % one, decimals, code);
-}
-
 std::string describe(const Connect& action) {
   bool brackets = action.host.find(':') != std::string::npos;
   return fmt::format("{}{}{}:{}", brackets ? "[" : "", base::escape(action.host), brackets ? "]" : "", action.port);
@@ -162,7 +152,8 @@ std::string describe(const Message& action) {
   return fmt::format("{} to {}: {}", base::escape(action.backend), to, base::escape(action.subject));
 }
 std::string describe(const Payment& action) {
-  return fmt::format("{} to {}", money(action.amount, action.currency), base::escape(action.to));
+  return fmt::format("{} {} to {}", profile::amount_text(action.amount, action.currency), base::escape(action.currency),
+                     base::escape(action.to));
 }
 std::string describe(const ToolCall& action) {
   return fmt::format("{}/{} {}", base::escape(action.server), base::escape(action.tool),

@@ -87,6 +87,27 @@ void decide_approval(Draft& draft) {
   }
 }
 
+// Sums of two currencies can't be compared, so one profile has one.
+void decide_spending(Draft& draft) {
+  const auto& spending = draft.profile.spending;
+  if (!spending.limit) {
+    if (spending.pay_command) {
+      draft.note(Note::Kind::warning, "every payment is denied: [spending] limit is missing",
+                 spending.pay_command->origin);
+    }
+    return;
+  }
+  const std::string& currency = spending.limit->value.unit;
+  for (const auto* other : {&spending.single, &spending.per_recipient}) {
+    if (!*other || (*other)->value.unit == currency) continue;
+    draft.error((*other)->origin, fmt::format("the limit is in {}, this is in {}", currency, (*other)->value.unit),
+                "one profile has one currency");
+  }
+  if (!spending.pay_command) {
+    draft.note(Note::Kind::warning, "nothing can be paid: [spending.pay] command is missing", spending.limit->origin);
+  }
+}
+
 void place_files(Draft& draft) {
   base::Result<std::vector<RoomFile>> files = etc_files(draft.policy.user, draft.policy.outside);
   if (!files) {
@@ -165,6 +186,7 @@ base::Result<Policy> decide(const profile::Profile& profile, const HostFacts& fa
   decide_environment(draft);
   draft.policy.rules = rules_of(*merged);
   decide_approval(draft);
+  decide_spending(draft);
   for (const auto& item : merged->seccomp.allow) draft.policy.seccomp_allow.push_back(item.value);
   for (const auto& item : merged->seccomp.deny) draft.policy.seccomp_deny.push_back(item.value);
   draft.policy.nested_userns =

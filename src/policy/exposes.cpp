@@ -139,6 +139,12 @@ void say_what_it_exposes(Draft& draft) {
                "everything: whatever command no rule names runs outside the room, with your rights, unasked",
                otherwise->origin);
   }
+  if (const auto& spending = draft.profile.spending; spending.limit && spending.pay_command) {
+    draft.note(Note::Kind::exposes,
+               fmt::format("your money: {} is paid to whomever the agent names, without a question",
+                           spending.limit->value.text),
+               spending.limit->origin);
+  }
   for (const auto& group : draft.profile.seccomp.allow) {
     draft.note(Note::Kind::exposes,
                group.value == "userns"

@@ -47,6 +47,29 @@ and ping never get through.
   }
 }
 
+// Only where something can be paid: a model that reads of paying tries it.
+void say_spending(std::string& out, const Rules& rules) {
+  const Rules::Spending& spending = rules.spending;
+  if (!spending.limit || spending.pay.empty()) return;
+  out += R"(
+# Paying
+
+    agentbox pay --amount 12.50 --currency CODE --to RECIPIENT --key KEY --memo TEXT --why "REASON"
+
+The amount is digits and decimals, nothing else. What is within the owner's limits is paid at once; about what is beyond
+he is asked. The key is your own name for this payment (`invoice-2026-114`): one that was paid with it is never paid
+again, so when you don't know what became of a payment ask again with the same key, never with another one.
+
+Exit codes: 0 paid, now or before with this key; 1 not paid, the key may be used again; 75 nobody could answer, or nobody
+knows whether it was paid: tell the owner; 77 denied; 126 refused. `agentbox status` says what is left.
+)";
+  out += fmt::format("\nWithout a question, all in {}: {}", spending.limit->value.unit, spending.limit->value.text);
+  if (spending.single) out += fmt::format("; {} in one payment", spending.single->value.text);
+  if (spending.per_recipient) out += fmt::format("; {} to one recipient", spending.per_recipient->value.text);
+  if (spending.count) out += fmt::format("; {} payments", spending.count->value.text);
+  out += ".\n";
+}
+
 }  // namespace
 
 std::string room_skill(const Rules& rules) {
@@ -89,6 +112,7 @@ started or changed; 127 there is no such program. The reason is on standard erro
 )";
   say_commands(out, rules);
   say_network(out, rules);
+  say_spending(out, rules);
   return out;
 }
 

@@ -12,6 +12,8 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/profile/parse.hpp"
 
+#include "spending.hpp"
+
 namespace agentbox::policy {
 
 namespace {
@@ -116,8 +118,8 @@ Ruling rule_on(const Rules& /*rules*/, const Open& /*open*/) {
 Ruling rule_on(const Rules& /*rules*/, const Message& /*message*/) {
   return denied("sending messages is not built yet");
 }
-Ruling rule_on(const Rules& /*rules*/, const Payment& /*payment*/) {
-  return denied("paying is not built yet");
+Ruling rule_on(const Rules& rules, const Payment& payment) {
+  return rule_on_payment(rules.spending, payment);
 }
 Ruling rule_on(const Rules& /*rules*/, const ToolCall& /*call*/) {
   return denied("calling tools is not built yet");
@@ -130,6 +132,7 @@ Rules rules_of(const profile::Profile& profile) {
   take(rules.network, profile.network);
   if (profile.network.via) rules.via = profile.network.via->value;
   take(rules.commands, profile.commands);
+  rules.spending = spending_of(profile);
   return rules;
 }
 

@@ -153,6 +153,20 @@ bool is_currency(std::string_view code) {
          currencies.find(code) != std::string_view::npos;
 }
 
+// Integers all the way: 12 and "5" of USD are 1250.
+Parsed<std::int64_t> minor_units(std::string_view text, std::string_view part, std::string_view whole,
+                                 std::string_view fraction, std::string_view code) {
+  const std::size_t decimals = decimals_of(code);
+  if (fraction.size() > decimals) {
+    return fault_at(text, part,
+                    fmt::format("{} has {} decimals", code, decimals == 0 ? "no" : std::to_string(decimals)));
+  }
+  std::string digits = std::string(whole) + std::string(fraction) + std::string(decimals - fraction.size(), '0');
+  std::optional<std::uint64_t> minor = to_number(digits);
+  if (!minor) return fault_at(text, part, "this amount is too large to count");
+  return static_cast<std::int64_t>(*minor);
+}
+
 Parsed<Budget> amount_of_money(std::string_view text, std::string_view part) {
   std::string_view rest = part;
   std::string_view whole = take_digits(rest);
@@ -170,20 +184,35 @@ Parsed<Budget> amount_of_money(std::string_view text, std::string_view part) {
                     code.empty() ? "the currency is missing" : fmt::format("unknown currency '{}'", base::escape(code)),
                     is_currency(big) ? fmt::format("did you mean '{}'?", big) : "an ISO 4217 code, such as USD or EUR");
   }
-  std::size_t decimals = decimals_of(code);
-  if (fraction.size() > decimals) {
-    return fault_at(text, part, fmt::format("{} has {} decimals", code, decimals));
-  }
-  std::string digits = std::string(whole) + std::string(fraction) + std::string(decimals - fraction.size(), '0');
-  std::optional<std::uint64_t> minor = to_number(digits);
-  if (!minor) return fault_at(text, part, "this amount is too large to count");
+  Parsed<std::int64_t> minor = minor_units(text, part, whole, fraction, code);
+  if (!minor) return std::unexpected(minor.error());
   std::string shown = std::to_string(*to_number(whole));
   if (fraction.find_first_not_of('0') != std::string_view::npos) {
-    shown += "." + std::string(fraction) + std::string(decimals - fraction.size(), '0');
+    shown += "." + std::string(fraction) + std::string(decimals_of(code) - fraction.size(), '0');
   }
-  return Budget{.text = fmt::format("{} {}", shown, code),
-                .amount = static_cast<std::int64_t>(*minor),
-                .unit = std::string(code)};
+  return Budget{.text = fmt::format("{} {}", shown, code), .amount = *minor, .unit = std::string(code)};
+}
+
+Parsed<std::int64_t> payment_amount(std::string_view text, std::string_view currency) {
+  if (!is_currency(currency)) {
+    return fault(fmt::format("unknown currency '{}'", base::escape(currency)), "an ISO 4217 code, such as USD or EUR");
+  }
+  std::string_view rest = text;
+  std::string_view whole = take_digits(rest);
+  std::string_view fraction;
+  const bool has_dot = rest.starts_with('.');
+  if (has_dot) {
+    rest.remove_prefix(1);
+    fraction = take_digits(rest);
+  }
+  if (whole.empty() || !rest.empty() || (has_dot && fraction.empty())) {
+    return fault(fmt::format("'{}' is no amount", base::escape(text.substr(0, 40))),
+                 "digits, and decimals after a '.', such as 12.50; no sign, no exponent, no separators");
+  }
+  if (whole.size() > 1 && whole.starts_with('0')) return fault("an amount begins with no needless 0");
+  Parsed<std::int64_t> minor = minor_units(text, text, whole, fraction, currency);
+  if (minor && *minor == 0) return fault("an amount is more than 0");
+  return minor;
 }
 
 }  // namespace
@@ -192,6 +221,21 @@ std::size_t decimals_of(std::string_view currency) noexcept {
   if (!is_currency(currency)) return 2;
   if (without_decimals.find(currency) != std::string_view::npos) return 0;
   return three_decimals.find(currency) != std::string_view::npos ? 3 : 2;
+}
+
+std::string amount_text(std::int64_t amount, std::string_view currency) {
+  const std::size_t decimals = decimals_of(currency);
+  if (decimals == 0) return std::to_string(amount);
+  const std::uint64_t one = decimals == 3 ? 1000 : 100;
+  const std::uint64_t size =
+      amount < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(amount) : static_cast<std::uint64_t>(amount);
+  return fmt::format("{}{}.{:0{}}", amount < 0 ? "-" : "", size / one, size % one, decimals);
+}
+
+base::Result<std::int64_t> parse_amount(std::string_view text, std::string_view currency) {
+  Parsed<std::int64_t> minor = payment_amount(text, currency);
+  if (!minor) return base::fail(minor.error().message, minor.error().hint);
+  return *minor;
 }
 
 Parsed<std::uint64_t> size(std::string_view text) {

@@ -166,6 +166,9 @@ std::optional<std::vector<std::string>> read_argv(Reading& reading, const Node& 
                       fmt::format("these are: {}", fmt::join(form.placeholders, ", ")));
       } else if (first && name.starts_with('{')) {
         reading.error(item.at, "the program itself cannot be chosen by the agent");
+      } else if (form.placed == ArgvForm::Placed::alone && name.size() != item.text.size()) {
+        reading.error(item.at, fmt::format("{} must be an argument of its own", name),
+                      "a program that wants one word of both is called by a script of yours");
       }
       if (item.text[open] == '$') ++open;
     }

@@ -175,6 +175,8 @@ void read_number(Reading& reading, const Node& node) {
 struct ArgvForm {
   std::span<const std::string_view> placeholders;
   bool references = false;
+  // within: a placeholder may be a part of an argument; alone: it is one, whole.
+  enum class Placed { within, alone } placed = Placed::within;
 };
 [[nodiscard]] std::optional<std::vector<std::string>> read_argv(Reading& reading, const Node& node,
                                                                 const ArgvForm& form);

@@ -26,10 +26,10 @@ constexpr std::array requirements{std::pair{std::string_view("human"), Require::
                                   std::pair{std::string_view("human+reviewer"), Require::human_and_reviewer}};
 
 constexpr std::array<std::string_view, 2> of_message{"{to}", "{subject}"};
-constexpr std::array<std::string_view, 5> of_payment{"{amount}", "{currency}", "{to}", "{memo}", "{key}"};
+constexpr std::array<std::string_view, 6> of_payment{"{amount}", "{minor}", "{currency}", "{to}", "{memo}", "{key}"};
 constexpr ArgvForm room_command{.references = true};
 constexpr ArgvForm message_command{.placeholders = of_message};
-constexpr ArgvForm payment_command{.placeholders = of_payment};
+constexpr ArgvForm payment_command{.placeholders = of_payment, .placed = ArgvForm::Placed::alone};
 constexpr ArgvForm host_command{};
 
 constexpr std::int64_t most_processes = 4194304;   // PID_MAX_LIMIT of a 64-bit kernel
@@ -297,20 +297,33 @@ std::vector<Row> make_rows() {
   add(scalar<AT(spending.limit), money_budget, narrow_budget<AT(spending.limit), Without::nothing>>(
       "spending", "limit", "amount and period", "",
       "What may be spent without a question; the next payment asks, with friction. Without it every "
-      "payment is denied.", "[spending]\nlimit = \"100 USD/day\""));
+      "payment is denied. Everything that was paid or may have been counts, also after a yes. A day is "
+      "the calendar's, in your time zone; an hour or a minute is the last one before the payment.",
+      "[spending]\nlimit = \"100 USD/day\""));
   add(scalar<AT(spending.single), money, narrow_budget<AT(spending.single), Without::unlimited>>("spending",
       "single", "amount", "", "The most that one payment may be without a question.",
       "[spending]\nsingle = \"25 USD\""));
+  add(scalar<AT(spending.per_recipient), money_budget,
+             narrow_budget<AT(spending.per_recipient), Without::unlimited>>("spending", "per_recipient",
+      "amount and period", "",
+      "What may be paid to one and the same recipient without a question. Whoever spells a recipient in "
+      "two ways makes two of it.", "[spending]\nper_recipient = \"40 USD/day\""));
   add(scalar<AT(spending.count), count_budget, narrow_budget<AT(spending.count), Without::unlimited>>(
-      "spending", "count", "count and period", "",
-      "How many payments may be made without a question: their number can carry data out, too.",
+      "spending", "count", "count and period", "\"20/day\"",
+      "How many payments may be made without a question: their number can carry data out, too. One "
+      "that was tried counts, also where nothing was paid.",
       "[spending]\ncount = \"20/day\""));
   add(scalar<AT(spending.delay), duration>("spending", "delay", "time", "",
       "How long a payment waits after its yes, visible and cancellable, before it is made.",
       "[spending]\ndelay = \"30s\""));
   add(argv<AT(spending.pay_command), payment_command>("spending.pay", "command",
-      "How a payment is really made. {amount}, {currency}, {to}, {memo} and {key} are replaced in an "
-      "argument, and never make more than one of it.",
+      "How a payment is really made: a program of this machine with its arguments; no shell. {amount} "
+      "(12.50), {minor} (1250: cents, or whatever the currency's smallest unit is), {currency}, {to}, "
+      "{memo} and {key} stand alone as an argument and are replaced in it. Its exit code must say what "
+      "became of the payment: 0 it was paid, 1 it was not paid and will not be. Anything else, a signal "
+      "too, means that nobody knows: the amount stays reserved until `agentbox ledger settle` is told. "
+      "It runs with your rights in /, with a fixed environment and nothing to read, for ten minutes at "
+      "most. The agent must not be able to change it.",
       "[spending.pay]\ncommand = [\"wallet-cli\", \"send\", \"{amount}\", \"{to}\"]"));
 
   // ---- environment

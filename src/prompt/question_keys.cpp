@@ -10,7 +10,8 @@ std::optional<Answer> QuestionPage::Impl::type(std::string_view bytes, Clock::ti
   hint_.clear();
   for (const Press& each : reader_.feed(bytes, now)) {
     // Leaving answers nothing, so it need not wait.
-    if (way_back_ == WayBack::offered && quiet_.begun() && mode_ != Mode::commenting && each.is_alone('q'))
+    if (way_back_ == WayBack::offered && quiet_.begun() && mode_ != Mode::commenting && mode_ != Mode::typing &&
+        each.is_alone('q'))
       left_ = true;
     if (left_) return std::nullopt;
     if (!quiet_.over(now) || !in_time(now)) continue;
@@ -20,7 +21,8 @@ std::optional<Answer> QuestionPage::Impl::type(std::string_view bytes, Clock::ti
 }
 
 std::optional<Answer> QuestionPage::Impl::answer(Answer::Kind kind, std::size_t scope) const {
-  return Answer{kind, scope, comment_, question_.digest};
+  const bool yes = kind != Answer::Kind::deny && kind != Answer::Kind::deny_session;
+  return Answer{kind, scope, comment_, question_.digest, yes ? typed_ : std::string()};
 }
 
 // The first thing to say about one read stays.
@@ -36,6 +38,10 @@ std::optional<Answer> QuestionPage::Impl::press(const Press& press, Clock::time_
   }
   if (mode_ == Mode::commenting && !tiny()) {
     press_commenting(press);
+    return std::nullopt;
+  }
+  if (mode_ == Mode::typing && !tiny()) {
+    press_typing(press);
     return std::nullopt;
   }
   switch (press.key) {
@@ -92,6 +98,11 @@ std::optional<Answer> QuestionPage::Impl::allow(Clock::time_point now) {
   if (!read_to_the_end()) {
     return std::nullopt;
   }
+  if (!has_phrase()) {
+    before_comment_ = std::exchange(mode_, Mode::typing);
+    editor_.set("");
+    return std::nullopt;
+  }
   if (mode_ == Mode::reading) return answer(Answer::Kind::once);
   if (choice_quiet_.over(now)) return answer(choice_, scope_);
   return std::nullopt;
@@ -102,6 +113,19 @@ void QuestionPage::Impl::press_commenting(const Press& press) {
     comment_ = editor_.text();
     mode_ = before_comment_;
     suggest(comment_.empty() ? "" : "the comment goes with your answer");
+  } else if (press.key == Key::escape) {
+    mode_ = before_comment_;
+  } else {
+    editor_.press(press);
+  }
+}
+
+// Typing it allows nothing yet: that takes one more `o`.
+void QuestionPage::Impl::press_typing(const Press& press) {
+  if (press.key == Key::enter) {
+    typed_ = editor_.text() == question_.phrase ? question_.phrase : "";
+    mode_ = before_comment_;
+    suggest(has_phrase() ? "now o allows it" : "that is not it: nothing is allowed");
   } else if (press.key == Key::escape) {
     mode_ = before_comment_;
   } else {

@@ -54,6 +54,9 @@ void QuestionPage::Impl::fit_views() {
 std::vector<KeyCap> QuestionPage::Impl::key_caps(Clock::time_point now) const {
   const bool works = quiet_.over(now) && in_time(now);
   const auto ink = [&](Ink wanted, bool available = true) { return works && available ? wanted : Ink::off; };
+  if (mode_ == Mode::typing) {
+    return {{"Enter", "done", "done", ink(Ink::other)}, {"Esc", "leave it", "leave", ink(Ink::other)}};
+  }
   if (mode_ == Mode::commenting) {
     return {{"Enter", "keep", "keep", ink(Ink::other)},
             {"Esc", "leave it", "leave", ink(Ink::other)},
@@ -68,6 +71,7 @@ std::vector<KeyCap> QuestionPage::Impl::key_caps(Clock::time_point now) const {
             {"d", "deny", "deny", ink(Ink::deny)}};
   }
   std::vector<KeyCap> caps = {{"o", "allow once", "once", ink(Ink::allow, end_seen_)}};
+  if (!has_phrase()) caps = {{"o", phrase_label_, phrase_label_, ink(Ink::allow, end_seen_)}};
   if (!question_.session_scopes.empty()) caps.push_back({"s", "this session", "session", ink(Ink::allow, end_seen_)});
   if (!question_.lasting_scopes.empty()) caps.push_back({"a", "always", "always", ink(Ink::allow, end_seen_)});
   caps.push_back({"d", "deny", "deny", ink(Ink::deny), KeyCap::Place::new_row});
@@ -92,6 +96,7 @@ Line QuestionPage::Impl::status(Clock::time_point now) const {
   if (!quiet_.over(now)) return quiet_line(quiet_, now, columns);
   if (mode_ == Mode::choosing && !choice_quiet_.over(now)) return quiet_line(choice_quiet_, now, columns);
   if (mode_ == Mode::commenting) return editor_.draw("comment:", columns);
+  if (mode_ == Mode::typing) return editor_.draw("type " + shown(question_.phrase) + ":", columns);
   Line line;
   const auto say = [&](std::string_view words, Ink ink) {
     return line.put_shown(1, cut_to(words, columns > 2 ? columns - 2 : 1), ink);

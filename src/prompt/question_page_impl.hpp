@@ -46,7 +46,7 @@ class QuestionPage::Impl {
   [[nodiscard]] const Question& question() const noexcept { return question_; }
 
  private:
-  enum class Mode : std::uint8_t { reading, choosing, commenting };
+  enum class Mode : std::uint8_t { reading, choosing, commenting, typing };
 
   // Keys.
   std::optional<Answer> press(const Press& press, Clock::time_point now);
@@ -54,6 +54,8 @@ class QuestionPage::Impl {
   std::optional<Answer> allow(Clock::time_point now);
   void suggest(std::string_view words);
   void press_commenting(const Press& press);
+  void press_typing(const Press& press);
+  [[nodiscard]] bool has_phrase() const noexcept { return typed_ == question_.phrase; }
   void choose(Answer::Kind kind);
   void select(std::size_t scope);
   void toggle_details();
@@ -94,8 +96,9 @@ class QuestionPage::Impl {
   bool scope_seen_ = false;  // of the scope that is selected
   WayBack way_back_ = WayBack::none;
   bool left_ = false;
-  std::string comment_, hint_;
   std::string ended_;  // why it is over; empty: it isn't
+  std::string comment_, hint_, typed_;
+  std::string phrase_label_ = "allow: type " + shown(question_.phrase);  // on the key
 };
 
 }  // namespace agentbox::prompt

@@ -142,7 +142,10 @@ bool Store::append_and_count(std::span<const Event> events, std::int64_t used, T
 void Store::forget_session(std::string_view session) {
   if (session.empty()) return;  // that would be all that is remembered for always
   impl_->check_in_place();
+  Transaction transaction(impl_->database());
   impl_->statement("DELETE FROM remembered WHERE session = ?").bind(1, session).run();
+  impl_->statement("UPDATE used SET session = '' WHERE session = ?").bind(1, session).run();
+  transaction.commit();
 }
 
 }  // namespace agentbox::store

@@ -58,7 +58,71 @@ CREATE TABLE remembered (
 CREATE INDEX remembered_by_profile ON remembered (profile, kind);
 )";
 
-constexpr std::array all_steps = {version_1};
+// `used` is what budgets count: one row for each deed, whatever its kind. A session that is over has left its name there
+// (ids of sessions come again). `payment` is the ledger; a key is taken for as long as it was paid or may have been.
+// `budget` is how each was written when it was last taken from: only for showing it. `clock`: see Taking::now.
+constexpr const char* version_2 = R"(
+CREATE TABLE used (
+  id      INTEGER PRIMARY KEY,
+  profile TEXT    NOT NULL,
+  session TEXT    NOT NULL,
+  kind    TEXT    NOT NULL,
+  subject TEXT    NOT NULL,
+  unit    TEXT    NOT NULL,
+  at      INTEGER NOT NULL,
+  amount  INTEGER NOT NULL CHECK (amount >= 0),
+  state   TEXT    NOT NULL CHECK (state IN ('reserved', 'done'))
+) STRICT;
+CREATE INDEX used_by_profile ON used (profile, kind, at);
+CREATE INDEX used_by_session ON used (session) WHERE session <> '';
+
+CREATE TABLE payment (
+  id        INTEGER PRIMARY KEY AUTOINCREMENT,
+  use       INTEGER REFERENCES used (id),
+  profile   TEXT    NOT NULL,
+  session   TEXT    NOT NULL,
+  question  TEXT    NOT NULL,
+  key       TEXT    NOT NULL,
+  amount    INTEGER NOT NULL CHECK (amount > 0),
+  currency  TEXT    NOT NULL,
+  recipient TEXT    NOT NULL,
+  memo      TEXT    NOT NULL,
+  state     TEXT    NOT NULL CHECK (state IN ('reserved', 'unknown', 'paid', 'not_paid')),
+  reserved  INTEGER NOT NULL,
+  ended     INTEGER,
+  note      TEXT    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX payment_by_key ON payment (profile, key) WHERE state <> 'not_paid';
+CREATE INDEX payment_by_time ON payment (reserved);
+CREATE INDEX payment_open ON payment (state) WHERE state IN ('reserved', 'unknown');
+CREATE TRIGGER payment_no_delete BEFORE DELETE ON payment
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+
+CREATE TABLE budget (
+  profile       TEXT    NOT NULL,
+  name          TEXT    NOT NULL,
+  kind          TEXT    NOT NULL,
+  counts        TEXT    NOT NULL CHECK (counts IN ('amount', 'times')),
+  per_subject   INTEGER NOT NULL CHECK (per_subject IN (0, 1)),
+  text          TEXT    NOT NULL,
+  unit          TEXT    NOT NULL,
+  amount        INTEGER NOT NULL,
+  period        TEXT    NOT NULL CHECK (period IN ('session', 'minute', 'hour', 'day')),
+  every         INTEGER NOT NULL,
+  origin_file   TEXT    NOT NULL,
+  origin_line   INTEGER NOT NULL,
+  origin_column INTEGER NOT NULL,
+  PRIMARY KEY (profile, name)
+) STRICT;
+
+CREATE TABLE clock (
+  one    INTEGER PRIMARY KEY CHECK (one = 1),
+  latest INTEGER NOT NULL
+) STRICT;
+INSERT INTO clock VALUES (1, 0);
+)";
+
+constexpr std::array all_steps = {version_1, version_2};
 
 }  // namespace
 

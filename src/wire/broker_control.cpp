@@ -48,6 +48,7 @@ std::string write(std::uint64_t id, const QuestionAnswer& answer) {
   Json params{{"id", text(answer.question)}, {"digest", text(answer.digest)}, {"answer", name(answers, answer.answer)}};
   if (answer.scope != 0) params["scope"] = answer.scope;
   put_bytes(params, "comment", answer.comment);
+  put_text(params, "phrase", answer.phrase);
   return write_request(id, "question.answer", std::move(params));
 }
 
@@ -59,27 +60,29 @@ Json to_json(const WireQuestion& question) {
                          {"weight", name(weights, fact.weight)},
                          {"shown", name(places, fact.shown)}});
   }
-  return Json{{"id", text(question.id)},
-              {"session", text(question.session)},
-              {"profile", text(question.profile)},
-              {"kind", text(question.kind)},
-              {"digest", text(question.digest)},
-              {"title", text(question.title)},
-              {"form", name(forms, question.form)},
-              {"subject", bytes(question.subject)},
-              {"facts", std::move(facts)},
-              {"said", bytes(question.said)},
-              {"content_title", text(question.content_title)},
-              {"content_form", name(content_forms, question.content_form)},
-              {"content", bytes(question.content)},
-              {"session_scopes", byte_list(question.session_scopes)},
-              {"lasting_scopes", byte_list(question.lasting_scopes)},
-              {"why_not_session", bytes(question.why_not_session)},
-              {"why_not_lasting", bytes(question.why_not_lasting)},
-              {"asked", question.asked},
-              {"deadline", question.deadline},
-              {"sent", question.sent},
-              {"waiting", question.waiting}};
+  Json json{{"id", text(question.id)},
+            {"session", text(question.session)},
+            {"profile", text(question.profile)},
+            {"kind", text(question.kind)},
+            {"digest", text(question.digest)},
+            {"title", text(question.title)},
+            {"form", name(forms, question.form)},
+            {"subject", bytes(question.subject)},
+            {"facts", std::move(facts)},
+            {"said", bytes(question.said)},
+            {"content_title", text(question.content_title)},
+            {"content_form", name(content_forms, question.content_form)},
+            {"content", bytes(question.content)},
+            {"session_scopes", byte_list(question.session_scopes)},
+            {"lasting_scopes", byte_list(question.lasting_scopes)},
+            {"why_not_session", bytes(question.why_not_session)},
+            {"why_not_lasting", bytes(question.why_not_lasting)}};
+  put_text(json, "phrase", question.phrase);
+  json["asked"] = question.asked;
+  json["deadline"] = question.deadline;
+  json["sent"] = question.sent;
+  json["waiting"] = question.waiting;
+  return json;
 }
 
 Json to_json(const WireFlood& flood) {
@@ -155,6 +158,7 @@ QuestionAnswer read_answer(Fields& fields) {
   answer.answer = static_cast<QuestionAnswer::Answer>(fields.choice("answer", answers));
   answer.scope = fields.number_or("scope", 0, most_scopes - 1);
   answer.comment = fields.bytes_or_none("comment", most_comment);
+  answer.phrase = fields.text_or_none("phrase", most_name);
   bool remembered = answer.answer == QuestionAnswer::Answer::session || answer.answer == QuestionAnswer::Answer::always;
   if (answer.scope != 0 && !remembered) fields.refuse("scope", "goes with session and always");
   return answer;
@@ -207,6 +211,7 @@ WireQuestion read_question(Fields fields) {
   question.lasting_scopes = fields.byte_list("lasting_scopes", 0, most_scopes);
   question.why_not_session = fields.bytes("why_not_session", most_text);
   question.why_not_lasting = fields.bytes("why_not_lasting", most_text);
+  question.phrase = fields.text_or_none("phrase", most_name);
   question.asked = static_cast<std::int64_t>(fields.number("asked", 0, most_number));
   question.deadline = static_cast<std::int64_t>(fields.number("deadline", 0, most_number));
   question.sent = static_cast<std::int64_t>(fields.number("sent", 0, most_number));

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t most_words = 4096;
 constexpr std::size_t most_rules = 4096;
 constexpr std::size_t most_why = 2000;
+constexpr std::size_t most_word = 40, most_key = 64, most_recipient = 512, most_memo = 140, most_limits = 20;
+constexpr std::array<std::string_view, 4> payment_outcomes{"paid", "not_paid", "unknown", "pending"};
 constexpr std::array<std::string_view, 2> whats{"write", "remove"};
 constexpr std::array<std::string_view, 7> verdicts{"allow",       "deny",      "duplicate", "expired",
                                                    "unavailable", "cancelled", "pass"};
@@ -41,6 +43,13 @@ std::string write(std::uint64_t id, const ChangeRequest& request) {
   put_bytes(params, "why", request.why);
   return write_request(id, "request.change", std::move(params));
 }
+std::string write(std::uint64_t id, const PaymentRequest& request) {
+  Json params{{"amount", text(request.amount)}, {"currency", text(request.currency)}, {"to", bytes(request.to)}};
+  put_bytes(params, "memo", request.memo);
+  params["key"] = text(request.key);
+  put_bytes(params, "why", request.why);
+  return write_request(id, "request.payment", std::move(params));
+}
 std::string write(std::uint64_t id, const StatusRequest& /*request*/) {
   return write_request(id, "status");
 }
@@ -68,11 +77,13 @@ std::string write(std::optional<std::uint64_t> id, const Verdict& verdict) {
   return write_result(id, std::move(result));
 }
 std::string write(std::optional<std::uint64_t> id, const RoomStatus& status) {
-  return write_result(id, Json{{"session", text(status.session)},
-                               {"profile", text(status.profile)},
-                               {"commands", lists(status.commands)},
-                               {"network", lists(status.network)},
-                               {"waiting", status.waiting}});
+  Json result{{"session", text(status.session)},
+              {"profile", text(status.profile)},
+              {"commands", lists(status.commands)},
+              {"network", lists(status.network)}};
+  if (!status.spending.empty()) result["spending"] = text_list(status.spending);
+  result["waiting"] = status.waiting;
+  return write_result(id, std::move(result));
 }
 std::string write(std::optional<std::uint64_t> id, const Refusal& refusal) {
   return write_error(id, refusal.code, refusal.message);
@@ -85,6 +96,12 @@ std::string write(std::optional<std::uint64_t> id, const CommandExited& exited) 
   Json params{{"id", id.value_or(0)}, {key, exited.number}};
   put_text(params, "reason", exited.reason);
   return write_notification("command.exited", std::move(params));
+}
+
+std::string write(std::optional<std::uint64_t> id, const PaymentEnded& ended) {
+  Json params{{"id", id.value_or(0)}, {"outcome", name(payment_outcomes, ended.outcome)}};
+  put_text(params, "reason", ended.reason);
+  return write_notification("payment.ended", std::move(params));
 }
 
 // ---- reading ----
@@ -117,6 +134,15 @@ ChangeRequest read_change(Fields& fields) {
   return request;
 }
 
+PaymentRequest read_payment(Fields& fields) {
+  PaymentRequest request{.amount = fields.text("amount", most_word), .currency = fields.text("currency", most_word)};
+  request.to = fields.bytes("to", most_recipient);
+  request.memo = fields.bytes_or_none("memo", most_memo);
+  request.key = fields.text("key", most_key);
+  request.why = fields.bytes_or_none("why", most_why);
+  return request;
+}
+
 std::int32_t read_signal(Fields& fields) {
   return static_cast<std::int32_t>(fields.number("signal", 1, 64));
 }
@@ -134,6 +160,8 @@ FromRoom read_from_room(const Json& json) {
     request(read_command(fields));
   } else if (call.method == "request.change") {
     request(read_change(fields));
+  } else if (call.method == "request.payment") {
+    request(read_payment(fields));
   } else if (call.method == "status") {
     request(StatusRequest{});
   } else if (call.method == "request.cancel") {
@@ -167,11 +195,13 @@ ToRoom read_result(std::uint64_t id, const Json& result) {
     verdict.comment = fields.bytes_or_none("comment", most_text);
     message.body = std::move(verdict);
   } else {
-    message.body = RoomStatus{.session = fields.text("session", most_name),
-                              .profile = fields.text("profile", most_path),
-                              .commands = read_lists(fields.object("commands")),
-                              .network = read_lists(fields.object("network")),
-                              .waiting = fields.number("waiting", 0, most_number)};
+    RoomStatus status{.session = fields.text("session", most_name),
+                      .profile = fields.text("profile", most_path),
+                      .commands = read_lists(fields.object("commands")),
+                      .network = read_lists(fields.object("network"))};
+    if (fields.has("spending")) status.spending = fields.text_list("spending", most_limits);
+    status.waiting = fields.number("waiting", 0, most_number);
+    message.body = std::move(status);
   }
   fields.end();
   return message;
@@ -203,6 +233,10 @@ ToRoom read_to_room(const Json& json) {
     message.body = CommandStarted{};
   } else if (call.method == "command.exited") {
     message.body = read_exited(fields);
+  } else if (call.method == "payment.ended") {
+    PaymentEnded ended{static_cast<PaymentEnded::Outcome>(fields.choice("outcome", payment_outcomes)), {}};
+    ended.reason = fields.text_or_none("reason", most_text);
+    message.body = std::move(ended);
   } else {
     unknown_method(call);
   }

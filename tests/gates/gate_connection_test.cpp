@@ -55,6 +55,12 @@ class Room : public GateConnection::Gate {
     heard({.kind = verdict_, .by = broker::Verdict::By::rule, .reason = "no rule"});
   }
   policy::Ruling rule(const policy::Connect&) const override { return {.decision = policy::Decision::allow}; }
+  const broker::Verdict* known(const policy::Connect&) override { return nullptr; }
+  bool grants(const policy::Connect&) const override { return false; }
+  profile::Speech speech(const policy::Connect&) const override { return profile::Speech::any; }
+  std::optional<std::string> via(const policy::Connect&) const override { return std::nullopt; }
+  SocksLogin login(const Host&) const override { return {}; }
+  void moves_on(GateConnection&, UniqueFd, std::string) override {}
   Lookup& lookup() override { return *lookup_; }
   Splicer& splicer() override { return splicer_; }
   std::chrono::milliseconds connect_patience() const override { return 5s; }

@@ -286,16 +286,18 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.messages.allow = {located("x")};
   profile.messages.default_ = {profile::Default::allow, {}};
   profile.messages.backends = {{"email", {{{"sendmail"}, {}}}}};
-  profile.spending.pay_command = {{"pay"}, {}};
+  profile.spending.delay = {std::chrono::seconds(30), {}};
   profile.approval.reviewer = located("http://127.0.0.1:1/v1");
   profile.approval.require = {profile::Require::human_and_reviewer, {}};
   profile.approval.notify = {{"notify-send"}, {}};
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "[network] bytes_out is not built yet", "[messages] allow is not built yet",
-                                "[messages] ask is not built yet", "[messages] default = \"allow\" is not built yet",
-                                "[messages.email] send is not built yet", "[spending.pay] command is not built yet",
+                                "[network] bytes_out is not built yet",
+                                "[messages] allow is not built yet", "[messages] ask is not built yet",
+                                "[messages] default = \"allow\" is not built yet",
+                                "[messages.email] send is not built yet",
+                                "[spending] delay is not built yet",
                                 "[approval] reviewer is not built yet",
                                 "[approval] require = \"human+reviewer\" is not built yet"});
 }
@@ -312,6 +314,7 @@ TEST_CASE("what only tightens or is built is no use of what isn't") {
   profile.commands.deny = {{{"x", {}}, {}}};
   profile.messages.self = {located("me@example.org")};
   profile.spending.limit = {profile::Budget{}, {}};
+  profile.spending.pay_command = {{"pay"}, {}};
   profile.approval.timeout = {std::chrono::seconds(120), {}};
   profile.approval.require = {profile::Require::human, {}};
   CHECK(unbuilt(world).empty());

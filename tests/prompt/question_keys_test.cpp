@@ -414,3 +414,46 @@ TEST_CASE("q within a comment is a letter") {
   REQUIRE(answer);
   CHECK(answer->comment == "q");
 }
+
+TEST_CASE("where a phrase is wanted, o asks for it, and only o after it was typed allows") {
+  Question question = with_deadline(push());
+  question.phrase = "60.00";
+  question.session_scopes.clear();
+  question.lasting_scopes.clear();
+  Asked asked(question);
+  asked.ready();
+  auto type = [&](std::string_view text) {
+    std::optional<Answer> last;
+    for (char c : text) last = asked.type(std::string(1, c));
+    return last;
+  };
+  asked.draw();
+  CHECK(asked.grid.text().find("allow: type 60.00") != std::string::npos);
+  CHECK_FALSE(asked.type("o"));
+  SECTION("typed, and o again") {
+    CHECK_FALSE(type("60.00"));
+    CHECK_FALSE(asked.type("\r"));
+    const auto answer = asked.type("o");
+    REQUIRE(answer);
+    CHECK(answer->kind == Answer::Kind::once);
+    CHECK(answer->phrase == "60.00");
+  }
+  SECTION("something else, nothing, or half of it allows nothing") {
+    for (const char* wrong : {"", "6", "60.0", "60.000", "60,00", "o"}) {
+      CHECK_FALSE(type(wrong));
+      CHECK_FALSE(asked.type("\r"));
+      CHECK_FALSE(asked.type("o"));  // asks again
+    }
+    CHECK_FALSE(type("60.00"));
+    CHECK_FALSE(asked.type("\033"));
+  }
+  SECTION("Ctrl-C and d still deny, and carry no phrase") {
+    CHECK_FALSE(type("60.00"));
+    CHECK_FALSE(asked.type("\r"));
+    const auto answer = asked.type("d");
+    REQUIRE(answer);
+    CHECK(answer->kind == Answer::Kind::deny);
+    CHECK(answer->phrase.empty());
+  }
+  SECTION("Ctrl-C denies while it is typed") { CHECK(asked.type(ctrl_c)->kind == Answer::Kind::deny); }
+}

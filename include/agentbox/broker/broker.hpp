@@ -60,6 +60,9 @@ class Broker final : public Decider {
   void cancel(Ticket ticket) override;
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) override;
   void outcomes(std::span<const Done> done) override;
+  void settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) override;
+  // What may still be spent without a question, a line each, for the room; empty: nothing is paid at all.
+  [[nodiscard]] std::vector<std::string> spending() const;
 
   // What a gate refused by itself, because it can't be carried out safely: for the record. `why`: one clause.
   void refused(const policy::Action& action, const std::string& why);
@@ -78,7 +81,7 @@ class Broker final : public Decider {
     taken,
     gone,        // answered elsewhere, expired or cancelled
     changed,     // the digest is another question's
-    not_offered  // this kind of answer, or this scope, was not offered
+    not_offered  // this kind of answer, or this scope, was not offered, or the phrase is missing
   };
   // `by` as Panel has it: "terminal", "control".
   Taken answer(const std::string& id, const prompt::Answer& answer, const std::string& by);

@@ -29,10 +29,13 @@ struct Verdict {
   enum class By : std::uint8_t { rule, remembered, human, limit, clock, requester, fault };
   Kind kind = Kind::unavailable;
   By by = By::fault;
-  std::string reason;    // for the agent: what happened, and what to do now; one or two sentences
-  std::string rule;      // the rule or the remembered scope that said so; empty: none
-  std::string comment;   // raw: the owner's own words; empty: none
-  std::string question;  // the record's id of this request: give it to `outcome`
+  std::string reason;      // for the agent: what happened, and what to do now; one or two sentences
+  std::string rule;        // the rule or the remembered scope that said so; empty: none
+  std::string comment;     // raw: the owner's own words; empty: none
+  std::string question;    // the record's id of this request: give it to `outcome`
+  std::int64_t entry = 0;  // of an allowed payment: in the ledger, reserved; give it to `settle`
+  // Of a payment that is a duplicate: what became of the one with its key.
+  enum class Earlier : std::uint8_t { none, pending, unknown, paid } earlier = Earlier::none;
 };
 
 // What a gate hands in: the action, pinned, and what a person must know to judge it.
@@ -45,6 +48,7 @@ struct Asked {
   std::string content;  // raw, in lines: what must be read before a yes (a diff, a body)
   // What a yes may be remembered for: policy::session_scopes and policy::lasting_scopes, or less.
   std::vector<policy::Scope> session_scopes, lasting_scopes;
+  std::string phrase;  // ours: must be typed before a yes counts; empty: nothing
 };
 
 // What went through a connection that ended.
@@ -73,6 +77,17 @@ class Decider {
     std::optional<Traffic> traffic;
   };
   virtual void outcomes(std::span<const Done> done) = 0;
+
+  // What came of an allowed payment, in place of `outcome`: it is settled in the ledger. `what` as there.
+  enum class Paid : std::uint8_t {
+    paid,
+    not_paid,     // it was tried
+    not_started,  // nothing has left
+    unknown       // it stays reserved until the owner settles it
+  };
+  virtual void settle(const Verdict& verdict, const policy::Action& action, Paid /*paid*/, const std::string& what) {
+    outcome(verdict, action, what);
+  }
 };
 
 }  // namespace agentbox::broker

@@ -23,7 +23,12 @@ struct Rules {
   Lists<profile::HostRule> network;
   std::optional<std::string> via;  // the upstream of every connection that has none of its own
   Lists<profile::CommandPattern> commands;
-  // [messages] and [spending] follow with their gates; until then both are denied.
+  struct Spending {
+    // Amounts of one currency, all of them. Without `limit` nothing is paid; with it there is a `count` too.
+    std::optional<profile::Located<profile::Budget>> limit, single, per_recipient, count;
+    std::vector<std::string> pay;  // argv with its placeholders; empty: there is no way to pay
+  } spending;
+  // [messages] follows with its gate; until then it is denied.
 };
 [[nodiscard]] Rules rules_of(const profile::Profile& profile);
 
@@ -37,8 +42,8 @@ struct Ruling {
   friend bool operator==(const Ruling&, const Ruling&) = default;
 };
 
-// Never throws for anything in the action. `change`: asks. `open`, `message`, `payment`, `tool`: denied with "not built
-// yet" until their gates come.
+// Never throws for anything in the action. `change`: asks. `open`, `message`, `tool`: denied with "not built yet" until
+// their gates come. An allowed payment is allowed as far as the limits of budget.hpp still reach: else it asks.
 //
 // A rule that grants is narrow and one that takes is wide: see Reach. An ask rule is narrow where it grants a question,
 // and wide where it would take something from an allow rule or an allowing default.

@@ -2,13 +2,14 @@
 
 // TOML bytes → Profile. No file is opened here: `load` is given a function that finds what `extends` names.
 
-#include "agentbox/profile/profile.hpp"
-
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agentbox/profile/profile.hpp"
 
 namespace agentbox::profile {
 
@@ -59,9 +60,8 @@ using Lookup = std::function<base::Result<Source>(const Wanted& wanted)>;
 // The other part is how the key is read, merged and tightened (src/profile/schema.cpp, the only place that
 // knows a key).
 struct KeyDoc {
-  std::string_view
-      section;           // "network"; empty for the top level; "messages.NAME" where the user names the table
-  std::string_view key;  // "allow"
+  std::string_view section;     // "network"; empty for the top level; "messages.NAME" where the user names the table
+  std::string_view key;         // "allow"
   std::string_view type;        // as the man page shows it: "list of hosts"
   std::string_view fallback;    // what holds without it, as TOML; empty for none
   std::string_view text;        // one paragraph of plain text
@@ -86,6 +86,12 @@ struct SectionDoc {
 
 // How many decimals an ISO 4217 currency has: 0, 2 or 3; 2 for any other word.
 [[nodiscard]] std::size_t decimals_of(std::string_view currency) noexcept;
+
+// "12.50" of 1250 USD, "1250" of JPY; without the currency.
+[[nodiscard]] std::string amount_text(std::int64_t amount, std::string_view currency);
+// What may be paid: "12.50" of USD is 1250. Exact: digits and at most the currency's own decimals, more than 0, no sign,
+// blank, exponent or separator, and one spelling of each amount but for its last zeros.
+[[nodiscard]] base::Result<std::int64_t> parse_amount(std::string_view text, std::string_view currency);
 
 // Parsers of single values, shared with the command line (--allow HOST and the like). `origin` names the
 // flag.

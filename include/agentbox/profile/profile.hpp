@@ -3,14 +3,14 @@
 // The values that a profile's TOML becomes: typed, checked, each with the place that says so. Nothing is
 // resolved yet: "~" and variables are still text, because what they mean is a fact of the machine.
 
-#include "agentbox/base/diagnostic.hpp"
-
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "agentbox/base/diagnostic.hpp"
 
 namespace agentbox::profile {
 
@@ -112,10 +112,7 @@ struct Budget {
 };
 
 enum class WorkspaceMode { direct, review, read_only };
-enum class GitConfig {
-  none,
-  inert
-};  // inert: the room gets the owner's identity, default branch and plain aliases
+enum class GitConfig { none, inert };  // inert: the room gets the owner's identity, default branch and plain aliases
 enum class Require { human, human_and_reviewer };
 
 struct MessageBackend {
@@ -161,7 +158,7 @@ struct Profile {
     std::vector<MessageBackend> backends;
   } messages;
   struct {
-    std::optional<Located<Budget>> limit, single, count;
+    std::optional<Located<Budget>> limit, single, per_recipient, count;
     std::optional<Located<std::chrono::seconds>> delay;
     std::optional<Located<std::vector<std::string>>> pay_command;
   } spending;
@@ -181,7 +178,7 @@ struct Profile {
   struct {
     std::optional<Located<std::uint64_t>> processes, open_files;
     std::optional<Located<std::uint64_t>> file_size, memory, home, tmp, shm;  // bytes
-    std::optional<Located<std::uint64_t>> cpu;  // share: 1-10000, cgroup's cpu.weight
+    std::optional<Located<std::uint64_t>> cpu;                                // share: 1-10000, cgroup's cpu.weight
     std::optional<Located<std::chrono::seconds>> cpu_time, time;
   } limits;
   struct {

@@ -10,6 +10,7 @@
 //   100 ms before it. Typed-ahead lines, pasted text and keys that send several bytes never answer.
 // - `o`, `s` and `a` work only when the end of everything that is asked has been on the screen, for `o` after `s` or `a`
 //   the end of what would be remembered, and not within 300 ms after that was first shown.
+// - Where the question has a phrase, `o` first asks for it; only after it was typed, and Enter, does `o` allow.
 // - Within the quiet period, after the deadline, and before the first drawing nothing counts.
 // - Where agentbox can't show the question (a tiny window) only `d`, `D` and Ctrl-C work.
 
@@ -61,6 +62,8 @@ struct Question {
   // Raw: why nothing is offered where the scopes are empty; shown on the key and in the details.
   std::string why_not_session, why_not_lasting;
   std::string kind;  // "command": for lists of questions
+  // Ours, short, plain: what must be typed before a yes counts ("60.00"). Empty: nothing.
+  std::string phrase;
 };
 
 struct Answer {
@@ -69,6 +72,7 @@ struct Answer {
   std::size_t scope = 0;  // which of session_scopes or lasting_scopes
   std::string comment;    // raw, for the agent; at most 500 bytes of UTF-8
   std::string digest;
+  std::string phrase;  // the question's, as it was typed; of a yes
 };
 
 // One question on a screen of `rows` × `columns`. Draws the whole screen, or only what changed since.

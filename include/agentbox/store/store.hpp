@@ -1,6 +1,7 @@
 #pragma once
 
-// One SQLite file for all sessions of a user: the audit trail, and the answers that are remembered (DESIGN §7). WAL,
+// One SQLite file for all sessions of a user: the audit trail, the answers that are remembered, and what was used of each
+// budget, with the ledger of payments (DESIGN §7). WAL,
 // STRICT tables, foreign keys, synchronous=FULL, mode 0600 in a folder of mode 0700.
 //
 // Whoever can't record an action must not let it happen: every function throws StoreError, and the caller denies.
@@ -20,13 +21,12 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/path.hpp"
+#include "agentbox/store/ledger.hpp"
 
 namespace agentbox::store {
 
 // In agentbox's own state folder ($XDG_STATE_HOME/agentbox).
 inline constexpr std::string_view file_name = "agentbox.db";
-
-using Time = std::chrono::sys_time<std::chrono::milliseconds>;
 
 // A base::SystemError, so that whoever catches those fails closed for these too.
 class StoreError : public base::SystemError {
@@ -174,10 +174,36 @@ class Store {
   void count_use(std::int64_t id, Time now);
   // What was remembered for a session that is over. Ids of sessions are short: a new session calls it too, since one
   // that was killed may have left answers behind.
+  // What it used of the budgets of a day and the like still counts; of a session's own it doesn't.
   void forget_session(std::string_view session);
 
+  // ---- budgets and payments (ledger.hpp) ----
+
+  // One transaction, on disk when it returns: what was used is summed up, and if it fits into each limit, or may go
+  // beyond, it is counted and `events` are recorded with it. Two sessions never both get the last of a budget.
+  [[nodiscard]] Took take(const Taking& taking, std::span<const Event> events);
+  // The same for a payment, which stays reserved until `end_payment`. Of `payment` only its question, key, recipient,
+  // memo, amount and currency count. A key that was paid, or may have been, is `known`, whatever its other fields.
+  [[nodiscard]] Took reserve(const Taking& taking, const Payment& payment, std::span<const Event> events);
+  // False, and nothing is recorded, when it has ended already.
+  [[nodiscard]] bool end_payment(std::int64_t id, Ending ending, std::string_view note, std::span<const Event> events,
+                                 Time now);
+  // How the limits stand for a use that isn't taken.
+  [[nodiscard]] std::vector<policy::Balance> balances(const Taking& taking) const;
+
+  // The newest first: those that began at `since` or later and before `until`, and those that are neither paid nor not.
+  [[nodiscard]] std::vector<Payment> payments(std::optional<Time> since, std::optional<Time> until) const;
+  [[nodiscard]] std::optional<Payment> payment(std::int64_t id) const;
+  [[nodiscard]] std::optional<Payment> payment_of(std::string_view profile, std::string_view key) const;
+  [[nodiscard]] std::vector<BudgetState> budgets(Time now) const;
+  // The latest time that the ledger has seen, which counts when the clock says less.
+  [[nodiscard]] Time ledger_time() const;
+  // The owner says that it was wrong: `event.at` counts from here on, and what was used "later" was used now.
+  void set_ledger_time(const Event& event);
+
+  class Impl;  // for the room's own files
+
  private:
-  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

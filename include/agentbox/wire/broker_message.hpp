@@ -100,6 +100,15 @@ struct ChangeRequest {
   std::string why;  // as above
   friend bool operator==(const ChangeRequest&, const ChangeRequest&) = default;
 };
+// "request.payment": pay this. The key is the client's name for the payment: whatever is asked for with it, and however
+// often, is paid once.
+struct PaymentRequest {
+  std::string amount, currency;  // "12.50", "USD": as the client wrote them, at most 40 bytes each
+  std::string to, memo;          // bytes, at most 512 and 140
+  std::string key;               // at most 64 bytes
+  std::string why;               // as above
+  friend bool operator==(const PaymentRequest&, const PaymentRequest&) = default;
+};
 // "status": what may the room do?
 struct StatusRequest {
   friend bool operator==(const StatusRequest&, const StatusRequest&) = default;
@@ -120,15 +129,15 @@ struct CommandResize {  // "command.resize": its terminal
 struct FromRoom {
   std::uint64_t id =
       0;  // of this request, chosen by the client; or the request that a notification is about. Below 2^53
-  std::variant<CommandRequest, ChangeRequest, StatusRequest, Cancel, CommandSignal, CommandResize> body;
+  std::variant<CommandRequest, ChangeRequest, PaymentRequest, StatusRequest, Cancel, CommandSignal, CommandResize> body;
   friend bool operator==(const FromRoom&, const FromRoom&) = default;
 };
 
 // ---- request.sock, to the room ---------------------------------------------------------------------------------------
 
-// The result of request.command and request.change. After "allow" of a command follow command.started and
-// command.exited, or command.exited alone if it could not be started. Of a change it says that it was made; what was
-// allowed and could not be made gets a Refusal.
+// The result of request.command, request.change and request.payment. After "allow" of a command follow command.started
+// and command.exited, or command.exited alone if it could not be started; after "allow" and "duplicate" of a payment
+// follows payment.ended. Of a change it says that it was made; what was allowed and could not be made gets a Refusal.
 struct Verdict {
   enum class Kind : std::uint8_t {
     allow,
@@ -154,7 +163,8 @@ struct RoomStatus {
   };
   std::string session, profile;
   Lists commands, network;
-  std::uint64_t waiting = 0;  // questions of this session that are open
+  std::vector<std::string> spending;  // what may still be spent without a question, a line each; empty: nothing is paid
+  std::uint64_t waiting = 0;          // questions of this session that are open
   friend bool operator==(const RoomStatus&, const RoomStatus&) = default;
 };
 // An error object in place of a result.
@@ -178,9 +188,20 @@ struct CommandExited {  // "command.exited": {"code": 0} or {"signal": 15}
   friend bool operator==(const CommandExited&, const CommandExited&) = default;
 };
 
+struct PaymentEnded {  // "payment.ended": the last word about a payment
+  enum class Outcome : std::uint8_t {
+    paid,      // now, or before with this key
+    not_paid,  // the same key may be used again
+    unknown,   // nobody knows, and the owner must find out
+    pending    // the same is being paid at this moment
+  } outcome = Outcome::unknown;
+  std::string reason;  // what there is to say about it; may be empty
+  friend bool operator==(const PaymentEnded&, const PaymentEnded&) = default;
+};
+
 struct ToRoom {
   std::optional<std::uint64_t> id;  // nothing only with a Refusal of what had no readable id
-  std::variant<Verdict, RoomStatus, Refusal, CommandStarted, CommandExited> body;
+  std::variant<Verdict, RoomStatus, Refusal, CommandStarted, CommandExited, PaymentEnded> body;
   friend bool operator==(const ToRoom&, const ToRoom&) = default;
 };
 
@@ -200,6 +221,7 @@ struct QuestionAnswer {  // "question.answer"
   enum class Answer : std::uint8_t { once, session, always, deny, deny_session } answer = Answer::deny;
   std::uint64_t scope = 0;  // which of the offered scopes, with "session" and "always"; below 100
   std::string comment;      // bytes, at most 500; for the agent
+  std::string phrase;       // of the question, where it has one and the answer is a yes
   friend bool operator==(const QuestionAnswer&, const QuestionAnswer&) = default;
 };
 struct SessionShow {  // "session.show"
@@ -247,6 +269,7 @@ struct WireQuestion {
   std::string content;                                      // bytes
   std::vector<std::string> session_scopes, lasting_scopes;  // bytes
   std::string why_not_session, why_not_lasting;             // bytes: why there are none; may be empty
+  std::string phrase;                                       // must be typed, and come back with a yes; empty: none
   // Milliseconds since 1970, by the broker's clock; a deadline of 0: none. `sent`: when this was written, so that a
   // reader whose clock differs (through ssh) knows how much time is left.
   std::int64_t asked = 0, deadline = 0, sent = 0;

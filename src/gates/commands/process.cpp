@@ -1,5 +1,6 @@
 #include "process.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -10,6 +11,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -224,6 +226,17 @@ Process::~Process() {
 }
 void Process::when_ended(std::function<void(int)> done) {
   impl_->wait(std::move(done));
+}
+std::optional<int> Process::wait_for(std::chrono::milliseconds time) {
+  if (impl_->pid_ <= 0) return std::nullopt;
+  const auto until = std::chrono::steady_clock::now() + time;
+  for (auto left = time;;
+       left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now())) {
+    pollfd ended{impl_->ended_.native_handle(), POLLIN, 0};
+    const int ready = ::poll(&ended, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (ready > 0) return impl_->reap();
+    if (ready == 0 || errno != EINTR) return std::nullopt;
+  }
 }
 std::vector<UniqueFd> Process::take_streams() {
   Ends& ends = impl_->ends_;

@@ -2,10 +2,12 @@
 
 // A host command that runs: its streams, its signals, its end.
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +47,8 @@ class Process {
 
   // Once, from the loop: a status as wait(2) has it. Not after the destructor.
   void when_ended(std::function<void(int status)> done);
+  // Without the loop, and then `done` is not called: the status, or nothing if it still runs after `time`.
+  [[nodiscard]] std::optional<int> wait_for(std::chrono::milliseconds time);
   // What the room gets: see wire::CommandStarted. Once; of `kept` streams only after the end.
   [[nodiscard]] std::vector<base::UniqueFd> take_streams();
   // Bytes of kept output, so far.

@@ -187,7 +187,8 @@ void RequestServer::Impl::welcome(UniqueFd socket) {
 void RequestServer::Impl::received(const Linked& connection, wire::FromRoom message, UniqueFd content) {
   if (std::holds_alternative<wire::StatusRequest>(message.body)) return connection->send({message.id, status()});
   if (std::holds_alternative<wire::CommandRequest>(message.body) ||
-      std::holds_alternative<wire::ChangeRequest>(message.body)) {
+      std::holds_alternative<wire::ChangeRequest>(message.body) ||
+      std::holds_alternative<wire::PaymentRequest>(message.body)) {
     return open(connection, std::move(message), std::move(content));
   }
   // What is about a request that has ended meanwhile is no fault.
@@ -220,6 +221,9 @@ void RequestServer::Impl::open(const Linked& connection, wire::FromRoom message,
                               "no change can be proposed from here: tell the owner what to change, and why");
     }
     request = setup_.gates.change(requester, std::move(*change), std::move(content));
+  } else if (auto* payment = std::get_if<wire::PaymentRequest>(&message.body)) {
+    if (!setup_.gates.payment) return requester.refuse(wire::Code::failed, "nothing can be paid from here");
+    request = setup_.gates.payment(requester, std::move(*payment));
   }
   if (request) table_->add(connection.get(), message.id, std::move(request));
 }
@@ -229,6 +233,7 @@ wire::RoomStatus RequestServer::Impl::status() const {
           .profile = setup_.profile,
           .commands = lists_of(setup_.rules.commands),
           .network = lists_of(setup_.rules.network),
+          .spending = setup_.spending ? setup_.spending() : std::vector<std::string>(),
           .waiting = setup_.waiting ? setup_.waiting() : 0};
 }
 

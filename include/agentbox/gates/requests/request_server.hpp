@@ -67,6 +67,7 @@ struct Gates {
   std::function<Open(Requester, wire::CommandRequest)> command;
   // The descriptor that came beside the line; empty when none came, or more than one.
   std::function<Open(Requester, wire::ChangeRequest, base::UniqueFd)> change;
+  std::function<Open(Requester, wire::PaymentRequest)> payment;
 };
 
 struct Setup {
@@ -74,6 +75,8 @@ struct Setup {
   policy::Rules rules;  // for "status"
   // Open questions of this session, for "status". May be empty.
   std::function<std::size_t()> waiting;
+  // What may be spent, a line each, for "status". May be empty.
+  std::function<std::vector<std::string>()> spending;
   Gates gates;
 
   struct Limits {

@@ -32,8 +32,8 @@ PURE = ["base", "profile", "policy", "plan", "wire"]
 HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 2),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
-    r"boost/": ({"launch", "gates", "prompt", "broker"}, 37),
-    r"nlohmann/": ({"cli", "launch", "wire", "broker", "gates"}, 18),
+    r"boost/": ({"launch", "gates", "prompt", "broker"}, 46),
+    r"nlohmann/": ({"cli", "launch", "wire", "broker", "gates"}, 22),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
     r"sqlite3\.h": ({"store"}, 2),

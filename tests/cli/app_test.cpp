@@ -273,7 +273,7 @@ TEST_CASE("help names every command, and each command's help every option") {
     CHECK(own == parsed<ShowText>({"help", command.name}).text);
     for (const OptionDoc& option : command.options) CHECK_THAT(own, Catch::Contains(option.names.back()));
   }
-  CHECK(documentation().commands.size() == 15);
+  CHECK(documentation().commands.size() == 16);
   CHECK_THAT(text, !Catch::Contains("generate"));
 }
 

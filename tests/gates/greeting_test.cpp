@@ -5,12 +5,17 @@
 #include <optional>
 #include <string>
 
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 
 #include "network/proxy_greeting.hpp"
+#include "sockets.hpp"
 
 using namespace agentbox;
 using namespace agentbox::gates::network;
@@ -22,10 +27,12 @@ namespace {
 class Client {
  public:
   explicit Client(Speaks speaks, std::string before = {}) {
-    int ends[2] = {-1, -1};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    mine_.reset(ends[0]);
-    greeting_ = ProxyGreeting::start(loop_, base::UniqueFd(ends[1]), speaks, std::move(before),
+    // TCP: of a Unix socket the kernel minds no low-water mark.
+    const base::UniqueFd listener = test::listen_at(AF_INET, 0);
+    mine_ = test::connect_to(AF_INET, test::port_of(listener));
+    const int on = 1;  // each byte at once
+    ::setsockopt(mine_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    greeting_ = ProxyGreeting::start(loop_, test::accept_from(listener), speaks, std::move(before),
                                      [this](ProxyGreeting::Arrived what) { arrived = std::move(what); });
     run();
   }
@@ -53,7 +60,13 @@ class Client {
   std::optional<ProxyGreeting::Arrived> arrived;
 
  private:
+  // Until what was said is on its way: the kernel holds it back while it waits for the other side's acknowledgement.
   void run() {
+    int unsent = 0;
+    do {
+      loop_.restart();
+      loop_.run_for(std::chrono::milliseconds(1));
+    } while (::ioctl(mine_.get(), SIOCOUTQNSD, &unsent) == 0 && unsent > 0);
     loop_.restart();
     loop_.poll();
   }

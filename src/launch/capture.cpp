@@ -198,7 +198,11 @@ UniqueFd listen_inside(int family, int type, std::uint16_t port) {
                            : listen_at(reinterpret_cast<const sockaddr*>(&v6), sizeof v6, type, port);
 }
 
-Capture::Capture() : library_(::dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL)) {
+#ifndef AGENTBOX_NFTABLES_LIBRARY
+#define AGENTBOX_NFTABLES_LIBRARY "libnftables.so.1"
+#endif
+
+Capture::Capture() : library_(::dlopen(AGENTBOX_NFTABLES_LIBRARY, RTLD_NOW | RTLD_LOCAL)) {
   if (library_ != nullptr) return;
   const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): of this thread
   throw SystemError(0,

@@ -7,6 +7,10 @@ namespace agentbox::gates::network {
 namespace {
 
 // libpsl's own declarations (libpsl.h): stable since version 0.1.
+#ifndef AGENTBOX_PSL_LIBRARY
+#define AGENTBOX_PSL_LIBRARY "libpsl.so.5"
+#endif
+
 struct List {
   using Builtin = const void* (*)();
   using Registrable = const char* (*)(const void*, const char*);
@@ -16,7 +20,7 @@ struct List {
 
 List load() {
   // Never unloaded: the table is used for as long as the process lives.
-  void* library = ::dlopen("libpsl.so.5", RTLD_NOW | RTLD_LOCAL);
+  void* library = ::dlopen(AGENTBOX_PSL_LIBRARY, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return {};
   auto builtin = reinterpret_cast<List::Builtin>(::dlsym(library, "psl_builtin"));
   auto registrable = reinterpret_cast<List::Registrable>(::dlsym(library, "psl_registrable_domain"));

@@ -2,6 +2,8 @@
 #include <chrono>
 #include <unordered_set>
 
+#include <poll.h>
+
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
@@ -159,6 +161,13 @@ void Guard::Impl::handle() {
   } catch (const SystemError& error) {
     fail(error);
   }
+}
+
+// The wait of `arm` may then find nothing, which does no harm.
+void Guard::Impl::look_now() {
+  if (failed_ || !watcher_ || !readable_ || !readable_->is_open()) return;
+  pollfd happened{readable_->native_handle(), POLLIN, 0};
+  if (::poll(&happened, 1, 0) == 1) handle();
 }
 
 std::optional<Entry> Guard::Impl::look(const GuardedName& name, bool& linked) const {
@@ -398,6 +407,10 @@ void Guard::on_event(std::function<void(const GuardEvent&)> listener) {
 
 void Guard::watch(boost::asio::io_context& loop, Room& room, From from) {
   impl_->watch(loop, room, from);
+}
+
+void Guard::look() {
+  impl_->look_now();
 }
 
 std::optional<Guard::Original> Guard::original(const AbsPath& path) const {

@@ -44,6 +44,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   void on_event(std::function<void(const GuardEvent&)> listener) { listener_ = std::move(listener); }
   void watch(boost::asio::io_context& loop, Room& room, From from);
   void begin();
+  void look_now();
   void stop();
   std::vector<GuardEvent> finish(const Judge& judge);
 

@@ -113,6 +113,7 @@ class Run {
                      std::move(furnished_.listeners));
     tell_pages(request_, session.id());
     guard.watch(loop_, *supervisor_);
+    supervisor_->between = [&guard] { guard.look(); };
     doors_.let_change(*supervisor_, guard);
     if (!furnished_.terminal) return doors_.open(&*supervisor_, nullptr, nullptr);
     human_ = prompt::HumanTerminal::open();

@@ -69,7 +69,10 @@ class Supervisor::Impl {
     if (signals_.is_open()) wait_for_signals();
     if (::write(spawned_.block.get(), "x", 1) != 1) throw SystemError(errno, "cannot start the room");
     spawned_.block.reset();
-    while (!dead_) loop_.run_one();
+    while (!dead_) {
+      loop_.run_one();
+      if (!dead_ && self_.between) self_.between();
+    }
     timer_.cancel();
     grace_timer_.cancel();
     return outcome_;

@@ -50,6 +50,8 @@ class Supervisor final : public Room {
   // Called when the agent was stopped, by Ctrl-Z as a rule: stops agentbox itself, and returns when it was continued,
   // whereupon the agent is too. Without it SIGSTOP does that.
   std::function<void()> on_stopped;
+  // Called after each handler of the loop: for what must not wait until all others that are ready have had their turn.
+  std::function<void()> between;
   // The terminal is gone: as if SIGHUP had come.
   void hang_up();
   // Zero: no limit.

@@ -21,6 +21,13 @@ bool is_changeable(const Command& command) {
 
 // Without what may differ when the same thing comes again.
 Action essence(const Action& action) {
+  // A no is to the sum and who gets it, which is what is shown: with another key or memo it is the same.
+  if (const auto* payment = std::get_if<Payment>(&action)) {
+    Payment same = *payment;
+    same.key.clear();
+    same.memo.clear();
+    return same;
+  }
   const auto* command = std::get_if<Command>(&action);
   if (command == nullptr) return action;
   Command same = *command;

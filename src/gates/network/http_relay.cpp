@@ -164,7 +164,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void end_of_requests() {
     if (raw_) {
       ::shutdown(upstream_.native_handle(), SHUT_WR);
-    } else if (responses_.idle() && to_client_.empty()) {
+    } else if (responses_.idle() && to_client_.empty() && !writing_client_) {  // in `down_` there may be more of it
       finish("");
     }
   }

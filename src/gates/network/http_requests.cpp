@@ -77,6 +77,8 @@ void HttpRequests::feed(std::string_view bytes) {
 }
 
 HttpRequests::Next HttpRequests::next() {
+  // What was collected has gone on.
+  if (out_.empty() && (state_ == State::head || state_ == State::finished)) share_.give_back();
   if (state_ == State::head && out_.empty()) read_head();
   if (state_ == State::collecting || state_ == State::body) read_body();
   if (!out_.empty()) return Next::bytes;
@@ -98,7 +100,8 @@ void HttpRequests::refuse(HttpRefusal refusal) {
   state_ = State::refused;
   refusal_ = refusal;
   in_.clear();
-  body_.clear();
+  body_ = {};
+  share_.give_back();
 }
 
 void HttpRequests::read_head() {
@@ -189,6 +192,7 @@ void HttpRequests::read_body() {
     if (step.data.empty()) continue;
     if (state_ == State::collecting) {
       if (body_.size() + step.data.size() > most_body_) return refuse({413, "its body is too long"});
+      if (!share_.add(step.data.size())) return refuse({503, "too much is being said at once: try again"});
       body_ += step.data;
     } else if (request_.body == HttpBody::chunked) {
       out_ += fmt::format("{:x}\r\n{}\r\n", step.data.size(), step.data);

@@ -78,6 +78,30 @@ class HttpRequests {
   void spliced(std::uint64_t bytes);  // at most plain()
 
  private:
+  // What all readers hold of bodies that are looked at as a whole, in memory and on the loop: the room decides how many
+  // there are at once. Kept until all of it has gone on.
+  class Share {
+   public:
+    Share() = default;
+    ~Share() { give_back(); }
+    Share(Share&& other) noexcept : own_(std::exchange(other.own_, 0)) {}
+    Share& operator=(Share&& other) noexcept {
+      std::swap(own_, other.own_);
+      return *this;
+    }
+    [[nodiscard]] bool add(std::size_t bytes) noexcept {
+      if (bytes > most - all) return false;
+      all += bytes, own_ += bytes;
+      return true;
+    }
+    void give_back() noexcept { all -= std::exchange(own_, 0); }
+
+   private:
+    static constexpr std::size_t most = 96U << 20U;
+    static inline std::size_t all = 0;
+    std::size_t own_ = 0;
+  };
+
   enum class State { head, asked, collecting, collected, body, held, raw, finished, refused };
   void read_head();
   void read_body();
@@ -91,6 +115,7 @@ class HttpRequests {
   HttpRequest request_;
   HttpBodyReader reader_;
   HttpRefusal refusal_;
+  Share share_;
   std::size_t most_body_ = 0;
   bool forwarded_ = false, upgrading_ = false, whole_ = false;
 };

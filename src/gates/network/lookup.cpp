@@ -83,7 +83,8 @@ class Lookup::Impl : public std::enable_shared_from_this<Impl> {
       return;
     }
     shared_->wanted.push_back(key);
-    if (shared_->idle == 0 && shared_->threads < most_threads) start_thread();
+    // One that was woken has not taken its name yet: it is idle for one of those that are wanted.
+    if (shared_->wanted.size() > shared_->idle && shared_->threads < most_threads) start_thread();
     shared_->more.notify_one();
   }
 

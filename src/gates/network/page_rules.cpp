@@ -34,6 +34,13 @@ bool is_of_another_page(const HttpRequest& request) {
   return !visit;
 }
 
+// Such a worker would answer later visits itself: with pages that nobody has written a policy for. Every browser says what
+// it fetches such a script for (Service Workers, "Service-Worker: script").
+bool is_for_service_worker(const HttpRequest& request) {
+  return !all_are(request, "service-worker", [](std::string_view) { return false; }) ||
+         !all_are(request, "sec-fetch-dest", [](std::string_view to) { return !same_word(to, "serviceworker"); });
+}
+
 }  // namespace
 
 PageRules::PageRules(std::string name, std::uint16_t port)
@@ -57,6 +64,7 @@ std::optional<HttpRefusal> PageRules::problem_of(const HttpRequest& request) con
       is_of_another_page(request)) {
     return HttpRefusal{403, "another page asks for it"};
   }
+  if (is_for_service_worker(request)) return HttpRefusal{403, "a service worker would answer in place of this gate"};
   if (!request.upgrade.empty() && !same_word(request.upgrade, "websocket")) {
     return HttpRefusal{400, "the only upgrade that passes here is to websocket"};
   }

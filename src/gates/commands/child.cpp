@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,13 @@
 namespace agentbox::gates::commands {
 
 namespace {
+
+// As it was when we were started. The supervisor raises its own for the doors; a program that still uses select(2) would
+// write beyond its sets.
+const rlim_t files_at_start = [] {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : rlim_t{1024};
+}();
 
 // Between vfork and exec: no allocation, no exception, no library but the bare system calls. Every signal is blocked, so
 // no handler of ours runs here.
@@ -34,6 +42,10 @@ namespace {
   if (child.terminal == Child::Terminal::controlling && ::ioctl(0, TIOCSCTTY, 0) != 0) fail();
   if (::fchdir(child.directory) != 0) fail();
   ::umask(022);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) fail();
+  files.rlim_cur = files_at_start < files.rlim_max ? files_at_start : files.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) fail();
   // Whatever the supervisor ignores or handles is not the command's.
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   // All of ours are close-on-exec; this is for what a library may have forgotten.

@@ -151,6 +151,15 @@ void Job::abandon(const std::string& /*why*/) {
 // ---- what is asked --------------------------------------------------------------------------------------------------
 
 std::expected<Measured, std::string> PaymentGate::Impl::program() {
+  // A link to the program, a script or settings that it is given: whoever can write them says what it does.
+  for (const std::string& word : setup_.rules.spending.pay) {
+    const auto named = base::AbsPath::parse(word);
+    if (!named) continue;
+    if (std::ranges::any_of(setup_.writable, [&](const base::AbsPath& root) { return named->is_within(root); })) {
+      return std::unexpected(base::escape(word) + " is part of the payment's command, and lies where the agent can "
+                             "change it");
+    }
+  }
   auto measured = programs_.measure(setup_.rules.spending.pay.front());
   if (!measured) return std::unexpected(measured.error().text);
   const base::AbsPath& path = measured->program.path;

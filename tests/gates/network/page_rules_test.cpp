@@ -69,6 +69,14 @@ TEST_CASE("what another page asks for is refused, unless it leads the browser he
   CHECK(status(request("Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n")) == 200);
 }
 
+TEST_CASE("a page gets no service worker, which would answer without the gate") {
+  const std::string own = "Sec-Fetch-Site: same-origin\r\n";
+  CHECK(status(request(own + "Service-Worker: script\r\n")) == 403);
+  CHECK(status(request(own + "Sec-Fetch-Mode: same-origin\r\nSec-Fetch-Dest: serviceworker\r\n")) == 403);
+  CHECK(status(request(own + "Sec-Fetch-Dest: ServiceWorker\r\n")) == 403);
+  CHECK(status(request(own + "Sec-Fetch-Dest: worker\r\n")) == 200);
+}
+
 TEST_CASE("the only upgrade of a page is a WebSocket") {
   CHECK(status(request("Upgrade: WebSocket\r\nConnection: Upgrade\r\n")) == 200);
   CHECK(status(request("Upgrade: other\r\nConnection: Upgrade\r\n")) == 400);

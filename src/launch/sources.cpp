@@ -142,18 +142,29 @@ base::Result<profile::Source> by_name(std::string_view name, std::size_t from) {
   return base::fail(fmt::format("no profile is called '{}'", name), no_such_hint(name, list_profiles()));
 }
 
+// The same file has one name, however it is written and wherever from: what was spent, the keys of payments and the answers
+// that are remembered belong to it. The file itself may be a link, whose target is another one after an update.
+std::filesystem::path one_name(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error);
+  if (error) return path;
+  const std::filesystem::path folder = std::filesystem::canonical(whole.parent_path(), error);
+  return error ? whole.lexically_normal() : folder / whole.filename();
+}
+
 base::Result<profile::Source> by_path(const std::string& path) {
   Content content = read(path, Links::follow);
   if (content.error == ENOENT) return base::fail(fmt::format("there is no file {}", base::quote(path)));
   if (!content.reason.empty()) return unreadable(path, content.reason);
-  profile::Source source{.name = path, .file = path, .bytes = std::move(content.bytes)};
+  const std::filesystem::path where = one_name(path);
+  profile::Source source{.name = where.string(), .file = path, .bytes = std::move(content.bytes)};
   // A path into one of the folders is the profile of that name: `extends` with its own name means the next
   // folder.
-  std::filesystem::path where(path);
   std::vector<Folder> all = folders();
   for (std::size_t i = 0; i < all.size(); ++i) {
     std::string stem = where.stem().string();
-    if (where.parent_path() == all[i].path.str() && where.extension() == ".toml" && profile::is_profile_name(stem)) {
+    const bool is_there = where.parent_path() == one_name(all[i].path.str() + "/x").parent_path();
+    if (is_there && where.extension() == ".toml" && profile::is_profile_name(stem)) {
       source.name = stem;
       source.folder = i;
     }

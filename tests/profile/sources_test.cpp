@@ -86,6 +86,12 @@ TEST_CASE("a name is never looked up in the current directory") {
   fs::current_path(site.workspace());
   CHECK(message(launch::load("evil")) == "no profile is called 'evil'");
   CHECK(launch::load("./evil.toml").has_value());  // the owner's own words
+  // One file, one name: limits, keys of payments and remembered answers are its name's.
+  const std::string here = std::filesystem::canonical(".").string();
+  CHECK(launch::load("./evil.toml")->name == here + "/evil.toml");
+  CHECK(launch::load("./../" + std::filesystem::path(here).filename().string() + "/evil.toml")->name ==
+        here + "/evil.toml");
+  CHECK(launch::load(here + "/evil.toml")->name == here + "/evil.toml");
   fs::current_path(before);
 }
 

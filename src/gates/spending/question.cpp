@@ -23,7 +23,7 @@ std::string in_plain_ascii(const std::string& text) {
     const std::size_t length = std::min<std::size_t>(first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2, text.size() - at);
     std::uint32_t value = first & (0x7fU >> length);
     for (std::size_t i = 1; i < length; ++i) value = value << 6U | (static_cast<unsigned char>(text[at + i]) & 0x3fU);
-    plain += fmt::format("\\u{{{:x}}}", value);
+    plain += fmt::format("<U+{:04X}>", value);
     at += length;
   }
   return plain;

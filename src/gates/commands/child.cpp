@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/gates/open_files.hpp"
 
 namespace agentbox::gates::commands {
 
@@ -19,7 +20,7 @@ namespace {
 
 // Between vfork and exec: no allocation, no exception, no library but the bare system calls. Every signal is blocked, so
 // no handler of ours runs here.
-[[noreturn]] void become(const Child& child, pid_t parent, int report) noexcept {
+[[noreturn]] void become(const Child& child, pid_t parent, const rlimit* open_files, int report) noexcept {
   auto fail = [report] {
     int error = errno;
     (void)!::write(report, &error, sizeof error);
@@ -34,6 +35,7 @@ namespace {
   if (child.terminal == Child::Terminal::controlling && ::ioctl(0, TIOCSCTTY, 0) != 0) fail();
   if (::fchdir(child.directory) != 0) fail();
   ::umask(022);
+  if (open_files != nullptr && ::setrlimit(RLIMIT_NOFILE, open_files) != 0) fail();
   // Whatever the supervisor ignores or handles is not the command's.
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   // All of ours are close-on-exec; this is for what a library may have forgotten.
@@ -61,9 +63,10 @@ Born give_birth(const Child& child) {
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);
   const pid_t parent = ::getpid();
+  const rlimit* const open_files = open_files_before();
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork, bugprone-unsafe-functions)
   born.pid = ::vfork();
-  if (born.pid == 0) become(child, parent, writing.get());
+  if (born.pid == 0) become(child, parent, open_files, writing.get());
   // NOLINTEND(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork, bugprone-unsafe-functions)
   const int forked = errno;
   ::sigprocmask(SIG_SETMASK, &before, nullptr);

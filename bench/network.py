@@ -118,7 +118,9 @@ class Bench:
             harness.ROOT / "build" / "tests" / "resolver" / "test_resolver.so")
         more = "proxy = true\n" if words else ""
         self.world.profile("bench", 'extends = ["default"]\n[network]\n'
-                           f'allow = ["{NAME}:{self.port}", "127.0.0.1:{self.port}"]\n{more}')
+                           f'allow = ["{NAME}:{self.port}", "127.0.0.1:{self.port}"]\n{more}'
+                           # Counted as ever, but nobody is asked.
+                           'bytes_out_per_host = "100 TB/session"\nconnections_per_host = "100000000/min"\n')
         env = self.world.env(LD_PRELOAD=resolver, AGENTBOX_TEST_HOSTS=hosts)
         self.add(name, protocol, [harness.agentbox_binary(), "run", "bench", "--", self.peer, "drive", NAME,
                                   str(self.port), *map(str, words)], env=env)

@@ -271,6 +271,15 @@ void Broker::outcomes(std::span<const Done> done) {
 void Broker::settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) {
   impl_->settle(verdict, action, paid, what);
 }
+std::vector<policy::Balance> Broker::standing(std::span<const policy::Limit> limits) {
+  return impl_->standing(limits);
+}
+bool Broker::counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) {
+  return impl_->counted(uses, limits);
+}
+std::vector<std::string> Broker::traffic() const {
+  return impl_->traffic();
+}
 std::vector<std::string> Broker::spending() const {
   return impl_->spending();
 }

@@ -52,6 +52,9 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void outcomes(std::span<const Decider::Done> done);
   void settle(const Verdict& verdict, const policy::Action& action, Decider::Paid paid, const std::string& what);
   [[nodiscard]] std::vector<std::string> spending();
+  [[nodiscard]] std::vector<policy::Balance> standing(std::span<const policy::Limit> limits);
+  [[nodiscard]] bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits);
+  [[nodiscard]] std::vector<std::string> traffic();
   void refused(const policy::Action& action, const std::string& why);
   bool decided(const policy::Action& action, Verdict& verdict);
   void add(Panel& panel);

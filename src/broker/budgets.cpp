@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "agentbox/policy/traffic.hpp"
+
 #include "broker_impl.hpp"
 #include "limits.hpp"
 
@@ -62,6 +64,43 @@ void Broker::Impl::settle(const Verdict& verdict, const policy::Action& action, 
     recorder_.settle(verdict.entry, ending, what, {recorder_.outcome(verdict.question, action, what)});
   } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): it stays reserved, and the owner settles it
   }
+}
+
+std::vector<policy::Balance> Broker::Impl::standing(std::span<const policy::Limit> limits) {
+  return recorder_.balances(limits);
+}
+
+bool Broker::Impl::counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) {
+  try {
+    recorder_.add_uses(uses, limits);
+    return true;
+  } catch (const store::StoreError&) {
+    return false;
+  }
+}
+
+std::vector<std::string> Broker::Impl::traffic() {
+  const policy::Rules::Traffic& rules = settings_.rules.traffic;
+  std::vector<std::string> lines;
+  if (rules.bytes_out) {
+    const policy::Limit limit{.name = "network.bytes_out",
+                              .kind = std::string(policy::traffic_kind),
+                              .subject = {},
+                              .budget = rules.bytes_out->value,
+                              .origin = rules.bytes_out->origin};
+    try {
+      for (const policy::Balance& balance : recorder_.balances(std::span(&limit, 1))) {
+        lines.push_back(for_room(balance) + ", sent to all hosts");
+      }
+    } catch (const store::StoreError&) {
+      lines.push_back(fmt::format("{} to all hosts", rules.bytes_out->value.text));
+    }
+  }
+  if (rules.bytes_out_per_host) lines.push_back(fmt::format("{} to one host", rules.bytes_out_per_host->value.text));
+  if (rules.connections_per_host) {
+    lines.push_back(fmt::format("{} connections to one host", rules.connections_per_host->value.text));
+  }
+  return lines;
 }
 
 std::vector<std::string> Broker::Impl::spending() {

@@ -59,6 +59,13 @@ struct Fields {
   json operator()(const policy::ToolCall& call) const {
     return {{"server", bytes(call.server)}, {"tool", bytes(call.tool)}, {"arguments", bytes(call.arguments)}};
   }
+  json operator()(const policy::Excess& excess) const {
+    return {{"limit", bytes(excess.limit)},
+            {"budget", bytes(excess.budget)},
+            {"subject", bytes(excess.subject)},
+            {"used", excess.used},
+            {"portion", excess.portion}};
+  }
 };
 
 std::string dump(const json& value) {
@@ -204,6 +211,22 @@ std::vector<policy::Balance> Recorder::balances(const policy::Action& action) {
   return store().balances(taking(action));
 }
 
+std::vector<policy::Balance> Recorder::balances(std::span<const policy::Limit> limits) {
+  const store::Taking taking{.profile = settings_.profile,
+                             .session = settings_.session,
+                             .use = {},
+                             .limits = {limits.begin(), limits.end()},
+                             .now = now()};
+  return with_store([&](store::Store& store) { return store.balances(taking); });
+}
+
+void Recorder::add_uses(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) {
+  (void)with_store([&](store::Store& store) {
+    store.add_uses(settings_.profile, settings_.session, uses, limits, now());
+    return true;
+  });
+}
+
 void Recorder::settle(std::int64_t payment, store::Ending ending, const std::string& note,
                       std::vector<store::Event> events) {
   (void)store().end_payment(payment, ending, note, events, now());
@@ -224,6 +247,7 @@ store::Event Recorder::request(const std::string& question, const Asked& asked, 
   row.summary = policy::summary(asked.action);
   row.digest = digest;
   json detail = std::visit(Fields{}, asked.action);
+  if (!asked.program.empty()) detail["program"] = bytes(asked.program);
   if (!asked.said.empty()) detail["said"] = bytes(asked.said);
   row.detail = dump(detail);
   return row;
@@ -259,6 +283,7 @@ store::Event Recorder::outcome(const std::string& question, const policy::Action
     detail["sent"] = traffic->sent;
     detail["received"] = traffic->received;
     detail["milliseconds"] = traffic->lasted.count();
+    if (!traffic->program.empty()) detail["program"] = bytes(traffic->program);
   }
   row.detail = dump(detail);
   return row;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class Recorder {
   // How the limits stand, and whether the payment is known: nothing is taken.
   [[nodiscard]] store::Took look(const policy::Action& action);
   [[nodiscard]] std::vector<policy::Balance> balances(const policy::Action& action);
+  // Of limits that a gate counts by itself: how they stand, and what was used.
+  [[nodiscard]] std::vector<policy::Balance> balances(std::span<const policy::Limit> limits);
+  void add_uses(std::span<const policy::Use> uses, std::span<const policy::Limit> limits);
   void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
 
   // Nothing if nothing was ever recorded.

@@ -119,8 +119,13 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
                         {"default", otherwise == profile::Default::ask     ? "ask"
                                     : otherwise == profile::Default::allow ? "allow"
                                                                            : "deny"}};
+  auto maybe = [&](const auto& limit) { return limit ? rule(*limit) : ordered_json(nullptr); };
+  if (const policy::Rules::Traffic& traffic = policy.rules.traffic; policy.outside == policy::Outside::ruled) {
+    object["traffic"] = {{"bytes_out", maybe(traffic.bytes_out)},
+                         {"bytes_out_per_host", maybe(traffic.bytes_out_per_host)},
+                         {"connections_per_host", maybe(traffic.connections_per_host)}};
+  }
   if (const policy::Rules::Spending& spending = policy.rules.spending; spending.limit && !spending.pay.empty()) {
-    auto maybe = [&](const auto& limit) { return limit ? rule(*limit) : ordered_json(nullptr); };
     object["spending"] = {{"limit", rule(*spending.limit)},
                           {"single", maybe(spending.single)},
                           {"per_recipient", maybe(spending.per_recipient)},

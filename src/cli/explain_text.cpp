@@ -302,6 +302,13 @@ class Text {
                              : "never",
                     rules.default_origin ? where(*rules.default_origin) : std::string()});
     rows.push_back({"this machine, its neighbours", "only by a rule for the address; datagrams and ping never", {}});
+    auto limit = [&](const auto& budget, std::string what) {
+      if (budget) rows.push_back({escape(budget->value.text), std::move(what), where(budget->origin)});
+    };
+    const auto& traffic = policy_.rules.traffic;
+    limit(traffic.bytes_out, "may go out in all without a question");
+    limit(traffic.bytes_out_per_host, "may go out to one host without a question");
+    limit(traffic.connections_per_host, "connections to one host without a question");
   }
 
   // What may run outside. With nothing but the default there is nothing to say.

@@ -217,7 +217,7 @@ void add_log(CLI::App& program, Filled& filled) {
   LogOptions& options = filled.log;
   app.add_option("--session", options.session, "Only this session")->type_name("SESSION");
   app.add_option("--kind", options.kind,
-                 "Only this kind of action: connect, open, change, command, message, payment or tool")
+                 "Only this kind of action: connect, open, change, command, message, payment, tool or excess")
       ->type_name(kind_choices);
   app.add_option("--verdict", options.verdict,
                  "Only this verdict: allow, deny, expired, unavailable, duplicate or cancelled")

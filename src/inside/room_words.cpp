@@ -150,6 +150,10 @@ std::string in_words(const wire::RoomStatus& status) {
   add_lists(text, status.commands);
   text += "Network:\n";
   add_lists(text, status.network);
+  if (!status.traffic.empty()) {
+    text += "What leaves needs no question as long as this lasts:\n";
+    for (const std::string& line : status.traffic) text += "  " + base::escape(line) + "\n";
+  }
   text +=
       "Protected and held files: `agentbox propose --why REASON PATH <NEW-CONTENT`; the owner sees the difference.\n";
   if (!status.spending.empty()) {

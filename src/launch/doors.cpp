@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <optional>
 
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +23,7 @@
 #include "agentbox/gates/changes/change_gate.hpp"
 #include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/gates/open_files.hpp"
 #include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/gates/spending/payment_gate.hpp"
 #include "agentbox/prompt/relay.hpp"
@@ -99,14 +99,6 @@ gates::commands::Owner owner_of(const policy::HostFacts& facts) {
   return owner;
 }
 
-// Two gates hold each granted folder open; the soft limit is mostly 1,024.
-void allow_descriptors(std::size_t wanted) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);  // what then can't be opened says so
-}
-
 std::optional<gates::changes::Original> original_of(const Guard& guard, const AbsPath& path) {
   using From = Guard::Original::Was;
   using To = gates::changes::Original::Was;
@@ -176,7 +168,8 @@ class Doors::Impl {
     gates::commands::Setup setup;
     setup.rules = request_.policy.rules;
     setup.roots = roots_of(request_.policy);
-    allow_descriptors(2 * setup.roots.size() + 768);
+    // Two gates hold each granted folder open. What then can't be opened says so.
+    gates::raise_open_files(2 * setup.roots.size() + 768);
     for (const policy::Mount& mount : request_.policy.mounts) {
       if (mount.access == policy::Access::hidden) setup.hidden.push_back(mount.target);
     }
@@ -269,6 +262,9 @@ class Doors::Impl {
       setup.gates.change = [this](auto from, auto request, auto content) {
         return changes_->take(std::move(from), std::move(request), std::move(content));
       };
+    }
+    if (request_.policy.outside == policy::Outside::ruled) {
+      setup.traffic = [this] { return broker_.traffic(); };
     }
     if (payments_) {
       setup.gates.payment = [this](auto from, auto request) {

@@ -17,6 +17,7 @@
 #include "agentbox/gates/network/gate.hpp"
 #include "agentbox/gates/network/loopback.hpp"
 #include "agentbox/gates/network/splicer.hpp"
+#include "agentbox/gates/open_files.hpp"
 
 #include "requester.hpp"
 
@@ -45,14 +46,8 @@ std::size_t connections_for(std::size_t doors) {
   if (doors == 0) return network::Limits{}.connections;
   const rlim_t most = network::Limits{}.connections;
   const rlim_t wanted = of_the_rest + most * of_a_connection * doors;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
-  if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
-    const rlim_t before = limit.rlim_cur;
-    limit.rlim_cur = std::min(wanted, limit.rlim_max);
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = before;
-  }
-  const rlim_t free = limit.rlim_cur > of_the_rest ? limit.rlim_cur - of_the_rest : 0;
+  const rlim_t may = gates::raise_open_files(wanted);
+  const rlim_t free = may > of_the_rest ? may - of_the_rest : 0;
   return std::clamp<rlim_t>(free / of_a_connection / doors, 8, most);
 }
 

@@ -1,7 +1,6 @@
 #include "requester.hpp"
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <fstream>
 #include <sstream>
@@ -12,6 +11,8 @@
 #include <unistd.h>
 
 #include <climits>
+
+#include <fmt/format.h>
 
 #include "process.hpp"
 
@@ -55,16 +56,16 @@ std::string socket_at(const std::string& table, std::uint16_t port, Patience& pa
   std::ifstream file(table);
   std::string line;
   std::getline(file, line);
+  // A crowd has thousands of lines: only the one that is sought is taken apart.
+  const std::string wanted = fmt::format(":{:04X} ", port);
   while (!patience.is_over() && std::getline(file, line)) {
+    const std::size_t local = line.find(": ");
+    const std::size_t end = local == std::string::npos ? local : line.find(' ', local + 2);
+    if (end == std::string::npos || line.compare(end - 5, wanted.size(), wanted) != 0) continue;
     std::istringstream words(line);
-    std::string number, local, word, inode;
-    words >> number >> local;
-    for (int i = 3; i <= 10; ++i) words >> inode;
-    const std::size_t colon = local.rfind(':');
-    unsigned own = 0;
-    if (colon == std::string::npos) continue;
-    std::from_chars(local.data() + colon + 1, local.data() + local.size(), own, 16);
-    if (own == port && inode != "0") return "socket:[" + inode + "]";
+    std::string inode;
+    for (int i = 1; i <= 10; ++i) words >> inode;
+    if (inode != "0") return "socket:[" + inode + "]";
   }
   return {};
 }

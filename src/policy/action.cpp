@@ -102,6 +102,12 @@ void encode(Encoder& out, const ToolCall& action) {
   for (const std::string* text : {&action.server, &action.tool, &action.arguments}) out.field(*text);
 }
 
+void encode(Encoder& out, const Excess& action) {
+  for (const std::string* text : {&action.limit, &action.budget, &action.subject}) out.field(*text);
+  out.number(action.used);
+  out.number(action.portion);
+}
+
 // ---- summary ----
 
 // The length of what stands at the beginning of escaped text: one escape, or one character of valid UTF-8.
@@ -160,11 +166,16 @@ std::string describe(const ToolCall& action) {
                      base::escape(action.arguments));
 }
 
+std::string describe(const Excess& action) {
+  return fmt::format("more than {} to {}", base::escape(action.budget),
+                     action.subject.empty() ? "all hosts" : base::escape(action.subject));
+}
+
 }  // namespace
 
 std::string_view kind_of(const Action& action) noexcept {
-  static constexpr std::array<std::string_view, 7> names{"connect", "open",    "change", "command",
-                                                         "message", "payment", "tool"};
+  static constexpr std::array<std::string_view, 8> names{"connect", "open",    "change", "command",
+                                                         "message", "payment", "tool",   "excess"};
   static_assert(names.size() == std::variant_size_v<Action>);
   return action.index() < names.size() ? names[action.index()] : std::string_view();
 }
@@ -180,7 +191,9 @@ std::string summary(const Action& action) {
 }
 
 Nature nature_of(const Action& action) noexcept {
-  return std::holds_alternative<Connect>(action) || std::holds_alternative<Open>(action) ? Nature::state : Nature::deed;
+  const bool state = std::holds_alternative<Connect>(action) || std::holds_alternative<Open>(action) ||
+                     std::holds_alternative<Excess>(action);
+  return state ? Nature::state : Nature::deed;
 }
 
 }  // namespace agentbox::policy

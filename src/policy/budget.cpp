@@ -1,7 +1,9 @@
 #include "agentbox/policy/budget.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -22,9 +24,27 @@ bool is_money(const std::string& unit) {
   return !unit.empty() && unit != "B";
 }
 
-// Without the unit, which stands once behind both numbers.
-std::string bare(std::int64_t amount, const std::string& unit) {
-  return is_money(unit) ? profile::amount_text(amount, unit) : std::to_string(amount);
+// How a number of this unit is written: bytes in the scale of the limit that they are measured by.
+struct Scale {
+  std::int64_t size = 1;
+  std::string unit;
+};
+Scale scale_of(std::int64_t amount, const std::string& unit) {
+  constexpr std::array<std::string_view, 3> names{"MB", "GB", "TB"};
+  if (unit != "B" || amount < 1024 * 1024) return {.unit = base::escape(unit)};
+  Scale scale{.size = 1024 * 1024, .unit = std::string(names.front())};
+  for (std::size_t i = 1; i < names.size() && amount / 1024 >= scale.size; ++i) {
+    scale = {.size = scale.size * 1024, .unit = std::string(names[i])};
+  }
+  return scale;
+}
+
+// Without the unit, which stands once behind both numbers. Rounded down: nobody is told that all is used before it is.
+std::string bare(std::int64_t amount, const std::string& unit, const Scale& scale) {
+  if (is_money(unit)) return profile::amount_text(amount, unit);
+  if (scale.size == 1) return std::to_string(amount);
+  const std::int64_t tenths = amount % scale.size * 10 / scale.size;
+  return tenths == 0 ? std::to_string(amount / scale.size) : fmt::format("{}.{}", amount / scale.size, tenths);
 }
 
 std::chrono::seconds length_of(const profile::Budget& budget) noexcept {
@@ -85,8 +105,9 @@ Balance weigh(Limit limit, std::int64_t charge, std::span<const Taken> taken, co
 }
 
 std::string amount_in_words(std::int64_t amount, const std::string& unit) {
-  std::string text = bare(amount, unit);
-  return unit.empty() ? text : text + " " + base::escape(unit);
+  const Scale scale = scale_of(amount, unit);
+  std::string text = bare(amount, unit, scale);
+  return unit.empty() ? text : text + " " + scale.unit;
 }
 
 std::string period_in_words(const profile::Budget& budget) {
@@ -103,10 +124,12 @@ std::string period_in_words(const profile::Budget& budget) {
 
 std::string in_words(const Balance& balance) {
   const profile::Budget& budget = balance.limit.budget;
-  std::string text = fmt::format("{} of {} used {}", bare(balance.used, budget.unit),
+  const Scale scale = scale_of(budget.amount, budget.unit);
+  auto number = [&](std::int64_t amount) { return bare(amount, budget.unit, scale); };
+  std::string text = fmt::format("{} of {} used {}", number(balance.used),
                                  amount_in_words(budget.amount, budget.unit), period_in_words(budget));
-  if (balance.reserved > 0) text += fmt::format(" ({} of it reserved)", bare(balance.reserved, budget.unit));
-  return text + (balance.left() == 0 ? ", none left" : fmt::format(", {} left", bare(balance.left(), budget.unit)));
+  if (balance.reserved > 0) text += fmt::format(" ({} of it reserved)", number(balance.reserved));
+  return text + (balance.left() == 0 ? ", none left" : fmt::format(", {} left", number(balance.left())));
 }
 
 }  // namespace agentbox::policy

@@ -34,7 +34,8 @@ void say_network(std::string& out, const Rules& rules) {
 
 Connect as usual: every connection is ruled on by the name of its host. Where the owner is asked, it waits for him; if
 your program gives up first, try again a little later, the question stays. A connection that is denied fails at once: an
-HTTP answer 403 or a TLS alert "access denied", which say so, else a reset. `agentbox status` lists the rules. Datagrams
+HTTP answer 403 or a TLS alert "access denied", which say so, else a reset. When much has gone out to a host, or many
+connections were made to it, the owner is asked once more, and the connection waits meanwhile. `agentbox status` lists the rules. Datagrams
 and ping never get through.
 )";
   list(out, "Connects at once:", rules.network.allow);

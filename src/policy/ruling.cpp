@@ -13,6 +13,7 @@
 #include "agentbox/profile/parse.hpp"
 
 #include "spending.hpp"
+#include "traffic.hpp"
 
 namespace agentbox::policy {
 
@@ -125,6 +126,10 @@ Ruling rule_on(const Rules& /*rules*/, const ToolCall& /*call*/) {
   return denied("calling tools is not built yet");
 }
 
+Ruling rule_on(const Rules& /*rules*/, const Excess& excess) {
+  return {.decision = Decision::ask, .why = fmt::format("{} is used up", base::escape(excess.limit))};
+}
+
 }  // namespace
 
 Rules rules_of(const profile::Profile& profile) {
@@ -133,6 +138,7 @@ Rules rules_of(const profile::Profile& profile) {
   if (profile.network.via) rules.via = profile.network.via->value;
   take(rules.commands, profile.commands);
   rules.spending = spending_of(profile);
+  rules.traffic = traffic_of(profile);
   return rules;
 }
 

@@ -28,6 +28,11 @@ Action essence(const Action& action) {
     same.memo.clear();
     return same;
   }
+  if (const auto* excess = std::get_if<Excess>(&action)) {
+    Excess same = *excess;
+    same.used = 0;
+    return same;
+  }
   const auto* command = std::get_if<Command>(&action);
   if (command == nullptr) return action;
   Command same = *command;
@@ -88,6 +93,12 @@ std::vector<Scope> scopes_of(const Payment& /*payment*/, Lasting /*lasting*/) {
 }
 std::vector<Scope> scopes_of(const ToolCall& /*call*/, Lasting /*lasting*/) {
   return {};
+}
+
+// For always there is the profile's own line.
+std::vector<Scope> scopes_of(const Excess& excess, Lasting lasting) {
+  if (lasting == Lasting::always) return {};
+  return {exact_scope(excess)};
 }
 
 std::vector<Scope> scopes(const Action& action, Lasting lasting) {

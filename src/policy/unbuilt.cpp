@@ -60,7 +60,6 @@ void refuse_network(const profile::Profile& profile, Refusals& refusals) {
                  fmt::format("asking for every port of this machine ('{}')", base::escape(rule.value.text)),
                  "name the ports");
   }
-  refusals.scalar(profile.network.bytes_out, "[network] bytes_out");
 }
 
 }  // namespace

@@ -249,8 +249,19 @@ std::vector<Row> make_rows() {
       fold_value<AT(network.proxy)>, narrow_off<AT(network.proxy)>});
   add(scalar<AT(network.bytes_out), bytes_budget, narrow_budget<AT(network.bytes_out), Without::unlimited>>(
       "network", "bytes_out", "size and period", "",
-      "How much may leave through hosts that are allowed; beyond it a question.",
-      "[network]\nbytes_out = \"50 MB/session\""));
+      "How much may leave in all without a question, to whatever hosts; what is beyond waits for a yes, which lets as "
+      "much go again. Nothing that stays on this machine counts.", "[network]\nbytes_out = \"50 MB/session\""));
+  add(scalar<AT(network.bytes_out_per_host), bytes_budget,
+             narrow_budget<AT(network.bytes_out_per_host), Without::unlimited>>(
+      "network", "bytes_out_per_host", "size and period", "\"100 MB/session\"",
+      "The same for one host, also one that is allowed: a granted forge is no open drain. Hosts below one registered "
+      "domain count as one, so that no pattern grants as much for each name that it matches.",
+      "[network]\nbytes_out_per_host = \"20 MB/day\""));
+  add(scalar<AT(network.connections_per_host), count_budget,
+             narrow_budget<AT(network.connections_per_host), Without::unlimited>>(
+      "network", "connections_per_host", "count and period", "\"600/minute\"",
+      "How many connections may be made to one host without a question: their number and their times can carry data "
+      "out, too. Counted in each session by itself.", "[network]\nconnections_per_host = \"60/minute\""));
 
   // ---- commands
   add(list<AT(commands.allow), command_pattern>("commands", "allow", "list of commands",

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "agentbox/policy/traffic.hpp"
+
 namespace agentbox::store {
 
 using policy::Limit;
@@ -30,14 +32,12 @@ Period period_of(std::string_view name) {
 }
 
 // What was there when this was last taken from is what `agentbox rules` shows; what the profile has dropped goes.
-void keep_limits(Store::Impl& impl, const Taking& taking) {
-  impl.statement("DELETE FROM budget WHERE profile = ? AND kind = ?")
-      .bind(1, taking.profile)
-      .bind(2, taking.use.kind)
-      .run();
-  for (const Limit& limit : taking.limits) {
+void keep_limits(Store::Impl& impl, const std::string& profile, const std::string& kind,
+                 std::span<const Limit> limits) {
+  impl.statement("DELETE FROM budget WHERE profile = ? AND kind = ?").bind(1, profile).bind(2, kind).run();
+  for (const Limit& limit : limits) {
     Statement& insert = impl.statement("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    insert.bind(1, taking.profile).bind(2, limit.name).bind(3, limit.kind);
+    insert.bind(1, profile).bind(2, limit.name).bind(3, limit.kind);
     insert.bind(4, limit.counts == Limit::Counts::times ? "times" : "amount");
     insert.bind(5, std::int64_t{limit.subject.empty() ? 0 : 1}).bind(6, limit.budget.text).bind(7, limit.budget.unit);
     insert.bind(8, limit.budget.amount).bind(9, name_of(limit.budget.period));
@@ -140,7 +140,7 @@ bool all_fit(const std::vector<Balance>& balances) noexcept {
 
 std::int64_t count(Store::Impl& impl, const Taking& taking, Time now, Taken::State state) {
   keep_latest(impl, now);
-  keep_limits(impl, taking);
+  keep_limits(impl, taking.profile, taking.use.kind, taking.limits);
   const policy::Use& use = taking.use;
   Statement& insert = impl.statement(
       "INSERT INTO used (profile, session, kind, subject, unit, at, amount, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
@@ -165,6 +165,32 @@ Took Store::take(const Taking& taking, std::span<const Event> events) {
   return took;
 }
 
+void Store::add_uses(const std::string& profile, const std::string& session, std::span<const policy::Use> uses,
+                     std::span<const Limit> limits, Time now) {
+  if (uses.empty()) return;
+  impl_->check_in_place();
+  Transaction transaction(impl_->database());
+  now = latest(*impl_, now);
+  keep_latest(*impl_, now);
+  keep_limits(*impl_, profile, uses.front().kind, limits);
+  constexpr std::int64_t slot = 10'000;  // milliseconds
+  const std::int64_t at = (number_of(now) / slot + 1) * slot;
+  for (const policy::Use& use : uses) {
+    Statement& update = impl_->statement(
+        "UPDATE used SET amount = amount + ? WHERE profile = ? AND session = ? AND kind = ? AND subject = ? AND "
+        "unit = ? AND at = ? AND state = 'done'");
+    update.bind(1, use.amount).bind(2, profile).bind(3, session).bind(4, use.kind).bind(5, use.subject);
+    update.bind(6, use.unit).bind(7, at).run();
+    if (impl_->database().number("SELECT changes()") != 0) continue;
+    Statement& insert = impl_->statement(
+        "INSERT INTO used (profile, session, kind, subject, unit, at, amount, state) VALUES (?, ?, ?, ?, ?, ?, ?, "
+        "'done')");
+    insert.bind(1, profile).bind(2, session).bind(3, use.kind).bind(4, use.subject).bind(5, use.unit);
+    insert.bind(6, at).bind(7, use.amount).run();
+  }
+  transaction.commit();
+}
+
 std::vector<Balance> Store::balances(const Taking& taking) const {
   return balances_of(*impl_, taking, latest(*impl_, taking.now));
 }
@@ -181,8 +207,11 @@ std::vector<BudgetState> Store::budgets(Time now) const {
     for (const std::string& session : sessions) {
       for (const std::string& subject : subjects) {
         kept.limit.subject = subject;
-        states.push_back(
-            {kept.profile, session, balance_of(*impl_, kept.profile, session, kept.limit, 0, now, today)});
+        policy::Balance balance = balance_of(*impl_, kept.profile, session, kept.limit, 0, now, today);
+        // There may be thousands of hosts that got a few bytes.
+        const bool hardly = balance.used < balance.limit.budget.amount / 10;
+        if (hardly && kept.limit.kind == policy::traffic_kind && !subject.empty()) continue;
+        states.push_back({kept.profile, session, std::move(balance)});
       }
     }
   }

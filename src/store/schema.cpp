@@ -75,6 +75,7 @@ CREATE TABLE used (
 ) STRICT;
 CREATE INDEX used_by_profile ON used (profile, kind, at);
 CREATE INDEX used_by_session ON used (session) WHERE session <> '';
+CREATE INDEX used_by_subject ON used (profile, kind, subject);
 
 CREATE TABLE payment (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -81,6 +81,7 @@ std::string write(std::optional<std::uint64_t> id, const RoomStatus& status) {
               {"profile", text(status.profile)},
               {"commands", lists(status.commands)},
               {"network", lists(status.network)}};
+  if (!status.traffic.empty()) result["traffic"] = text_list(status.traffic);
   if (!status.spending.empty()) result["spending"] = text_list(status.spending);
   result["waiting"] = status.waiting;
   return write_result(id, std::move(result));
@@ -199,6 +200,7 @@ ToRoom read_result(std::uint64_t id, const Json& result) {
                       .profile = fields.text("profile", most_path),
                       .commands = read_lists(fields.object("commands")),
                       .network = read_lists(fields.object("network"))};
+    if (fields.has("traffic")) status.traffic = fields.text_list("traffic", most_limits);
     if (fields.has("spending")) status.spending = fields.text_list("spending", most_limits);
     status.waiting = fields.number("waiting", 0, most_number);
     message.body = std::move(status);

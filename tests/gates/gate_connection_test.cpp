@@ -62,6 +62,11 @@ class Room : public GateConnection::Gate {
   std::optional<std::string> via(const policy::Connect&) const override { return std::nullopt; }
   SocksLogin login(const Host&) const override { return {}; }
   void moves_on(GateConnection&, UniqueFd, std::string) override {}
+  Meter::Tallies tallies(const policy::Connect&) override { return {}; }
+  void passed(const Meter::Tallies&, std::uint64_t) override {}
+  std::shared_ptr<Meter::Tally> pace(const policy::Connect&) override { return nullptr; }
+  void hold(GateConnection&, const std::shared_ptr<Meter::Tally>&) override {}
+  void identify(GateConnection&) override {}
   Lookup& lookup() override { return *lookup_; }
   Splicer& splicer() override { return splicer_; }
   std::chrono::milliseconds connect_patience() const override { return 5s; }

@@ -22,7 +22,7 @@ class Maker {
  public:
   explicit Maker(unsigned seed) : random_(seed) {}
   Action make() {
-    switch (number(7)) {
+    switch (number(8)) {
       case 0: return Connect{text(), static_cast<std::uint16_t>(number(3))};
       case 1: return Open{path(), number(2) == 0 ? Open::For::reading : Open::For::writing};
       case 2: return Change{path(), text(), text(), number(3)};
@@ -40,6 +40,7 @@ class Maker {
         return result;
       }
       case 5: return Payment{static_cast<std::int64_t>(number(3)) - 1, text(), text(), text(), text()};
+      case 6: return Excess{text(), text(), text(), static_cast<std::int64_t>(number(3)), 5};
       default: return ToolCall{text(), text(), text()};
     }
   }
@@ -117,12 +118,14 @@ TEST_CASE("every kind has its name and its nature") {
   CHECK(kind_of(Message{}) == "message");
   CHECK(kind_of(Payment{}) == "payment");
   CHECK(kind_of(ToolCall{}) == "tool");
+  CHECK(kind_of(Excess{}) == "excess");
   for (const Action& deed :
        {Action(Change{}), Action(Command{}), Action(Message{}), Action(Payment{}), Action(ToolCall{})}) {
     CHECK(nature_of(deed) == Nature::deed);
   }
   CHECK(nature_of(Connect{}) == Nature::state);
   CHECK(nature_of(Open{}) == Nature::state);
+  CHECK(nature_of(Excess{}) == Nature::state);
 }
 
 TEST_CASE("a summary says in one line what would be done") {
@@ -145,6 +148,9 @@ TEST_CASE("a summary says in one line what would be done") {
   CHECK(summary(Payment{std::numeric_limits<std::int64_t>::min(), "USD", "x", "", ""}) ==
         "-92233720368547758.08 USD to x");
   CHECK(summary(ToolCall{"files", "delete", "{}"}) == "files/delete {}");
+  CHECK(summary(Excess{"network.bytes_out", "50 MB/session", "", 1, 2}) == "more than 50 MB/session to all hosts");
+  CHECK(summary(Excess{"network.bytes_out_per_host", "1 KB/day", "a.example", 1, 2}) ==
+        "more than 1 KB/day to a.example");
 }
 
 TEST_CASE("a long summary is cut between characters and escapes, never within one") {

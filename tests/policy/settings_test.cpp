@@ -277,7 +277,6 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.network.allow.push_back({llm, {}});
   profile.network.ask = {{localhost(1), {}}};
   profile.network.default_ = {profile::Default::ask, {}};
-  profile.network.bytes_out = {profile::Budget{}, {}};
   profile.network.proxy = {true, {}};
   profile.commands.allow = {{{"notify-send **", {}}, {}}};
   profile.commands.ask = {{{"git push **", {}}, {}}};
@@ -293,7 +292,6 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "[network] bytes_out is not built yet",
                                 "[messages] allow is not built yet", "[messages] ask is not built yet",
                                 "[messages] default = \"allow\" is not built yet",
                                 "[messages.email] send is not built yet",

@@ -61,6 +61,10 @@ class Broker final : public Decider {
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) override;
   void outcomes(std::span<const Done> done) override;
   void settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) override;
+  std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) override;
+  [[nodiscard]] bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) override;
+  // What may still go out without a question, a line each, for the room.
+  [[nodiscard]] std::vector<std::string> traffic() const;
   // What may still be spent without a question, a line each, for the room; empty: nothing is paid at all.
   [[nodiscard]] std::vector<std::string> spending() const;
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agentbox/policy/action.hpp"
+#include "agentbox/policy/budget.hpp"
 #include "agentbox/policy/ruling.hpp"
 #include "agentbox/prompt/question.hpp"
 
@@ -44,6 +45,7 @@ struct Asked {
   std::string title;    // ours: "run a command on your machine"
   std::string subject;  // raw: exactly what (argv by base::quote, host:port, path)
   std::vector<prompt::Fact> facts;
+  std::string program;  // raw, for the record: who asks, as far as could be told; empty: nobody knows
   std::string said;     // raw: the requester's own reason
   std::string content;  // raw, in lines: what must be read before a yes (a diff, a body)
   // What a yes may be remembered for: policy::session_scopes and policy::lasting_scopes, or less.
@@ -56,6 +58,7 @@ struct Traffic {
   std::string address;                   // that was connected to
   std::uint64_t sent = 0, received = 0;  // bytes, as the room sees it
   std::chrono::milliseconds lasted{};
+  std::string program;  // raw: who made it, as far as could be told; empty: nobody knows
 };
 
 class Decider {
@@ -77,6 +80,19 @@ class Decider {
     std::optional<Traffic> traffic;
   };
   virtual void outcomes(std::span<const Done> done) = 0;
+
+  // Of limits that a gate counts by itself, because nobody can be asked for each byte (policy/traffic.hpp): how they stand
+  // on record. Throws base::SystemError: nothing may go then.
+  virtual std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) {
+    std::vector<policy::Balance> balances;
+    for (const policy::Limit& limit : limits) balances.push_back({.limit = limit, .opens = {}});
+    return balances;
+  }
+  // What was used of them since the last time, for the record. False: it could not be written, and is told again later.
+  [[nodiscard]] virtual bool counted(std::span<const policy::Use> /*uses*/,
+                                     std::span<const policy::Limit> /*limits*/) {
+    return true;
+  }
 
   // What came of an allowed payment, in place of `outcome`: it is settled in the ledger. `what` as there.
   enum class Paid : std::uint8_t {

@@ -86,10 +86,20 @@ struct ToolCall {
   friend bool operator==(const ToolCall&, const ToolCall&) = default;
 };
 
-// The order is part of the store's format: new kinds go to the end.
-using Action = std::variant<Connect, Open, Change, Command, Message, Payment, ToolCall>;
+// More than a limit of [network] lets go without a question.
+struct Excess {
+  std::string limit;    // "network.bytes_out"
+  std::string budget;   // as the profile has it: "50 MB/session"
+  std::string subject;  // the host that it is counted for; empty: all
+  std::int64_t used = 0;     // of it, when it was asked, in its unit's smallest part
+  std::int64_t portion = 0;  // so much more goes with one yes
+  friend bool operator==(const Excess&, const Excess&) = default;
+};
 
-// "connect", "open", "change", "command", "message", "payment", "tool".
+// The order is part of the store's format: new kinds go to the end.
+using Action = std::variant<Connect, Open, Change, Command, Message, Payment, ToolCall, Excess>;
+
+// "connect", "open", "change", "command", "message", "payment", "tool", "excess".
 [[nodiscard]] std::string_view kind_of(const Action& action) noexcept;
 
 // Every field, unambiguous: two actions have the same bytes exactly when they are equal. Not for people. What a digest
@@ -101,8 +111,8 @@ using Action = std::variant<Connect, Open, Change, Command, Message, Payment, To
 // Escaped; at most 200 bytes, cut at its end with "…", never within a character or an escape.
 [[nodiscard]] std::string summary(const Action& action);
 
-// Is the action done once (command, change, message, payment, tool), so that one yes is one deed? connect and open are
-// states: one yes answers all who ask for the same.
+// Is the action done once (command, change, message, payment, tool), so that one yes is one deed? connect, open and
+// excess are states: one yes answers all who ask for the same.
 enum class Nature { state, deed };
 [[nodiscard]] Nature nature_of(const Action& action) noexcept;
 

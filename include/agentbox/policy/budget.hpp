@@ -1,7 +1,7 @@
 #pragma once
 
-// Thresholds, one mechanism for all of them: so much is free in a time, what is beyond it needs a yes. Money now;
-// messages, bytes and deletions are counted by the same values. Pure: who keeps the record (store) brings what was used,
+// Thresholds, one mechanism for all of them: so much is free in a time, what is beyond it needs a yes. Money, bytes and
+// connections now (traffic.hpp); messages and deletions are counted by the same values. Pure: who keeps the record (store) brings what was used,
 // the time and where the day begins.
 
 #include <chrono>
@@ -81,7 +81,7 @@ struct Balance {
 
 // "60.00 of 100.00 USD used today, 40.00 left", "20 of 20 used today, none left", with "(10.00 of it reserved)".
 [[nodiscard]] std::string in_words(const Balance& balance);
-// "12.50 USD", "20", "5242880 B"
+// "12.50 USD", "20", "4096 B", "5 MB"
 [[nodiscard]] std::string amount_in_words(std::int64_t amount, const std::string& unit);
 // "today", "in this session", "in the last hour", "in the last 10 minutes"
 [[nodiscard]] std::string period_in_words(const profile::Budget& budget);

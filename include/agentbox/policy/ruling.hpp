@@ -28,6 +28,10 @@ struct Rules {
     std::optional<profile::Located<profile::Budget>> limit, single, per_recipient, count;
     std::vector<std::string> pay;  // argv with its placeholders; empty: there is no way to pay
   } spending;
+  struct Traffic {
+    // What may go out without a question; see policy/traffic.hpp.
+    std::optional<profile::Located<profile::Budget>> bytes_out, bytes_out_per_host, connections_per_host;
+  } traffic;
   // [messages] follows with its gate; until then it is denied.
 };
 [[nodiscard]] Rules rules_of(const profile::Profile& profile);
@@ -42,7 +46,7 @@ struct Ruling {
   friend bool operator==(const Ruling&, const Ruling&) = default;
 };
 
-// Never throws for anything in the action. `change`: asks. `open`, `message`, `tool`: denied with "not built yet" until
+// Never throws for anything in the action. `change`, `excess`: ask. `open`, `message`, `tool`: denied with "not built yet" until
 // their gates come. An allowed payment is allowed as far as the limits of budget.hpp still reach: else it asks.
 //
 // A rule that grants is narrow and one that takes is wide: see Reach. An ask rule is narrow where it grants a question,

@@ -144,7 +144,7 @@ struct Profile {
     List<Publication> publish;
     std::optional<Located<std::string>> via;
     std::optional<Located<bool>> proxy;
-    std::optional<Located<Budget>> bytes_out;
+    std::optional<Located<Budget>> bytes_out, bytes_out_per_host, connections_per_host;
   } network;
   struct {
     List<CommandPattern> allow, ask, deny;

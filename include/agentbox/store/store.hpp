@@ -188,6 +188,10 @@ class Store {
   // False, and nothing is recorded, when it has ended already.
   [[nodiscard]] bool end_payment(std::int64_t id, Ending ending, std::string_view note, std::span<const Event> events,
                                  Time now);
+  // What was used of limits that are counted elsewhere, on disk when it returns: of one recipient there is a row for each
+  // ten seconds, at their end, so that nothing leaves a window too early.
+  void add_uses(const std::string& profile, const std::string& session, std::span<const policy::Use> uses,
+                std::span<const policy::Limit> limits, Time now);
   // How the limits stand for a use that isn't taken.
   [[nodiscard]] std::vector<policy::Balance> balances(const Taking& taking) const;
 

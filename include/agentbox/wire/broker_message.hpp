@@ -163,6 +163,7 @@ struct RoomStatus {
   };
   std::string session, profile;
   Lists commands, network;
+  std::vector<std::string> traffic;   // what may still go out without a question, a line each
   std::vector<std::string> spending;  // what may still be spent without a question, a line each; empty: nothing is paid
   std::uint64_t waiting = 0;          // questions of this session that are open
   friend bool operator==(const RoomStatus&, const RoomStatus&) = default;

@@ -6,28 +6,21 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/gates/open_files.hpp"
 
 namespace agentbox::gates::commands {
 
 namespace {
 
-// As it was when we were started. The supervisor raises its own for the doors; a program that still uses select(2) would
-// write beyond its sets.
-const rlim_t files_at_start = [] {
-  rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : rlim_t{1024};
-}();
-
 // Between vfork and exec: no allocation, no exception, no library but the bare system calls. Every signal is blocked, so
 // no handler of ours runs here.
-[[noreturn]] void become(const Child& child, pid_t parent, int report) noexcept {
+[[noreturn]] void become(const Child& child, pid_t parent, const rlimit* open_files, int report) noexcept {
   auto fail = [report] {
     int error = errno;
     (void)!::write(report, &error, sizeof error);
@@ -42,10 +35,7 @@ const rlim_t files_at_start = [] {
   if (child.terminal == Child::Terminal::controlling && ::ioctl(0, TIOCSCTTY, 0) != 0) fail();
   if (::fchdir(child.directory) != 0) fail();
   ::umask(022);
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) fail();
-  files.rlim_cur = files_at_start < files.rlim_max ? files_at_start : files.rlim_max;
-  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) fail();
+  if (open_files != nullptr && ::setrlimit(RLIMIT_NOFILE, open_files) != 0) fail();
   // Whatever the supervisor ignores or handles is not the command's.
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   // All of ours are close-on-exec; this is for what a library may have forgotten.
@@ -73,9 +63,10 @@ Born give_birth(const Child& child) {
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);
   const pid_t parent = ::getpid();
+  const rlimit* const open_files = open_files_before();
   // NOLINTBEGIN(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork, bugprone-unsafe-functions)
   born.pid = ::vfork();
-  if (born.pid == 0) become(child, parent, writing.get());
+  if (born.pid == 0) become(child, parent, open_files, writing.get());
   // NOLINTEND(clang-analyzer-security.insecureAPI.vfork, clang-analyzer-unix.Vfork, bugprone-unsafe-functions)
   const int forked = errno;
   ::sigprocmask(SIG_SETMASK, &before, nullptr);

@@ -29,6 +29,7 @@
 #include "gate_question.hpp"
 #include "look_alike.hpp"
 #include "lookup.hpp"
+#include "meter.hpp"
 #include "name_table.hpp"
 #include "proxy_greeting.hpp"
 #include "public_suffix.hpp"
@@ -51,6 +52,10 @@ constexpr std::size_t most_known = 4096;
 // would fill the owner's disk.
 constexpr std::size_t most_denials = 300;
 constexpr std::chrono::seconds denials_in{60};
+// Who made a connection is looked up in /proc, which costs: so many in a second.
+constexpr int most_looks = 20;
+// After a no to more of a limit nobody asks again for so long.
+constexpr std::chrono::seconds no_holds{60};
 
 constexpr int original_destination_v6 = 80;  // IP6T_SO_ORIGINAL_DST; its header doesn't go with netinet/in.h
 
@@ -106,7 +111,8 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
                   [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }),
         dns_(loop, names_, setup_.rules),
         timer_(loop),
-        named_(names_in(setup_.rules)) {}
+        named_(names_in(setup_.rules)),
+        meter_(setup_.rules, decider) {}
 
   void serve_connections(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
   void serve_loopback(base::UniqueFd listener, std::uint16_t port) {
@@ -146,6 +152,9 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     connections_.clear();
     for (const auto& [key, open] : open_) decider_.cancel(open.ticket);
     open_.clear();
+    for (const auto& [tally, held] : held_) decider_.cancel(held.ticket);
+    held_.clear();
+    meter_.write(Meter::Due::all, Clock::now());
     write_rows();
     tell(by_rule_);
     tell(otherwise_);
@@ -197,6 +206,57 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     return policy::upstream_of(setup_.rules, action);
   }
   [[nodiscard]] SocksLogin login(const Host& host) const override { return isolating_login(setup_.secret, host); }
+  [[nodiscard]] Meter::Tallies tallies(const policy::Connect& action) override {
+    return meter_.bytes(action, registrable_domain(action.host).value_or(action.host));
+  }
+  void passed(const Meter::Tallies& tallies, std::uint64_t bytes) override {
+    meter_.passed(tallies, bytes);
+    if (meter_.presses()) meter_.write(Meter::Due::now_and_then, Clock::now());
+    watch();
+  }
+  [[nodiscard]] std::shared_ptr<Meter::Tally> pace(const policy::Connect& action) override {
+    return meter_.connection(action, Clock::now());
+  }
+
+  // One question for a limit, for all that wait for it.
+  void hold(GateConnection& connection, const std::shared_ptr<Meter::Tally>& tally) override {
+    auto [held, first] = held_.try_emplace(tally);
+    auto same = [&](const auto& one) { return one.lock().get() == &connection; };
+    if (std::ranges::none_of(held->second.waiting, same)) held->second.waiting.push_back(connection.weak_from_this());
+    watch();
+    if (!first) return;
+    meter_.look_again(*tally);
+    const std::string* refused = tally->left() > 0 ? nullptr : tally->refused(Clock::now());
+    if (tally->left() > 0 || refused != nullptr) {
+      const std::string why = refused != nullptr ? *refused : std::string();
+      return boost::asio::post(loop_, [weak = weak_from_this(), tally, why] {
+        if (auto self = weak.lock()) self->let_on(tally, why);
+      });
+    }
+    identify(connection);
+    broker::Asked asked = question_about(tally->balance(), connection.wanted(), connection.requester());
+    const std::int64_t portion = std::get<policy::Excess>(asked.action).portion;
+    held->second.ticket =
+        decider_.ask(std::move(asked), [weak = weak_from_this(), tally, portion](const Verdict& verdict) {
+          if (auto self = weak.lock()) self->heard(tally, portion, verdict);
+        });
+  }
+
+  void identify(GateConnection& connection) override {
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    if (!setup_.who || connection.requester() || connection.client() < 0) return;
+    const Clock::time_point now = Clock::now();
+    if (now >= looks_until_) {
+      looks_until_ = now + std::chrono::seconds(1);
+      looks_ = 0;
+    }
+    if (looks_ >= most_looks) return;
+    if (::getpeername(connection.client(), reinterpret_cast<sockaddr*>(&peer), &size) != 0) return;
+    ++looks_;
+    connection.set_requester(setup_.who(peer));
+  }
+
   Lookup& lookup() override { return lookup_; }
   Splicer& splicer() override { return splicer_; }
   [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }
@@ -245,6 +305,31 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     broker::Decider::Ticket ticket = 0;
     std::vector<Waiting> waiting;
   };
+
+  struct Held {
+    broker::Decider::Ticket ticket = 0;
+    std::vector<std::weak_ptr<GateConnection>> waiting;
+  };
+
+  void heard(const std::shared_ptr<Meter::Tally>& tally, std::int64_t portion, const Verdict& verdict) {
+    if (verdict.kind == Verdict::Kind::allow) {
+      tally->allow(portion);
+      return let_on(tally, {});
+    }
+    const std::string why = fmt::format("{}: {}", policy::in_words(tally->balance()), verdict.reason);
+    if (verdict.kind != Verdict::Kind::cancelled) tally->refuse(why, Clock::now() + no_holds);
+    let_on(tally, why);
+  }
+
+  // `why` not; empty: they go on.
+  void let_on(const std::shared_ptr<Meter::Tally>& tally, const std::string& why) {
+    auto node = held_.extract(tally);
+    if (node.empty()) return;
+    for (const auto& weak : node.mapped().waiting) {
+      auto connection = weak.lock();
+      if (connection) why.empty() ? connection->go_on() : connection->stop(why);
+    }
+  }
 
   void accepted(base::UniqueFd client, int family) {
     const std::optional<Target> target = original_destination(client.get(), family);
@@ -341,14 +426,11 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     facts.protocol = connection.protocol();
     facts.sent = counters_.bytes.to_upstream;
     facts.once_holds = setup_.once_holds;
-    sockaddr_storage peer{};
-    socklen_t size = sizeof peer;
+    identify(connection);
+    facts.requester = connection.requester();
     if (rule(connection.wanted()).decision != policy::Decision::ask) return facts;
     facts.looks_like = looks_like(connection.wanted().host, named_);
     facts.domain = registrable_domain(connection.wanted().host);
-    if (setup_.who && ::getpeername(connection.client(), reinterpret_cast<sockaddr*>(&peer), &size) == 0) {
-      facts.requester = setup_.who(peer);
-    }
     return facts;
   }
 
@@ -425,11 +507,13 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
       if (error || !self) return;
       self->watching_ = false;
       self->write_rows();
+      self->meter_.write(Meter::Due::now_and_then, Clock::now());
       self->let_go();
       for (Denials* denials : {&self->by_rule_, &self->otherwise_}) {
         if (Clock::now() >= denials->until) self->tell(*denials);
       }
-      if (!self->open_.empty() || self->by_rule_.untold + self->otherwise_.untold > 0) self->watch();
+      if (!self->open_.empty() || !self->held_.empty() || self->meter_.has_unwritten() ||
+          self->by_rule_.untold + self->otherwise_.untold > 0) self->watch();
     });
   }
 
@@ -440,15 +524,29 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
         auto connection = waiting.connection.lock();
         if (!connection) return true;
         if (!connection->gave_up()) return false;
-        Ended gone;
-        gone.action = connection->wanted();
-        gone.verdict.kind = Verdict::Kind::cancelled;
-        gone.why = "gave up while the owner was asked";
-        connection->abandon();
-        ended(*connection, std::move(gone));
+        dismiss(*connection);
         return true;
       });
     }
+    for (auto& [tally, held] : held_) {
+      std::erase_if(held.waiting, [this](const auto& waiting) {
+        auto connection = waiting.lock();
+        if (!connection) return true;
+        if (!connection->waits_to_begin() || !connection->gave_up()) return false;
+        dismiss(*connection);
+        return true;
+      });
+    }
+  }
+
+  void dismiss(GateConnection& connection) {
+    Ended gone;
+    gone.action = connection.wanted();
+    gone.verdict.kind = Verdict::Kind::cancelled;
+    gone.why = "gave up while the owner was asked";
+    if (connection.requester()) gone.program = connection.requester()->program;
+    connection.abandon();
+    ended(connection, std::move(gone));
   }
 
   // Rows wait for each other: one wait for the disk for all that ended in half a second.
@@ -474,6 +572,10 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   const std::vector<std::string> named_;
   std::map<Key, Yes> yes_;
   std::map<Key, Open> open_;
+  Meter meter_;
+  std::map<std::shared_ptr<Meter::Tally>, Held> held_;
+  int looks_ = 0;  // at programs, in this second
+  Clock::time_point looks_until_;
   Denials by_rule_, otherwise_;
   std::map<Proxy, std::unique_ptr<Acceptor>> proxies_;
   std::unordered_set<std::shared_ptr<ProxyGreeting>> greetings_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include <netinet/in.h>
@@ -14,6 +15,7 @@
 #include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
+#include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 
 #include "address_class.hpp"
@@ -125,9 +127,57 @@ void GateConnection::decide() {
 void GateConnection::heard(const broker::Verdict& verdict) {
   verdict_ = verdict;
   if (verdict.kind != broker::Verdict::Kind::allow) return refuse(verdict.reason);
+  begin();
+}
+
+void GateConnection::begin() {
+  try {
+    if (const std::shared_ptr<Meter::Tally> full = gate_->pace(wanted_.action)) {
+      waits_to_begin_ = true;
+      return gate_->hold(*this, full);
+    }
+    tallies_ = gate_->tallies(wanted_.action);
+  } catch (const base::SystemError& error) {
+    return refuse(fmt::format("what it sends can't be counted: {}", error.what()));
+  }
+  waits_to_begin_ = false;
   speech_ = gate_->speech(wanted_.action);
   if (const std::optional<std::string> upstream = gate_->via(wanted_.action)) return dial_via(*upstream);
   look_up();
+}
+
+void GateConnection::go_on() {
+  if (over()) return;
+  if (waits_to_begin_) return begin();
+  if (requests_) return requests_->go_on();
+  if (spliced_) gate_->splicer().go_on(*spliced_);
+}
+
+void GateConnection::stop(std::string why) {
+  if (over()) return;
+  if (waits_to_begin_) return refuse(std::move(why));
+  why_ = std::move(why);
+  if (requests_) return requests_->stop(why_);
+  if (spliced_) gate_->splicer().stop(*spliced_);
+}
+
+std::uint64_t GateConnection::left() {
+  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+  for (const auto& tally : tallies_) least = std::min(least, static_cast<std::uint64_t>(tally->left()));
+  return gate_ == nullptr ? 0 : least;
+}
+
+void GateConnection::passed(std::uint64_t bytes) {
+  if (gate_ != nullptr && !tallies_.empty()) gate_->passed(tallies_, bytes);
+}
+
+void GateConnection::wants_more() {
+  const auto full = std::ranges::find(tallies_, 0, [](const auto& tally) { return tally->left(); });
+  if (gate_ != nullptr && full != tallies_.end()) gate_->hold(*this, *full);
+}
+
+std::shared_ptr<Tap> GateConnection::tap() {
+  return tallies_.empty() ? nullptr : shared_from_this();
 }
 
 // What is resolved at the other end of an upstream can't be checked here: where the name leads is that one's affair.
@@ -155,6 +205,7 @@ void GateConnection::dial_via(const std::string& text) {
   const bool may_be_plain = upstream->speaks == Upstream::Speaks::http && protocol_ == Protocol::unknown &&
                             wanted_.entrance.kind == Entrance::Kind::transparent;
   may_be_plain ? look_ahead(glance, dial) : dial();
+  gate_->identify(*this);
 }
 
 void GateConnection::look_up() {
@@ -205,6 +256,7 @@ void GateConnection::dial(std::vector<Target> targets) {
                           self->dialled(std::move(socket), target, error);
                         }
                       });
+  gate_->identify(*this);
 }
 
 void GateConnection::dialled(base::UniqueFd socket, const Target* target, int error) {
@@ -335,12 +387,12 @@ void GateConnection::stop_looking() {
 
 void GateConnection::relay() {
   stop_looking();
-  gate_->splicer().relay(client_.release(), upstream_.release(),
-                         [self = shared_from_this()](Outcome outcome, Bytes bytes) {
-                           if (self->ended_) return;
-                           self->bytes_ = bytes;
-                           self->finish(outcome == Outcome::finished ? "" : "broken off");
-                         });
+  auto done = [self = shared_from_this()](Outcome outcome, Bytes bytes) {
+    if (self->ended_) return;
+    self->bytes_ = bytes;
+    self->finish(outcome == Outcome::finished ? "" : self->why_.empty() ? "broken off" : self->why_);
+  };
+  spliced_ = gate_->splicer().relay(client_.release(), upstream_.release(), std::move(done), tap());
 }
 
 // Without TLS each request says a host of its own.
@@ -381,7 +433,8 @@ void GateConnection::relay_requests() {
                       self->bytes_ = end.bytes;
                       if (end.client) self->gate_->moves_on(*self, std::move(end.client), std::move(end.said));
                       self->finish(std::move(end.why));
-                    });
+                    },
+                    tap());
 }
 
 void GateConnection::refuse(std::string why, No no) {
@@ -460,6 +513,7 @@ void GateConnection::finish(std::string why) {
   ended.bytes = bytes_;
   ended.lasted = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_);
   ended.why = std::move(why);
+  if (requester_) ended.program = requester_->program;
   gate_->ended(*this, std::move(ended));
 }
 

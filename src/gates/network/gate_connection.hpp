@@ -18,6 +18,7 @@
 #include "first_bytes.hpp"
 #include "http_relay.hpp"
 #include "lookup.hpp"
+#include "meter.hpp"
 #include "name_table.hpp"
 #include "proxy_greeting.hpp"
 #include "upstream.hpp"
@@ -41,10 +42,11 @@ struct Ended {
   std::string address;  // that was connected to; empty: none
   Bytes bytes;
   std::chrono::milliseconds lasted{};
-  std::string why;  // why it was refused or broken off; empty: it ended by itself
+  std::string why;      // why it was refused or broken off; empty: it ended by itself
+  std::string program;  // raw: who made it; empty: nobody knows
 };
 
-class GateConnection : public std::enable_shared_from_this<GateConnection> {
+class GateConnection : public std::enable_shared_from_this<GateConnection>, public Tap {
  public:
   // What the gate does for it.
   class Gate {
@@ -61,6 +63,15 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
     // The upstream that it goes through; nothing: none.
     [[nodiscard]] virtual std::optional<std::string> via(const policy::Connect& action) const = 0;
     [[nodiscard]] virtual SocksLogin login(const Host& host) const = 0;
+    // What its bytes take from. Throws base::SystemError: they can't be counted.
+    [[nodiscard]] virtual Meter::Tallies tallies(const policy::Connect& action) = 0;
+    virtual void passed(const Meter::Tallies& tallies, std::uint64_t bytes) = 0;
+    // Nothing: it is counted, and may be made. Else what lets no more be made now.
+    [[nodiscard]] virtual std::shared_ptr<Meter::Tally> pace(const policy::Connect& action) = 0;
+    // The owner is asked for more of it; go_on() or stop() follows, never from within.
+    virtual void hold(GateConnection& connection, const std::shared_ptr<Meter::Tally>& tally) = 0;
+    // Who made it: set_requester() follows, maybe.
+    virtual void identify(GateConnection& connection) = 0;
     virtual Lookup& lookup() = 0;
     virtual Splicer& splicer() = 0;
     [[nodiscard]] virtual std::chrono::milliseconds connect_patience() const = 0;
@@ -84,12 +95,26 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   [[nodiscard]] int client() { return client_.native_handle(); }
   // Has the program in the room gone away?
   [[nodiscard]] bool gave_up();
+  // What held it lets it go on, or never will.
+  void go_on();
+  void stop(std::string why);
+  // Is it held before it is made?
+  [[nodiscard]] bool waits_to_begin() const noexcept { return waits_to_begin_; }
+  [[nodiscard]] const std::optional<Requester>& requester() const noexcept { return requester_; }
+  void set_requester(std::optional<Requester> requester) { requester_ = std::move(requester); }
+
+  // Tap
+  [[nodiscard]] std::uint64_t left() override;
+  void passed(std::uint64_t bytes) override;
+  void wants_more() override;
 
  private:
   using Clock = std::chrono::steady_clock;
   void look_ahead(std::chrono::milliseconds patience, std::function<void()> then);
   void decide();
   void heard(const broker::Verdict& verdict);
+  void begin();
+  [[nodiscard]] std::shared_ptr<Tap> tap();
   void look_up();
   void dial_via(const std::string& upstream);
   void found(const Lookup::Found& found);
@@ -129,9 +154,13 @@ class GateConnection : public std::enable_shared_from_this<GateConnection> {
   HttpRequests::Passing::Form form_ = HttpRequests::Passing::Form::origin;
   profile::Speech speech_ = profile::Speech::any;
   std::optional<HttpRelay> requests_;
+  std::optional<Splicer::Id> spliced_;
+  Meter::Tallies tallies_;
+  std::optional<Requester> requester_;
   std::string address_, why_;
   No no_ = No::denied;
   Bytes bytes_;
+  bool waits_to_begin_ = false;
   bool greeting_ = false;  // it began to say who it is, and we wait for the rest
   bool refused_ = false;   // and hears why
   bool ended_ = false;

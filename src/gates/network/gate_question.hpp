@@ -25,6 +25,10 @@ struct QuestionFacts {
 };
 [[nodiscard]] broker::Asked question_about(const policy::Connect& action, const QuestionFacts& facts);
 
+// Of a limit that lets nothing more go, and the connection that wants more.
+[[nodiscard]] broker::Asked question_about(const policy::Balance& balance, const policy::Connect& connection,
+                                           const std::optional<Requester>& requester);
+
 [[nodiscard]] broker::Decider::Done record_of(const Ended& ended);
 
 }  // namespace agentbox::gates::network

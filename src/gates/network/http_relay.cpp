@@ -1,5 +1,6 @@
 #include "http_relay.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -36,7 +37,7 @@ constexpr std::chrono::seconds head_patience{10};
 class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, HttpRequests::Passing passing,
-       Judge judge, Done done)
+       Judge judge, Done done, std::shared_ptr<Tap> tap)
       : loop_(loop),
         client_(loop, std::move(client)),
         upstream_(loop, std::move(upstream)),
@@ -45,12 +46,14 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         passing_(std::move(passing)),
         judge_(std::move(judge)),
         done_(std::move(done)),
+        tap_(std::move(tap)),
         requests_(judge_.own),
         responses_(judge_.answers) {}
 
   // What the client has said already goes on at once.
   void start(const std::string& said) {
     starting_ = true;
+    if (tap_) tap_->passed(said.size());
     requests_.feed(said);
     said.empty() ? on_client() : go_on();
     read_upstream();
@@ -60,6 +63,16 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void close() {
     done_ = nullptr;
     end_sockets();
+  }
+
+  void resume() {
+    if (std::exchange(held_, false) && !ended_) on_client();
+  }
+
+  void stop(std::string why) {
+    if (ended_ || refused_) return;
+    requests_.refuse({403, std::move(why)});
+    refuse();
   }
 
  private:
@@ -74,9 +87,25 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
+  // How much may be taken from the client; asks for more where that is nothing, and he has something to say.
+  std::uint64_t most_from_client() {
+    if (!tap_) return piece.size();
+    const std::uint64_t left = tap_->left();
+    if (left != 0) return left;
+    char byte = 0;
+    if (::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) return 1;  // whatever it is, it is none
+    held_ = true;
+    tap_->wants_more();
+    return 0;
+  }
+
   void on_client() {
+    const std::uint64_t most = most_from_client();
+    if (most == 0) return;
     if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
-    const ssize_t count = ::recv(client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+    const ssize_t count = ::recv(client_.native_handle(), piece.data(), std::min<std::uint64_t>(most, piece.size()),
+                                 MSG_DONTWAIT);
+    if (count > 0 && tap_) tap_->passed(static_cast<std::uint64_t>(count));
     const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
     if (count == 0) {
@@ -95,8 +124,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // The body of a large upload.
   void upload() {
-    const Bulk::Result result = up_.move(client_.native_handle(), upstream_.native_handle(), requests_.plain());
+    const std::uint64_t most = tap_ ? std::min(requests_.plain(), tap_->left()) : requests_.plain();
+    const Bulk::Result result = up_.move(client_.native_handle(), upstream_.native_handle(), most);
     requests_.spliced(result.taken);
+    if (tap_) tap_->passed(result.taken);
     end_.bytes.to_upstream += result.sent;
     switch (result.moved) {
       case Bulk::Moved::all: return go_on();
@@ -378,6 +409,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   void end_sockets() {
     ended_ = true;
+    tap_.reset();  // whoever counts may hold us
     timer_.cancel();
     head_timer_.cancel();
     client_.close();
@@ -393,6 +425,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   HttpRequests::Passing passing_;
   Judge judge_;
   Done done_;
+  std::shared_ptr<Tap> tap_;
+  bool held_ = false;  // by the tap
   HttpRequests requests_;
   HttpResponses responses_;
   std::string to_upstream_, to_client_, why_, instead_;
@@ -406,13 +440,19 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 };
 
 HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, std::string said,
-                     HttpRequests::Passing passing, Judge judge, Done done)
+                     HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap)
     : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
-                                   std::move(done))) {
+                                   std::move(done), std::move(tap))) {
   impl_->start(said);
 }
 HttpRelay::~HttpRelay() {
   impl_->close();
+}
+void HttpRelay::go_on() {
+  impl_->resume();
+}
+void HttpRelay::stop(std::string why) {
+  impl_->stop(std::move(why));
 }
 
 }  // namespace agentbox::gates::network

@@ -42,11 +42,15 @@ class HttpRelay {
   using Done = std::function<void(End end)>;
 
   // Both sockets are connected and non-blocking; `said` was read from the client before. `done` is called once, from the
-  // loop, never from within.
+  // loop, never from within. `tap`: for what the client says; none: no limit.
   HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, std::string said,
-            HttpRequests::Passing passing, Judge judge, Done done);
+            HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap = {});
   // Breaks off; `done` is not called.
   ~HttpRelay();
+  // The tap lets something go again.
+  void go_on();
+  // Ends: with a refusal, where the client can still be told, else at once.
+  void stop(std::string why);
   HttpRelay(const HttpRelay&) = delete;
   HttpRelay& operator=(const HttpRelay&) = delete;
 

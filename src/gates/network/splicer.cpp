@@ -76,6 +76,8 @@ struct Connection {
   std::vector<Target> targets;          // not tried yet
   Splicer::MakeSocket make_socket;
   Splicer::Done done;
+  Splicer::Id id = 0;
+  std::shared_ptr<Tap> tap;  // of what the client says
   bool connecting = false;
   bool queued = false;
   bool dead = false;
@@ -171,7 +173,9 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
 
   void begin() { wait(); }
   void connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket, Done done);
-  void relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done);
+  Id relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done, std::shared_ptr<Tap> tap);
+  void go_on(Id id);
+  void stop(Id id);
   void close();
   [[nodiscard]] std::size_t open() const noexcept { return connections_.size(); }
 
@@ -190,13 +194,15 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   void enqueue(Connection& connection);
   void run_queue();
   Progress pump(Connection& connection);
-  // True if it could go on, but has had its turn.
-  bool move(Direction& direction, End& source, End& sink);
+  // True if it could go on, but has had its turn. `tap`: nullptr if there is none.
+  bool move(Direction& direction, End& source, End& sink, Tap* tap);
+  // How much may be taken from it; asks for more where that is nothing.
+  std::uint64_t most_from(Direction& direction, End& source, Tap* tap);
   // A small message at once. True if there may be more.
-  bool copy(Direction& direction, End& source, End& sink);
+  bool copy(Direction& direction, End& source, End& sink, Tap* tap);
   bool keep(Direction& direction, std::string_view rest);
   // True if bytes went, or the end of them came.
-  bool fill(End& source, Direction& direction);
+  bool fill(End& source, Direction& direction, Tap* tap);
   bool empty(Direction& direction, End& sink);
   void drop_pipe(Direction& direction);
   void linger(Connection& connection);
@@ -209,6 +215,8 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   PipePool pipes_;
   std::array<char, small> buffer_{};
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<Id, Connection*> tapped_;
+  Id last_id_ = 0;
   std::vector<std::unique_ptr<Connection>> dead_;  // events of this turn may still point to them
   std::deque<Connection*> queue_;
   std::vector<Connection*> lingering_;
@@ -269,11 +277,24 @@ void Splicer::Impl::connect(base::UniqueFd client_socket, std::vector<Target> ta
   next_target(connection);
 }
 
-void Splicer::Impl::relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done) {
+Splicer::Id Splicer::Impl::relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done,
+                                 std::shared_ptr<Tap> tap) {
   Connection& connection = add(std::move(client_socket), std::move(done));
+  const Id id = connection.id = ++last_id_;
+  if (tap) tapped_.emplace(id, &connection);
+  connection.tap = std::move(tap);
   connection.ends[upstream].socket = std::move(upstream_socket);
   set_up(connection.ends[upstream].socket.get());
   established(connection);
+  return id;
+}
+
+void Splicer::Impl::go_on(Id id) {
+  if (auto found = tapped_.find(id); found != tapped_.end()) enqueue(*found->second);
+}
+
+void Splicer::Impl::stop(Id id) {
+  if (auto found = tapped_.find(id); found != tapped_.end()) end(*found->second, Outcome::reset);
 }
 
 void Splicer::Impl::next_target(Connection& connection) {
@@ -320,6 +341,7 @@ void Splicer::Impl::end(Connection& connection, Outcome outcome) {
     if (outcome != Outcome::finished && side.socket) make_reset(side.socket.get());
     release(side);
   }
+  if (connection.tap) tapped_.erase(connection.id);
   auto found = connections_.find(&connection);
   dead_.push_back(std::move(found->second));
   connections_.erase(found);
@@ -335,6 +357,7 @@ void Splicer::Impl::close() {
     }
   }
   connections_.clear();
+  tapped_.clear();
   queue_.clear();
   lingering_.clear();
   linger_timer_.cancel();
@@ -419,10 +442,11 @@ Splicer::Impl::Progress Splicer::Impl::pump(Connection& connection) {
   End& far = connection.ends[upstream];
   Direction& outward = connection.directions[client];
   Direction& inward = connection.directions[upstream];
-  bool more = move(outward, near, far);
-  more = move(inward, far, near) || more;
+  Tap* const tap = connection.tap.get();
+  bool more = move(outward, near, far, tap);
+  more = move(inward, far, near, nullptr) || more;
   // What broke in the second may matter to the first.
-  if (near.broken || far.broken) more = move(outward, near, far) || more;
+  if (near.broken || far.broken) more = move(outward, near, far, tap) || more;
 
   if (near.broken && far.broken) return Progress::reset;
   if (outward.closed && inward.closed) {
@@ -435,16 +459,16 @@ Splicer::Impl::Progress Splicer::Impl::pump(Connection& connection) {
   return more ? Progress::more : Progress::waits;
 }
 
-bool Splicer::Impl::move(Direction& direction, End& source, End& sink) {
+bool Splicer::Impl::move(Direction& direction, End& source, End& sink, Tap* tap) {
   if (direction.closed) return false;
   const std::uint64_t until = direction.bytes + turn;
   while (!sink.broken) {
     if (direction.bytes >= until) return true;
     if (!direction.bulk && direction.in_pipe == 0) {
-      if (!copy(direction, source, sink)) break;
+      if (!copy(direction, source, sink, tap)) break;
       continue;
     }
-    const bool filled = fill(source, direction);
+    const bool filled = fill(source, direction, tap);
     const bool emptied = empty(direction, sink);
     if (!filled && !emptied) break;
   }
@@ -462,9 +486,28 @@ bool Splicer::Impl::move(Direction& direction, End& source, End& sink) {
   return false;
 }
 
-bool Splicer::Impl::copy(Direction& direction, End& source, End& sink) {
+// Whoever has nothing to say asks for nothing, and who has said all is not held.
+std::uint64_t Splicer::Impl::most_from(Direction& direction, End& source, Tap* tap) {
+  if (tap == nullptr) return most_at_once;
+  if (const std::uint64_t left = tap->left(); left != 0) return std::min<std::uint64_t>(left, most_at_once);
+  char byte = 0;
+  const auto count = ::recv(source.socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (count > 0) {
+    tap->wants_more();
+  } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+    source.readable = false;
+  } else {
+    direction.ended = true;
+    source.broken = source.broken || count < 0;
+  }
+  return 0;
+}
+
+bool Splicer::Impl::copy(Direction& direction, End& source, End& sink, Tap* tap) {
   if (!source.readable || direction.ended || !sink.writable) return false;
-  const auto count = ::recv(source.socket.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  const std::size_t most = std::min<std::uint64_t>(most_from(direction, source, tap), buffer_.size());
+  if (most == 0) return false;
+  const auto count = ::recv(source.socket.get(), buffer_.data(), most, MSG_DONTWAIT);
   if (count < 0 && errno == EINTR) return true;
   if (count < 0 && errno == EAGAIN) {
     source.readable = false;
@@ -477,9 +520,10 @@ bool Splicer::Impl::copy(Direction& direction, End& source, End& sink) {
   }
   const std::string_view said(buffer_.data(), static_cast<std::size_t>(count));
   direction.bytes += said.size();
+  if (tap != nullptr) tap->passed(said.size());
   direction.bulk = said.size() == buffer_.size();
   // Less than was asked for is all that there was: what comes then is an event again, unless the last one has been.
-  if (!direction.bulk && !source.hung_up) source.readable = false;
+  if (said.size() < most && !source.hung_up) source.readable = false;
   auto sent = ::send(sink.socket.get(), said.data(), said.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) {
     sink.broken = true;
@@ -501,15 +545,18 @@ bool Splicer::Impl::keep(Direction& direction, std::string_view rest) {
   return ::write(direction.pipe->write_end.get(), rest.data(), rest.size()) == static_cast<ssize_t>(rest.size());
 }
 
-bool Splicer::Impl::fill(End& source, Direction& direction) {
+bool Splicer::Impl::fill(End& source, Direction& direction, Tap* tap) {
   if (!source.readable || direction.ended) return false;
+  const std::uint64_t most = most_from(direction, source, tap);
+  if (most == 0) return direction.ended;
   if (!direction.pipe) direction.pipe = pipes_.take();
   const auto count = direction.pipe ? ::splice(source.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr,
-                                               most_at_once, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
+                                               most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
                                     : -1;  // no descriptor left: better this connection lost than all stuck
   if (count > 0) {
     direction.in_pipe += static_cast<std::size_t>(count);
     direction.bytes += static_cast<std::size_t>(count);
+    if (tap != nullptr) tap->passed(static_cast<std::uint64_t>(count));
     return true;
   }
   if (count < 0 && errno == EINTR) return true;
@@ -577,8 +624,15 @@ void Splicer::connect(base::UniqueFd client_socket, std::vector<Target> targets,
                       Done done) {
   impl_->connect(std::move(client_socket), std::move(targets), make_socket, std::move(done));
 }
-void Splicer::relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done) {
-  impl_->relay(std::move(client_socket), std::move(upstream_socket), std::move(done));
+Splicer::Id Splicer::relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done,
+                           std::shared_ptr<Tap> tap) {
+  return impl_->relay(std::move(client_socket), std::move(upstream_socket), std::move(done), std::move(tap));
+}
+void Splicer::go_on(Id id) {
+  impl_->go_on(id);
+}
+void Splicer::stop(Id id) {
+  impl_->stop(id);
 }
 std::size_t Splicer::open() const noexcept {
   return impl_->open();

@@ -233,6 +233,7 @@ wire::RoomStatus RequestServer::Impl::status() const {
           .profile = setup_.profile,
           .commands = lists_of(setup_.rules.commands),
           .network = lists_of(setup_.rules.network),
+          .traffic = setup_.traffic ? setup_.traffic() : std::vector<std::string>(),
           .spending = setup_.spending ? setup_.spending() : std::vector<std::string>(),
           .waiting = setup_.waiting ? setup_.waiting() : 0};
 }

@@ -115,6 +115,7 @@ CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
 CREATE INDEX remembered_by_profile ON remembered (profile, kind);
 CREATE INDEX used_by_profile ON used (profile, kind, at);
 CREATE INDEX used_by_session ON used (session) WHERE session <> '';
+CREATE INDEX used_by_subject ON used (profile, kind, subject);
 CREATE UNIQUE INDEX payment_by_key ON payment (profile, key) WHERE state <> 'not_paid';
 CREATE INDEX payment_by_time ON payment (reserved);
 CREATE INDEX payment_open ON payment (state) WHERE state IN ('reserved', 'unknown');

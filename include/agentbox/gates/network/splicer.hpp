@@ -52,6 +52,17 @@ class Target {
   socklen_t size_ = 0;
 };
 
+// What may go out through one connection. It is asked before bytes are taken from the client, never after.
+class Tap {
+ public:
+  virtual ~Tap() = default;
+  // So many may be taken now; 0: none, until Splicer::go_on or HttpRelay::go_on.
+  [[nodiscard]] virtual std::uint64_t left() = 0;
+  virtual void passed(std::uint64_t bytes) = 0;
+  // The client has something to say, and nothing is left. More than once, maybe.
+  virtual void wants_more() = 0;
+};
+
 class Splicer {
  public:
   using Done = std::function<void(Outcome, Bytes)>;
@@ -68,8 +79,13 @@ class Splicer {
 
   // Connects to the first target that can be reached, in their order, and relays.
   void connect(base::UniqueFd client, std::vector<Target> targets, const MakeSocket& make_socket, Done done = {});
-  // Both are connected.
-  void relay(base::UniqueFd client, base::UniqueFd upstream, Done done = {});
+  using Id = std::uint64_t;  // never used again
+  // Both are connected. `tap`: for what the client says; none: no limit.
+  Id relay(base::UniqueFd client, base::UniqueFd upstream, Done done = {}, std::shared_ptr<Tap> tap = {});
+  // The tap lets something go again. An unknown id is no error.
+  void go_on(Id id);
+  // Resets both sides; Done is called, from within.
+  void stop(Id id);
 
   [[nodiscard]] std::size_t open() const noexcept;
 

@@ -75,6 +75,8 @@ struct Setup {
   policy::Rules rules;  // for "status"
   // Open questions of this session, for "status". May be empty.
   std::function<std::size_t()> waiting;
+  // What may leave without a question, a line each, for "status". May be empty.
+  std::function<std::vector<std::string>()> traffic;
   // What may be spent, a line each, for "status". May be empty.
   std::function<std::vector<std::string>()> spending;
   Gates gates;

@@ -1,0 +1,179 @@
+// Bytes and connections against their limits: exactly, across sessions, and in bounded memory.
+
+#include "network/meter.hpp"
+
+#include <map>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/policy/traffic.hpp"
+
+using namespace agentbox;
+using namespace agentbox::gates::network;
+using namespace std::chrono_literals;
+
+namespace {
+
+profile::Located<profile::Budget> budget(std::int64_t amount, std::string unit, profile::Period period) {
+  return {.value = {.text = "t", .amount = amount, .unit = std::move(unit), .period = period}, .origin = {}};
+}
+
+// The record, in memory.
+class Record final : public broker::Decider {
+ public:
+  Ticket ask(broker::Asked, std::function<void(const broker::Verdict&)>) override { return 0; }
+  void cancel(Ticket) override {}
+  void outcome(const broker::Verdict&, const policy::Action&, const std::string&) override {}
+  void outcomes(std::span<const Done>) override {}
+  std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) override {
+    if (broken) throw base::SystemError(0, "the record is broken");
+    std::vector<policy::Balance> balances;
+    for (const policy::Limit& limit : limits) {
+      std::int64_t sum = 0;
+      for (const auto& [site, amount] : used) {
+        if (limit.subject.empty() || limit.subject == site) sum += amount;
+      }
+      balances.push_back({.limit = limit, .used = sum, .opens = {}});
+    }
+    return balances;
+  }
+  bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit>) override {
+    if (full) return false;
+    ++writes;
+    for (const policy::Use& use : uses) used[use.subject] += use.amount;
+    return true;
+  }
+  std::map<std::string, std::int64_t> used;
+  int writes = 0;
+  bool broken = false, full = false;
+};
+
+policy::Rules rules_of(profile::Period period = profile::Period::session) {
+  policy::Rules rules;
+  rules.traffic.bytes_out = budget(10'000, "B", period);
+  rules.traffic.bytes_out_per_host = budget(4'000, "B", period);
+  rules.traffic.connections_per_host = budget(3, "", profile::Period::minute);
+  return rules;
+}
+
+std::int64_t left(const Meter::Tallies& tallies) {
+  std::int64_t least = 1 << 30;
+  for (const auto& one : tallies) least = std::min(least, one->left());
+  return least;
+}
+
+const Meter::Clock::time_point start = Meter::Clock::now();
+
+}  // namespace
+
+TEST_CASE("each connection takes from its host's limit and from that of all, to the byte") {
+  Record record;
+  const policy::Rules rules = rules_of();
+  Meter meter(rules, record);
+  const auto one = meter.bytes({"a.example", 443}, "a.example"), two = meter.bytes({"www.a.example", 80}, "a.example");
+  const auto other = meter.bytes({"b.example", 443}, "b.example");
+  meter.passed(one, 1'000);
+  meter.passed(two, 2'999);
+  CHECK(left(one) == 1);
+  CHECK(left(other) == 4'000);
+  meter.passed(one, 1);
+  CHECK(left(two) == 0);
+  const auto third = meter.bytes({"c.example", 443}, "c.example");
+  meter.passed(other, 3'000);
+  meter.passed(third, 2'500);
+  CHECK(left(third) == 500);
+  CHECK(left(meter.bytes({"d.example", 443}, "d.example")) == 500);
+  // A yes is for the limit that it was about.
+  one.front()->allow(4'000);
+  CHECK(one.front()->left() == 4'000);
+  CHECK(left(one) == 500);
+  CHECK(meter.bytes({"localhost", 80}, "localhost").empty());
+}
+
+TEST_CASE("what was used is written once, soon, and again when it could not be") {
+  Record record;
+  const policy::Rules rules = rules_of();
+  Meter meter(rules, record);
+  const auto one = meter.bytes({"a.example", 443}, "a.example");
+  meter.write(Meter::Due::now_and_then, start);
+  CHECK(record.writes == 0);
+  meter.passed(one, 10);
+  CHECK(meter.has_unwritten());
+  CHECK_FALSE(meter.presses());
+  meter.passed(one, 1'000);
+  CHECK(meter.presses());
+  record.full = true;
+  meter.write(Meter::Due::now_and_then, start + 10s);
+  CHECK(meter.has_unwritten());
+  record.full = false;
+  meter.write(Meter::Due::now_and_then, start + 20s);
+  CHECK_FALSE(meter.has_unwritten());
+  CHECK(record.used == std::map<std::string, std::int64_t>{{"a.example", 1'010}});
+  CHECK(left(one) == 2'990);
+}
+
+TEST_CASE("what other sessions used counts, where the limit outlives a session") {
+  Record record;
+  record.used["a.example"] = 3'500;
+  const policy::Rules rules = rules_of(profile::Period::day);
+  Meter meter(rules, record);
+  const auto one = meter.bytes({"a.example", 443}, "a.example");
+  CHECK(left(one) == 500);
+  meter.passed(one, 500);
+  record.used["a.example"] = 100;  // a new day
+  meter.look_again(*one.front());
+  CHECK(left(one) == 3'400);
+  record.broken = true;
+  meter.passed(one, 3'400);
+  meter.look_again(*one.front());
+  CHECK(left(one) == 0);
+  CHECK_THROWS_AS(meter.bytes({"new.example", 443}, "new.example"), base::SystemError);
+}
+
+TEST_CASE("connections are counted in a window that moves, and a yes lets as many more be made") {
+  Record record;
+  const policy::Rules rules = rules_of();
+  Meter meter(rules, record);
+  const policy::Connect host{"a.example", 443};
+  for (int i = 0; i < 3; ++i) CHECK(meter.connection(host, start + i * 10s) == nullptr);
+  const auto full = meter.connection(host, start + 25s);
+  REQUIRE(full != nullptr);
+  CHECK(full->balance().used == 3);
+  CHECK(meter.connection({"b.example", 443}, start + 25s) == nullptr);
+  CHECK(meter.connection(host, start + 61s) == nullptr);
+  REQUIRE(meter.connection(host, start + 62s) != nullptr);
+  full->allow(3);
+  for (int i = 0; i < 3; ++i) CHECK(meter.connection(host, start + 63s) == nullptr);
+  CHECK(meter.connection(host, start + 64s) != nullptr);
+  // The quiet takes the yes back.
+  for (int i = 0; i < 3; ++i) CHECK(meter.connection(host, start + 600s) == nullptr);
+  CHECK(meter.connection(host, start + 600s) != nullptr);
+}
+
+TEST_CASE("70,000 names take a bounded memory, lose no byte, and those in use stay") {
+  Record record;
+  policy::Rules rules = rules_of();
+  rules.traffic.bytes_out = budget(1'000'000'000, "B", profile::Period::session);
+  Meter meter(rules, record);
+  std::vector<Meter::Tallies> in_use;
+  for (int i = 0; i < 2'000; ++i) {
+    const std::string name = "used" + std::to_string(i) + ".example";
+    in_use.push_back(meter.bytes({name, 443}, name));
+  }
+  for (int i = 0; i < 70'000; ++i) {
+    const std::string name = "n" + std::to_string(i) + ".example";
+    meter.passed(meter.bytes({name, 443}, name), 10);
+    CHECK(meter.connection({name, 443}, start) == nullptr);
+    if (i % 1'000 == 0) meter.passed(in_use[static_cast<std::size_t>(i / 100)], 1);
+  }
+  CHECK(meter.size() <= Meter::most);
+  // One that was forgotten is read again.
+  CHECK(left(meter.bytes({"n7.example", 443}, "n7.example")) == 3'990);
+  CHECK(left(in_use[10]) == 3'999);
+  meter.write(Meter::Due::all, start);
+  std::int64_t all = 0;
+  for (const auto& [site, amount] : record.used) all += amount;
+  CHECK(all == 700'070);
+}

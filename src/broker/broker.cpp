@@ -44,6 +44,7 @@ Broker::Impl::Impl(Broker& self, asio::io_context& loop, Settings settings)
 
 Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&)> done) {
   Waiter waiter{++last_ticket_, std::move(done)};
+  say_that_it_waits(asked);
   std::string id = std::to_string(++last_id_);
   policy::Ruling ruling = policy::rule(settings_.rules, asked.action);
   std::optional<std::int64_t> used;
@@ -58,7 +59,7 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
     if (std::optional<Verdict> known = without_asking(id, asked, ruling, used)) {
       if (known->entry == 0) return settle(*std::move(known));
       ++summary_.allowed;
-      tell(std::move(waiter), *std::move(known));
+      give(id, asked, *std::move(known), std::move(waiter));
       return last_ticket_;
     }
   } catch (const store::StoreError& error) {
@@ -138,16 +139,24 @@ void Broker::Impl::settle_at_once(const std::string& id, const Asked& asked, Ver
     verdict.reason += fmt::format("{}it can't be recorded: {}", verdict.reason.empty() ? "" : "; ", error.what());
   }
   ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
+  give(id, asked, std::move(verdict), std::move(waiter));
+}
+
+void Broker::Impl::give(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter) {
+  if (verdict.kind == Kind::allow && is_delayed(asked)) return delay(id, asked, std::move(verdict), std::move(waiter));
   tell(std::move(waiter), std::move(verdict));
 }
 
 bool Broker::Impl::join_twin(const Asked& asked, Waiter& waiter) {
   std::string canonical = policy::canonical(asked.action);
-  auto twin = std::ranges::find(questions_, canonical, &OpenQuestion::canonical);
-  if (twin == questions_.end()) return false;
-  if (twin->waiters.size() >= settings_.most_waiting) return false;
-  twin->waiters.push_back(std::move(waiter));
-  return true;
+  for (Questions* questions : {&questions_, &delayed_}) {
+    auto twin = std::ranges::find(*questions, canonical, &OpenQuestion::canonical);
+    if (twin == questions->end()) continue;
+    if (twin->waiters.size() >= settings_.most_waiting) return false;
+    twin->waiters.push_back(std::move(waiter));
+    return true;
+  }
+  return false;
 }
 
 void Broker::Impl::put(const std::string& id, Asked asked, Waiter waiter) {
@@ -188,20 +197,26 @@ void Broker::Impl::tell(Waiter waiter, Verdict verdict) {
 }
 
 void Broker::Impl::cancel(Ticket ticket) {
-  for (auto at = questions_.begin(); at != questions_.end(); ++at) {
+  if (!give_up(questions_, ticket)) give_up(delayed_, ticket);
+}
+
+bool Broker::Impl::give_up(Questions& questions, Ticket ticket) {
+  for (auto at = questions.begin(); at != questions.end(); ++at) {
     auto waiter = std::ranges::find(at->waiters, ticket, &Waiter::ticket);
     if (waiter == at->waiters.end()) continue;
     Verdict verdict{.kind = Kind::cancelled, .by = By::requester, .reason = "the request was given up"};
     if (at->waiters.size() == 1) {
-      close(at, std::move(verdict), "requester");
+      &questions == &delayed_ ? cancel_delayed(at, std::move(verdict), "requester")
+                              : close(at, std::move(verdict), "requester");
     } else {
       verdict.question = at->question.id;
       Waiter gone = std::move(*waiter);
       at->waiters.erase(waiter);
       tell(std::move(gone), std::move(verdict));
     }
-    return;
+    return true;
   }
+  return false;
 }
 
 void Broker::Impl::outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) {
@@ -315,6 +330,9 @@ const Settings& Broker::settings() const noexcept {
 }
 const Summary& Broker::summary() const noexcept {
   return impl_->summary();
+}
+std::size_t Broker::asking() const {
+  return impl_->asking();
 }
 void Broker::finish() {
   impl_->finish();

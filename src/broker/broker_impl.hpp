@@ -1,7 +1,8 @@
 #pragma once
 
 // The broker's own parts: what is open, who waits for it, who watches. broker.cpp is what the gates call, panels.cpp what
-// becomes of a question at the panels, budgets.cpp what is free without one.
+// becomes of a question at the panels, budgets.cpp what is free without one, reviews.cpp the second opinion, delays.cpp
+// what waits after its yes.
 
 #include <deque>
 #include <functional>
@@ -20,6 +21,7 @@
 
 #include "questions.hpp"
 #include "recorder.hpp"
+#include "reviewer.hpp"
 
 namespace agentbox::broker {
 
@@ -39,6 +41,7 @@ struct OpenQuestion {
   std::string canonical;
   std::vector<Waiter> waiters;  // the first is the one who asked first
   bool shown = false;           // false: held back, the budget is used up
+  Verdict allowed;              // while it is delayed
   asio::steady_timer timer;
 };
 
@@ -63,6 +66,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Taken answer(const std::string& id, const prompt::Answer& answer, const std::string& by);
   Taken choose(prompt::Banner::Choice choice);
   [[nodiscard]] std::vector<prompt::Question> open() const;
+  [[nodiscard]] std::size_t asking() const;
   [[nodiscard]] std::optional<prompt::Flood> flood() const;
   void finish();
 
@@ -91,6 +95,25 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void show_held();
   void close(Questions::iterator at, Verdict verdict, const std::string& by);
   void tell(Waiter waiter, Verdict verdict);
+  // All who wait for it. Of a deed that was allowed once, the first requester's is done; its twins are told so.
+  void tell_all(OpenQuestion& open, const Verdict& verdict);
+  // Tells him, or delays what was allowed without a question.
+  void give(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter);
+  // Of one that is shown, for the first time.
+  void review(OpenQuestion& open);
+  void reviewed(const std::string& id, const prompt::Opinion& opinion);
+  [[nodiscard]] static bool is_delayed(const Asked& asked);
+  static void say_that_it_waits(Asked& asked);
+  void delay(Questions::iterator at, Verdict verdict);
+  void delay(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter);
+  void begin_delay(OpenQuestion& open, Verdict verdict);
+  void end_delay(Questions::iterator at);
+  void cancel_delayed(Questions::iterator at, Verdict verdict, const std::string& by);
+  void leave_delay(Questions::iterator at, Verdict verdict, const std::string& by);
+  Taken answer_delayed(Questions::iterator at, const prompt::Answer& answer, const std::string& by);
+  [[nodiscard]] Questions::iterator find_delayed(const std::string& id);
+  // True: it was a waiter of one of these.
+  bool give_up(Questions& questions, Ticket ticket);
   void remember(const OpenQuestion& open, const prompt::Answer& answer);
   [[nodiscard]] bool anybody() const;
   [[nodiscard]] Questions::iterator find(const std::string& id);
@@ -104,6 +127,8 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Recorder recorder_;
   Summary summary_;
   Questions questions_;
+  Questions delayed_;
+  std::unique_ptr<Reviewer> reviewer_;  // once there is something to ask it
   std::vector<Panel*> panels_;
   std::map<std::string, int> denials_;    // by a person, of each exact thing
   std::deque<Clock::time_point> put_at_;  // of the questions that were shown lately

@@ -37,7 +37,7 @@ void Broker::Impl::record(const OpenQuestion& open, Verdict& verdict) {
   const policy::Action& action = open.asked.action;
   auto row = [&] {
     return recorder_.verdict(open.question.id, action, open.question.digest, verdict,
-                             open.waiters.size() > 1 ? open.waiters.size() : 0);
+                             open.waiters.size() > 1 ? open.waiters.size() : 0, open.question.opinion);
   };
   if (verdict.kind == Kind::allow && !policy::limits_on(settings_.rules, action).empty()) {
     const store::Took took = recorder_.take(open.question.id, action, store::Taking::Beyond::allowed, {row()});

@@ -198,12 +198,20 @@ void Console::answer(const prompt::Answer& answer) {
   const Key key = shown_;
   answered_.insert(key);
   const std::string name = fmt::format("{}/{}", key.first, key.second);
-  watch_.answer(key.first, key.second, answer, [this, key, name, kind = answer.kind](const wire::AnswerTaken& taken) {
-    answered_.erase(key);
-    const bool ok = taken.outcome == wire::AnswerTaken::Outcome::taken;
-    tell(ok ? fmt::format("{}: {}", name, words_for(kind))
-            : fmt::format("{} was not answered: {}", name, taken.reason));
-  });
+  prompt::Question question = page_->question();
+  const bool delayed = question.stage == prompt::Question::Stage::delayed;
+  watch_.answer(
+      key.first, key.second, answer,
+      [this, key, name, delayed, kind = answer.kind, question = std::move(question)](const wire::AnswerTaken& taken) {
+        answered_.erase(key);
+        using Outcome = wire::AnswerTaken::Outcome;
+        const bool ok = taken.outcome == Outcome::taken;
+        // What a yes takes changed while it was on its way: it is open still.
+        if (taken.outcome == Outcome::not_offered) questions_.insert_or_assign(key, question);
+        if (ok && delayed) return tell(name + ": cancelled");
+        tell(ok ? fmt::format("{}: {}", name, words_for(kind))
+                : fmt::format("{} was not answered: {}", name, taken.reason));
+      });
   // Whatever comes of it, it isn't asked again here.
   questions_.erase(key);
   tell(name + ": your answer is on its way");
@@ -215,13 +223,14 @@ void Console::added(const std::string& session, const wire::WireQuestion& questi
   refresh();
 }
 
-// A question never changes; how many wait behind it does.
+// What is asked never changes; what is known of it, and what a yes takes, does. One that was answered here may come back
+// as one that waits before it is done.
 void Console::changed(const std::string& session, const wire::WireQuestion& question) {
   const Key key(session, question.id);
-  if (!questions_.contains(key)) return;
-  questions_.at(key).waiting = static_cast<std::size_t>(question.waiting);
-  if (!page_ || shown_ != key) return;
-  page_->set_waiting(static_cast<std::size_t>(question.waiting));
+  const auto now = Clock::now();
+  questions_.insert_or_assign(key, question_of(question, now));
+  if (!page_ || shown_ != key) return refresh();
+  page_->update(questions_.at(key), now);
   screen_.changed();
 }
 
@@ -259,13 +268,15 @@ void Console::refresh() {
   std::vector<prompt::OpenQuestion> open;
   for (const auto& [key, question] : questions_) {
     const bool quoted = question.form == prompt::Question::Form::quoted;
-    open.push_back({.session = key.first,
-                    .id = key.second,
-                    .profile = question.profile,
-                    .kind = question.kind,
-                    .summary = quoted ? question.subject : base::escape(question.subject),
-                    .asked = question.asked,
-                    .deadline = question.deadline});
+    const bool delayed = question.stage == prompt::Question::Stage::delayed;
+    open.push_back(
+        {.session = key.first,
+         .id = key.second,
+         .profile = question.profile,
+         .kind = question.kind,
+         .summary = (delayed ? "allowed, waits: " : "") + (quoted ? question.subject : base::escape(question.subject)),
+         .asked = question.asked,
+         .deadline = question.deadline});
   }
   for (const auto& [session, flooded] : floods_) {
     open.push_back({.session = session,

@@ -66,6 +66,8 @@ wire::AnswerTaken taken_to_wire(Broker::Taken taken) {
       return wire::AnswerTaken{.outcome = Outcome::changed, .reason = "the digest is another question's"};
     case Broker::Taken::not_offered:
       return wire::AnswerTaken{.outcome = Outcome::not_offered, .reason = "this answer was not offered"};
+    case Broker::Taken::too_early:
+      return wire::AnswerTaken{.outcome = Outcome::not_offered, .reason = "a yes is not possible yet"};
   }
   return {};
 }
@@ -244,7 +246,7 @@ void ControlServer::Impl::handle(const PeerPtr& peer, std::uint64_t id, const wi
                              .asked = summary.asked,
                              .allowed = summary.allowed,
                              .denied = summary.denied,
-                             .waiting = broker_.open().size()};
+                             .waiting = broker_.asking()};
   send(peer, wire::encode(wire::ToControl{id, status}));
 }
 

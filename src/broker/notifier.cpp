@@ -92,8 +92,9 @@ std::vector<std::string> notify_environment(const std::function<const char*(cons
 std::string notice_for(const prompt::Question& question, std::size_t more) {
   const bool quoted = question.form == prompt::Question::Form::quoted;
   std::string others = more == 0 ? "" : fmt::format(" (and {} more)", more);
-  std::string text = fmt::format("agentbox: {}: {}: {}", base::escape(question.session), question.title,
-                                 quoted ? question.subject : base::escape(question.subject));
+  const bool delayed = question.stage == prompt::Question::Stage::delayed;
+  std::string text = fmt::format("agentbox: {}: {}{}: {}", base::escape(question.session), delayed ? "will soon " : "",
+                                 question.title, quoted ? question.subject : base::escape(question.subject));
   return cut(plain(text), longest - others.size()) + others;
 }
 

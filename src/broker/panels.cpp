@@ -22,6 +22,7 @@ void Broker::Impl::add(Panel& panel) {
   for (const OpenQuestion& open : questions_) {
     if (open.shown) panel.show(open.question);
   }
+  for (const OpenQuestion& open : delayed_) panel.show(open.question);
   if (flooded_) warn();
 }
 
@@ -44,6 +45,7 @@ Broker::Impl::Questions::iterator Broker::Impl::find(const std::string& id) {
 }
 
 Broker::Taken Broker::Impl::answer(const std::string& id, const prompt::Answer& answer, const std::string& by) {
+  if (auto delayed = find_delayed(id); delayed != delayed_.end()) return answer_delayed(delayed, answer, by);
   auto at = find(id);
   // One that is held back was shown to nobody.
   if (at == questions_.end() || !at->shown || Clock::now() >= at->question.deadline) return Taken::gone;
@@ -54,7 +56,10 @@ Broker::Taken Broker::Impl::answer(const std::string& id, const prompt::Answer& 
     return Taken::not_offered;
   }
   bool yes = answer.kind == Kinds::once || answer.kind == Kinds::session || answer.kind == Kinds::always;
-  if (yes && answer.phrase != at->question.phrase) return Taken::not_offered;
+  // A phrase that isn't wanted any more, since the reviewer agreed meanwhile, does no harm.
+  const std::string& phrase = at->question.phrase;
+  if (yes && !phrase.empty() && answer.phrase != phrase) return Taken::not_offered;
+  if (yes && Clock::now() < at->question.earliest) return Taken::too_early;
   Verdict verdict{.kind = yes ? Kind::allow : Kind::deny, .by = By::human, .comment = answer.comment};
   try {
     remember(*at, answer);
@@ -70,7 +75,6 @@ Broker::Taken Broker::Impl::answer(const std::string& id, const prompt::Answer& 
     const auto& scopes = answer.kind == Kinds::session ? at->asked.session_scopes : at->asked.lasting_scopes;
     verdict.rule = scopes[answer.scope].shown;
   }
-  // Of a deed that was allowed once, the first requester's is done; its twins are told so.
   close(at, std::move(verdict), by);
   return Taken::taken;
 }
@@ -96,8 +100,7 @@ void Broker::Impl::remember(const OpenQuestion& open, const prompt::Answer& answ
 void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::string& by) {
   OpenQuestion& open = *at;
   verdict.question = open.question.id;
-  bool once = verdict.kind == Kind::allow && verdict.by == By::human && verdict.rule.empty() &&
-              policy::nature_of(open.asked.action) == policy::Nature::deed;
+  if (reviewer_) reviewer_->forget(open.question.id);
   try {
     record(open, verdict);
   } catch (const store::StoreError& error) {
@@ -109,6 +112,30 @@ void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::str
     }
   }
   ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
+  if (verdict.kind == Kind::allow && is_delayed(open.asked)) {
+    delay(at, std::move(verdict));
+  } else {
+    tell_all(open, verdict);
+    std::string id = open.question.id;
+    bool shown = open.shown;
+    questions_.erase(at);
+    if (shown) {
+      for (Panel* panel : panels_) panel->withdraw(id, verdict.kind, by);
+    }
+  }
+  if (flooded_ && std::ranges::all_of(questions_, &OpenQuestion::shown)) {
+    calm();
+  } else {
+    warn();  // with one less, if there is a warning
+  }
+  update_waiting();
+}
+
+void Broker::Impl::tell_all(OpenQuestion& open, const Verdict& verdict) {
+  bool once = verdict.kind == Kind::allow && verdict.by == By::human && verdict.rule.empty() &&
+              policy::nature_of(open.asked.action) == policy::Nature::deed;
+  // Of what was delayed, whoever else asked meanwhile has no yes of his own, either.
+  once = once || open.question.stage == prompt::Question::Stage::delayed;
   for (std::size_t i = 0; i < open.waiters.size(); ++i) {
     Verdict mine = verdict;
     if (once && i > 0 && verdict.kind == Kind::allow) {
@@ -119,18 +146,6 @@ void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::str
     }
     tell(std::move(open.waiters[i]), std::move(mine));
   }
-  std::string id = open.question.id;
-  bool shown = open.shown;
-  questions_.erase(at);
-  if (shown) {
-    for (Panel* panel : panels_) panel->withdraw(id, verdict.kind, by);
-  }
-  if (flooded_ && std::ranges::all_of(questions_, &OpenQuestion::shown)) {
-    calm();
-  } else {
-    warn();  // with one less, if there is a warning
-  }
-  update_waiting();
 }
 
 void Broker::Impl::update_waiting() {
@@ -182,6 +197,7 @@ void Broker::Impl::show_or_hold(OpenQuestion& open) {
   open.shown = true;
   ++summary_.asked;
   put_at_.push_back(Clock::now());
+  review(open);
   for (Panel* panel : panels_) panel->show(open.question);
 }
 
@@ -232,7 +248,12 @@ std::vector<prompt::Question> Broker::Impl::open() const {
   for (const OpenQuestion& open : questions_) {
     if (open.shown) all.push_back(open.question);
   }
+  for (const OpenQuestion& open : delayed_) all.push_back(open.question);
   return all;
+}
+
+std::size_t Broker::Impl::asking() const {
+  return static_cast<std::size_t>(std::ranges::count_if(questions_, &OpenQuestion::shown));
 }
 
 void Broker::Impl::finish() {
@@ -240,6 +261,10 @@ void Broker::Impl::finish() {
   while (!questions_.empty()) {
     close(questions_.begin(), {.kind = Kind::cancelled, .by = By::requester, .reason = "the session is over"},
           "requester");
+  }
+  while (!delayed_.empty()) {
+    cancel_delayed(delayed_.begin(), {.kind = Kind::cancelled, .by = By::requester, .reason = "the session is over"},
+                   "requester");
   }
   try {
     recorder_.end(summary_);

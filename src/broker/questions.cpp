@@ -52,6 +52,7 @@ std::string digest_of(const std::string& id, const Asked& asked, const Settings&
   add(hash, "");
   for (const policy::Scope& scope : asked.lasting_scopes) add(hash, scope.rule);
   if (!asked.phrase.empty()) add(hash, asked.phrase);
+  if (asked.delay.count() > 0) add(hash, fmt::format("delay {}", asked.delay.count()));
   return hash.digest();
 }
 
@@ -128,6 +129,20 @@ wire::WireQuestion to_wire(const prompt::Question& question, const Moment& at) {
   // 0 says that there is none.
   if (question.deadline != prompt::Clock::time_point{}) wire.deadline = wall_clock(question.deadline, at);
   wire.waiting = question.waiting;
+  if (question.opinion) {
+    using From = prompt::Opinion::Says;
+    using To = Wire::Opinion::Says;
+    const From says = question.opinion->says;
+    wire.opinion = {.says = says == From::agrees    ? To::agrees
+                            : says == From::objects ? To::objects
+                            : says == From::silent  ? To::silent
+                                                    : To::nothing_yet,
+                    .risk = static_cast<std::uint64_t>(std::clamp(question.opinion->risk, 0, 10)),
+                    .reason = question.opinion->reason};
+  }
+  if (question.earliest != prompt::Clock::time_point{}) wire.earliest = wall_clock(question.earliest, at);
+  const bool delayed = question.stage == prompt::Question::Stage::delayed;
+  wire.stage = delayed ? Wire::Stage::delayed : Wire::Stage::asked;
   return wire;
 }
 
@@ -163,6 +178,20 @@ prompt::Question from_wire(const wire::WireQuestion& wire, prompt::Clock::time_p
   question.asked = at + distance(wire.sent, wire.asked);
   if (wire.deadline != 0) question.deadline = at + distance(wire.sent, wire.deadline);
   question.waiting = static_cast<std::size_t>(wire.waiting);
+  if (wire.opinion) {
+    using From = Wire::Opinion::Says;
+    using To = prompt::Opinion::Says;
+    const From says = wire.opinion->says;
+    question.opinion = {.says = says == From::agrees    ? To::agrees
+                                : says == From::objects ? To::objects
+                                : says == From::silent  ? To::silent
+                                                        : To::nothing_yet,
+                        .risk = static_cast<int>(wire.opinion->risk),
+                        .reason = wire.opinion->reason};
+  }
+  if (wire.earliest != 0) question.earliest = at + distance(wire.sent, wire.earliest);
+  const bool delayed = wire.stage == Wire::Stage::delayed;
+  question.stage = delayed ? prompt::Question::Stage::delayed : prompt::Question::Stage::asked;
   return question;
 }
 
@@ -277,6 +306,7 @@ wire::Verdict to_wire(const Verdict& verdict) {
 }
 
 std::string in_words(std::chrono::seconds time) {
+  if (time.count() == 1) return "a second";
   if (time.count() % 60 != 0) return fmt::format("{} seconds", time.count());
   return time.count() == 60 ? "a minute" : fmt::format("{} minutes", time.count() / 60);
 }

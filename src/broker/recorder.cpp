@@ -109,6 +109,17 @@ std::string_view name_of(Verdict::By by) noexcept {
   return "fault";
 }
 
+std::string_view name_of(prompt::Opinion::Says says) noexcept {
+  using Says = prompt::Opinion::Says;
+  switch (says) {
+    case Says::nothing_yet: return "nothing_yet";
+    case Says::agrees: return "agrees";
+    case Says::objects: return "objects";
+    case Says::silent: return "silent";
+  }
+  return "silent";
+}
+
 store::Time Recorder::now() {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
 }
@@ -254,7 +265,8 @@ store::Event Recorder::request(const std::string& question, const Asked& asked, 
 }
 
 store::Event Recorder::verdict(const std::string& question, const policy::Action& action, const std::string& digest,
-                               const Verdict& verdict, std::size_t twins) const {
+                               const Verdict& verdict, std::size_t twins,
+                               const std::optional<prompt::Opinion>& opinion) const {
   store::Event row = event(store::Event::What::verdict);
   row.question = question;
   row.kind = policy::kind_of(action);
@@ -267,6 +279,11 @@ store::Event Recorder::verdict(const std::string& question, const policy::Action
   if (!verdict.reason.empty()) detail["reason"] = bytes(verdict.reason);
   if (!verdict.comment.empty()) detail["comment"] = bytes(verdict.comment);
   if (twins > 0) detail["requests"] = twins;
+  if (opinion) {
+    detail["reviewer"] = {{"says", name_of(opinion->says)}, {"reason", bytes(opinion->reason)}};
+    using Says = prompt::Opinion::Says;
+    if (opinion->says == Says::agrees || opinion->says == Says::objects) detail["reviewer"]["risk"] = opinion->risk;
+  }
   row.detail = dump(detail);
   return row;
 }

@@ -43,7 +43,8 @@ class Recorder {
 
   [[nodiscard]] store::Event request(const std::string& question, const Asked& asked, const std::string& digest) const;
   [[nodiscard]] store::Event verdict(const std::string& question, const policy::Action& action,
-                                     const std::string& digest, const Verdict& verdict, std::size_t twins = 0) const;
+                                     const std::string& digest, const Verdict& verdict, std::size_t twins = 0,
+                                     const std::optional<prompt::Opinion>& opinion = {}) const;
   [[nodiscard]] store::Event outcome(const std::string& question, const policy::Action& action, const std::string& what,
                                      const std::optional<Traffic>& traffic = {}) const;
 
@@ -69,5 +70,6 @@ class Recorder {
 
 [[nodiscard]] std::string_view name_of(Verdict::Kind kind) noexcept;
 [[nodiscard]] std::string_view name_of(Verdict::By by) noexcept;
+[[nodiscard]] std::string_view name_of(prompt::Opinion::Says says) noexcept;
 
 }  // namespace agentbox::broker

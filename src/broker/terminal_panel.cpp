@@ -29,18 +29,29 @@ Panel::Presence TerminalPanel::presence() const {
 }
 
 void TerminalPanel::show(const prompt::Question& question) {
-  if (lost_) return;
+  // What waits before it is done needs no answer, and the agent's screen is not taken for it.
+  if (lost_ || question.stage == prompt::Question::Stage::delayed) return;
   asker_.ask(question, [this, id = question.id](std::optional<prompt::Answer> answer) {
     if (answer) {
-      (void)broker_.answer(id, *answer, "terminal");
+      const Broker::Taken taken = broker_.answer(id, *answer, "terminal");
+      if (taken == Broker::Taken::not_offered || taken == Broker::Taken::too_early) show_again(id);
     } else if (!std::exchange(lost_, true)) {
       broker_.presence_changed();  // the terminal is gone
     }
   });
 }
 
-// How many wait behind it, the terminal knows itself.
-void TerminalPanel::change(const prompt::Question&) {}
+// What a yes takes has changed while it was on its way.
+void TerminalPanel::show_again(const std::string& id) {
+  for (const prompt::Question& question : broker_.open()) {
+    if (question.id == id) return show(question);
+  }
+}
+
+void TerminalPanel::change(const prompt::Question& question) {
+  if (question.stage == prompt::Question::Stage::asked) return asker_.change(question);
+  asker_.withdraw(question.id, "this question was allowed elsewhere, and waits; agentbox approve can cancel it");
+}
 
 void TerminalPanel::withdraw(const std::string& id, Verdict::Kind verdict, const std::string& by) {
   asker_.withdraw(id, "this question " + words_for({.question = id, .verdict = to_wire(verdict), .by = by}));

@@ -372,6 +372,7 @@ std::string words_for(const wire::QuestionGone& gone) {
     case Kind::deny:
     case Kind::pass: break;
   }
+  if (gone.verdict == Kind::allow && gone.by == "clock") return "is being done: its delay is over";
   const std::string what = gone.verdict == Kind::allow ? "was allowed" : "was denied";
   if (gone.by == "terminal") return what + " at the session's own terminal";
   if (gone.by == "control") return what + " elsewhere";

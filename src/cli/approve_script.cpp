@@ -29,6 +29,10 @@ struct Open {
   [[nodiscard]] std::string name() const { return session + "/" + question.id; }
 };
 
+bool is_delayed(const wire::WireQuestion& question) {
+  return question.stage == wire::WireQuestion::Stage::delayed;
+}
+
 // Exact, on one line.
 std::string subject_of(const wire::WireQuestion& question) {
   return question.form == wire::WireQuestion::Form::quoted ? harmless(question.subject)
@@ -221,6 +225,15 @@ base::Diagnostic not_taken(const Open& open, const wire::AnswerTaken& taken, con
         fmt::format("it wants a phrase typed: --phrase {}", base::quote(std::string_view(open.question.phrase)));
     return problem;
   }
+  if (is_delayed(open.question)) {
+    problem.hint = "it was allowed, and waits to be done: --deny cancels it";
+    return problem;
+  }
+  if (open.question.earliest > open.question.sent) {
+    problem.hint =
+        fmt::format("a yes is possible in {} seconds", (open.question.earliest - open.question.sent + 999) / 1000);
+    return problem;
+  }
   const bool session = options.how == How::session;
   const auto& scopes = session ? open.question.session_scopes : open.question.lasting_scopes;
   const std::string& why = session ? open.question.why_not_session : open.question.why_not_lasting;
@@ -304,7 +317,8 @@ int answer_question(const ApproveOptions& options, const Look& look, const Termi
     return ok ? 0 : 1;
   }
   if (!ok) return refuse({not_taken(open, taken, options)}, terminal, base::ExitCode::failed);
-  fmt::print("{} {}: {}\n", harmless(open.name()), words.done, subject_of(open.question));
+  const char* done = is_delayed(open.question) ? "cancelled" : words.done;
+  fmt::print("{} {}: {}\n", harmless(open.name()), done, subject_of(open.question));
   if (!scope.empty()) fmt::print("remembered: {}\n", harmless(scope));
   return 0;
 }
@@ -334,7 +348,7 @@ int list_questions(const ApproveOptions& options, const Look& look, const Termin
       rows.push_back({{.text = harmless(each.name()), .tint = Tint::strong},
                       {.text = time_left(each.question)},
                       {.text = harmless(each.question.kind)},
-                      {.text = subject_of(each.question)}});
+                      {.text = (is_delayed(each.question) ? "allowed, waits: " : "") + subject_of(each.question)}});
     }
     fmt::print("{}", table.lines(rows));
   } else if (collector.problems.empty()) {

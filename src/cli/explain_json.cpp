@@ -131,6 +131,17 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
                           {"per_recipient", maybe(spending.per_recipient)},
                           {"count", maybe(spending.count)},
                           {"command", spending.pay}};
+    if (spending.delay.count() > 0) object["spending"]["delay"] = spending.delay.count();
+  }
+  if (const policy::Approval& approval = policy.approval; approval.reviewer) {
+    const bool both = approval.consent == policy::Consent::human_and_reviewer;
+    object["reviewer"] = {{"host", approval.reviewer->host},
+                          {"port", approval.reviewer->port},
+                          {"path", approval.reviewer->path},
+                          {"model", approval.reviewer->model},
+                          {"require", both ? "human+reviewer" : "human"},
+                          {"wait", approval.friction.wait.count() / 1000},
+                          {"phrase", approval.friction.phrase == policy::Friction::Phrase::typed}};
   }
   object["devices"] = {
       {"gpu", policy.devices.gpu}, {"audio", policy.devices.audio}, {"display", policy.devices.display}};

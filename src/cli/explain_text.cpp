@@ -68,6 +68,7 @@ class Text {
     network();
     commands();
     spending();
+    reviewer();
     devices();
     environment();
     limits();
@@ -339,7 +340,30 @@ class Text {
     add(rules.per_recipient, "at most to one recipient without a question");
     add(rules.count, "payments at most without a question");
     rows.push_back({base::quote(rules.pay), "pays, outside the room, with your rights", {}});
+    if (rules.delay.count() > 0) {
+      rows.push_back({duration(rules.delay), "each payment waits, and `agentbox approve` can cancel it", {}});
+    }
     section("Payments", "`agentbox ledger` shows what was spent", rows, style_.yellow);
+  }
+
+  void reviewer() {
+    const policy::Approval& approval = policy_.approval;
+    if (!approval.reviewer) return;
+    const policy::Reviewer& model = *approval.reviewer;
+    const bool brackets = model.host.find(':') != std::string::npos;
+    std::vector<Row> rows;
+    rows.push_back({fmt::format("{}{}{}:{}{}", brackets ? "[" : "", escape(model.host), brackets ? "]" : "", model.port,
+                                escape(model.path)),
+                    model.model.empty() ? "the only model that runs there" : "model " + escape(model.model),
+                    {}});
+    if (approval.consent == policy::Consent::human_and_reviewer) {
+      const bool typed = approval.friction.phrase == policy::Friction::Phrase::typed;
+      rows.push_back({duration(std::chrono::ceil<std::chrono::seconds>(approval.friction.wait)),
+                      typed ? "and a phrase to type: what a yes takes that it doesn't agree to"
+                            : "to wait: what a yes takes that it doesn't agree to",
+                      {}});
+    }
+    section("Second opinion on questions", "it can object, and never answers", rows, {});
   }
 
   void devices() {

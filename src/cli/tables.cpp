@@ -200,7 +200,9 @@ void add_approve(CLI::App& program, Filled& filled) {
       ->type_name("PATH")
       ->excludes(in);
   app.footer(
-      "On a terminal it shows the questions of all rooms of this user, newest first, and goes on until 'q'. An answer "
+      "On a terminal it shows the questions of all rooms of this user, newest first, and goes on until 'q'; and what "
+      "was "
+      "allowed and waits for its delay before it is done, which a denial cancels. An answer "
       "that is given here takes the question from the room's own terminal, and the other way round.\n\n"
       "An ID is SESSION/NUMBER; the number alone will do where no other session has such a question. SESSION/flood is "
       "a "

@@ -73,6 +73,9 @@ broker::Settings settings_for(const RunRequest& request, const Session& session)
   settings.rules = request.policy.rules;
   settings.record = request.facts.state_home / "agentbox" / store::file_name;
   settings.timeout = approval.timeout;
+  settings.reviewer = approval.reviewer;
+  settings.consent = approval.consent;
+  settings.friction = approval.friction;
   settings.questions = approval.questions;
   // For the whole session: longer than any lives.
   settings.questions_in = approval.questions_in.count() > 0 ? approval.questions_in : std::chrono::hours(24 * 365);
@@ -254,7 +257,7 @@ class Doors::Impl {
     gates::requests::Setup setup{.session = session_.id(),
                                  .profile = request_.policy.profile,
                                  .rules = request_.policy.rules,
-                                 .waiting = [this] { return broker_.open().size(); }};
+                                 .waiting = [this] { return broker_.asking(); }};
     setup.gates.command = [this](auto from, auto request) {
       return commands_->take(std::move(from), std::move(request));
     };

@@ -69,11 +69,33 @@ void place_shims(Draft& draft) {
   add(draft.profile.commands.ask);
 }
 
+void decide_reviewer(Draft& draft) {
+  const auto& asked = draft.profile.approval;
+  Approval& approval = draft.policy.approval;
+  if (!asked.reviewer) return;
+  approval.reviewer = reviewer_at(asked.reviewer->value);
+  if (!approval.reviewer) return;  // see unbuilt.cpp
+  if (asked.reviewer_model) approval.reviewer->model = asked.reviewer_model->value;
+  if (asked.reviewer_instructions) approval.reviewer->instructions = asked.reviewer_instructions->value;
+  if (asked.reviewer_timeout) approval.reviewer->timeout = asked.reviewer_timeout->value;
+  if (!asked.require || asked.require->value != profile::Require::human_and_reviewer) return;
+  approval.consent = Consent::human_and_reviewer;
+  if (!asked.friction) return;
+  const profile::Friction& friction = asked.friction->value;
+  approval.friction.wait = friction.wait;
+  const bool typed = friction.phrase == profile::Friction::Phrase::typed;
+  approval.friction.phrase = typed ? Friction::Phrase::typed : Friction::Phrase::none;
+  if (friction.wait < approval.timeout) return;
+  draft.error(asked.friction->origin, "nobody could say yes: a question is denied before this wait is over",
+              "[approval] timeout says when");
+}
+
 void decide_approval(Draft& draft) {
   const auto& asked = draft.profile.approval;
   Approval& approval = draft.policy.approval;
   if (asked.timeout) approval.timeout = asked.timeout->value;
   if (asked.notify) approval.notify = asked.notify->value;
+  decide_reviewer(draft);
   if (!asked.questions) return;
   const profile::Budget& budget = asked.questions->value;
   approval.questions = static_cast<std::size_t>(budget.amount);

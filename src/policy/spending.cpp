@@ -133,13 +133,18 @@ std::vector<Limit> limits_on(const Rules& rules, const Action& action) {
 
 Rules::Spending spending_of(const profile::Profile& profile) {
   const auto& said = profile.spending;
-  Rules::Spending spending{
-      .limit = said.limit, .single = said.single, .per_recipient = said.per_recipient, .count = said.count, .pay = {}};
+  Rules::Spending spending{.limit = said.limit,
+                           .single = said.single,
+                           .per_recipient = said.per_recipient,
+                           .count = said.count,
+                           .pay = {},
+                           .delay = {}};
   if (spending.limit && !spending.count) {
     spending.count = profile::defaults().spending.count;
     spending.count->origin = {};
   }
   if (said.pay_command) spending.pay = said.pay_command->value;
+  if (said.delay) spending.delay = said.delay->value;
   return spending;
 }
 

@@ -350,8 +350,10 @@ Parsed<std::string> reviewer(std::string_view text) {
   if (!host) return std::unexpected(host.error());
   bool loopback = host->kind == HostKind::localhost || host->host == "::1" ||
                   (host->kind == HostKind::address && host->host.starts_with("127."));
-  if (!loopback) {
-    return fault_at(text, part, "the reviewer must be on this machine: each question's content goes to it");
+  const bool secure = text.starts_with("https:");
+  if (!loopback && !secure) {
+    return fault_at(text, part, "the reviewer must be on this machine: each question's content goes to it",
+                    "elsewhere it takes https, and reviewer_remote = true");
   }
   std::string_view path = rest.substr(part.size());
   auto is_wrong = [](char c) { return c <= ' ' || c > '~' || c == '?' || c == '#' || c == '"' || c == '\\'; };

@@ -112,28 +112,53 @@ Profile fold(const Loader& loader, base::Diagnostics& errors) {
   return profile;
 }
 
-// A reviewer that the room could change would agree with the room: it may share a server with it only through
+bool is_on_this_machine(const HostRule& server) {
+  return server.kind == HostKind::localhost || server.host == "::1" ||
+         (server.kind == HostKind::address && server.host.starts_with("127."));
+}
+
+// A reviewer that the room could change, or be, would agree with the room: it may share a server with it only through
 // the gate that knows what a model server is.
 void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
-  if (!profile.approval.reviewer) return;
-  std::string_view url = profile.approval.reviewer->value;
+  const auto& approval = profile.approval;
+  if (!approval.reviewer) {
+    if (approval.require && approval.require->value == Require::human_and_reviewer) {
+      errors.push_back(error_at(approval.require->origin, "there is no reviewer",
+                                "[approval] reviewer = \"http://127.0.0.1:8080/v1\" names one"));
+    }
+    return;
+  }
+  const Origin& named = approval.reviewer->origin;
+  std::string_view url = approval.reviewer->value;
   bool secure = url.starts_with("https:");
   url.remove_prefix(url.find("://") + 3);
   Parsed<HostRule> server = host_rule(url.substr(0, url.find('/')));
   if (!server) return;
+  if (!is_on_this_machine(*server) && !(approval.reviewer_remote && approval.reviewer_remote->value)) {
+    errors.push_back(error_at(named, "the reviewer is on another machine: each question's content would go there",
+                              "reviewer_remote = true says that this is meant"));
+  }
   std::uint16_t port = server->ports == PortSet::one ? server->port : secure ? 443 : 80;
+  for (const auto& published : profile.network.publish) {
+    if (published.value.outside != port || !is_on_this_machine(*server)) continue;
+    errors.push_back(
+        error_at(published.origin,
+                 fmt::format("the room would be its own reviewer ({})", place_of(named, published.origin.file)),
+                 "publish another port"));
+  }
   for (const auto* list : {&profile.network.allow, &profile.network.ask}) {
     for (const auto& grant : *list) {
       bool loopback = grant.value.kind == HostKind::localhost || grant.value.kind == HostKind::address;
+      bool same_host = is_on_this_machine(*server) ? loopback : grant.value.host == server->host;
       bool same_port = grant.value.ports == PortSet::all ||
                        (grant.value.ports == PortSet::web && (port == 80 || port == 443)) ||
                        (grant.value.ports == PortSet::one && grant.value.port == port);
-      if (!loopback || !same_port || grant.value.speech == Speech::llm) continue;
-      errors.push_back(error_at(grant.origin,
-                                fmt::format("the room could change the model that reviews it ({})",
-                                            place_of(profile.approval.reviewer->origin, grant.origin.file)),
-                                fmt::format("{{ to = \"{}\", as = \"llm\" }} lets through only what is harmless",
-                                            base::escape(grant.value.text))));
+      if (!same_host || !same_port || grant.value.speech == Speech::llm) continue;
+      errors.push_back(error_at(
+          grant.origin,
+          fmt::format("the room could change the model that reviews it ({})", place_of(named, grant.origin.file)),
+          fmt::format("{{ to = \"{}\", as = \"llm\" }} lets through only what is harmless",
+                      base::escape(grant.value.text))));
     }
   }
 }

@@ -83,6 +83,29 @@ Parsed<std::string> value(std::string_view text) {
   return std::string(text);
 }
 
+namespace {
+
+// What is sent to a model as it stands.
+Parsed<std::string> plain_text(std::string_view text, std::size_t most, std::string_view extra) {
+  if (text.empty()) return fault("this is empty");
+  if (text.size() > most) return fault(fmt::format("this may have {} bytes at most", most));
+  auto wrong = std::ranges::find_if(text, [&](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && extra.find(c) == std::string_view::npos) || c == '\x7f';
+  });
+  if (wrong == text.end()) return std::string(text);
+  return fault_at(text, text.substr(static_cast<std::size_t>(wrong - text.begin()), 1),
+                  "a control character is not allowed here");
+}
+
+}  // namespace
+
+Parsed<std::string> model_name(std::string_view text) {
+  return plain_text(text, 200, "");
+}
+Parsed<std::string> instructions(std::string_view text) {
+  return plain_text(text, 4000, "\n\t");
+}
+
 Parsed<std::string> recipient(std::string_view text) {
   if (text.empty()) return fault("an empty recipient is nobody");
   if (std::ranges::any_of(text, is_control)) return fault("a recipient is one line");

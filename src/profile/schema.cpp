@@ -109,6 +109,35 @@ void fold_backends(Folding& folding) {
   }
 }
 
+// { wait = "20s", phrase = true }, each of them optional.
+void read_friction(Reading& reading, const Node& node) {
+  if (node.kind != Node::Kind::table) {
+    return reading.expected(node, "a table", "friction = { wait = \"20s\", phrase = true }");
+  }
+  Friction friction;
+  for (const Entry& entry : node.entries) {
+    if (entry.key == "wait") {
+      if (entry.value.kind != Node::Kind::string) {
+        reading.expected(entry.value, "a string", "for example \"20s\"");
+      } else if (auto time = duration(entry.value.text)) {
+        friction.wait = *time;
+      } else {
+        reading.fault(entry.value, time.error());
+      }
+    } else if (entry.key == "phrase") {
+      if (entry.value.kind != Node::Kind::boolean) {
+        reading.expected(entry.value, "true or false");
+      } else {
+        friction.phrase = entry.value.boolean ? Friction::Phrase::typed : Friction::Phrase::none;
+      }
+    } else {
+      reading.error(entry.at, fmt::format("unknown key '{}'", base::escape(entry.key)),
+                    "wait and phrase are known here");
+    }
+  }
+  reading.draft.own.approval.friction = {friction, reading.origin(node)};
+}
+
 // Rows by kind, so that the table below says only what differs.
 template <auto Get, auto Parse, void (*Narrow)(Narrowing&) = nullptr>
 constexpr Row list(std::string_view section, std::string_view key, std::string_view type, std::string_view text,
@@ -325,7 +354,9 @@ std::vector<Row> make_rows() {
       "that was tried counts, also where nothing was paid.",
       "[spending]\ncount = \"20/day\""));
   add(scalar<AT(spending.delay), duration>("spending", "delay", "time", "",
-      "How long a payment waits after its yes, visible and cancellable, before it is made.",
+      "How long a payment waits before it is made, after its yes or where no question was needed: visible and "
+      "cancellable with `agentbox approve`. What it costs is reserved meanwhile. If agentbox ends before, it is not "
+      "made.",
       "[spending]\ndelay = \"30s\""));
   add(argv<AT(spending.pay_command), payment_command>("spending.pay", "command",
       "How a payment is really made: a program of this machine with its arguments; no shell. {amount} "
@@ -392,13 +423,32 @@ std::vector<Row> make_rows() {
   add(scalar<AT(approval.timeout), duration>("approval", "timeout", "time", "\"2m\"",
       "How long a question waits for its answer. Then it is denied.", "[approval]\ntimeout = \"2m\""));
   add(scalar<AT(approval.reviewer), reviewer>("approval", "reviewer", "URL", "",
-      "A model server on this machine with an OpenAI-compatible address, which gives a second opinion. It "
-      "can only object. The room must not be able to change it: a grant for the same address needs as = "
-      "\"llm\".", "[approval]\nreviewer = \"http://127.0.0.1:8080/v1\""));
+      "A model server on this machine with an OpenAI-compatible address, which gives a second opinion on each "
+      "question. It can only object: its word is shown beside the question, and never answers it. It sees what "
+      "agentbox measured, not what the agent says. The room must not be able to change it: a grant for the same "
+      "address needs as = \"llm\". See agentbox-broker(7).", "[approval]\nreviewer = \"http://127.0.0.1:8080/v1\""));
+  add(scalar<AT(approval.reviewer_model), model_name>("approval", "reviewer_model", "string", "",
+      "The model to ask, by the name that the server gives it. A server that doesn't say it runs this model is taken "
+      "for silent. Without it the server must run one model and no more.",
+      "[approval]\nreviewer_model = \"qwen3-8b\""));
+  add(scalar<AT(approval.reviewer_instructions), instructions>("approval", "reviewer_instructions", "string", "",
+      "What the model is told besides agentbox's own words: what to look for, what is usual here.",
+      "[approval]\nreviewer_instructions = \"Pushing to any branch but main is usual.\""));
+  add(scalar<AT(approval.reviewer_timeout), duration>("approval", "reviewer_timeout", "time", "\"20s\"",
+      "How long the reviewer may take; then it is silent.", "[approval]\nreviewer_timeout = \"20s\""));
+  add({{"approval", "reviewer_remote", "true or false", "false",
+      "Lets the reviewer be on another machine, with https: each question's content goes there. This version does not "
+      "speak https yet, and says so.", "[approval]\nreviewer_remote = true", replaced, ""},
+      read_flag<AT(approval.reviewer_remote)>, fold_value<AT(approval.reviewer_remote)>, nullptr});
   add({{"approval", "require", "\"human\" or \"human+reviewer\"", "\"human\"",
-      "Who must agree. human+reviewer: where the reviewer objects, is silent or is down, the human must "
-      "type a phrase and wait.", "[approval]\nrequire = \"human\"", replaced, ""},
+      "Who must agree. human+reviewer: where the reviewer objects, is silent or is down, a yes takes what friction "
+      "says. While it has not answered yet it counts as silent.", "[approval]\nrequire = \"human\"", replaced, ""},
       read_word<AT(approval.require), requirements>, fold_value<AT(approval.require)>, nullptr});
+  add({{"approval", "friction", "table", "{ wait = \"20s\", phrase = true }",
+      "What it takes to say yes to what the reviewer did not agree to, with require = \"human+reviewer\": so long must "
+      "the question have been shown, and the phrase that it shows must be typed.",
+      "[approval]\nfriction = { wait = \"20s\", phrase = true }", replaced, ""},
+      read_friction, fold_value<AT(approval.friction)>, nullptr});
   add(scalar<AT(approval.questions), count_budget>("approval", "questions", "count and period",
       "\"10/10min\"",
       "How many questions a session may put. Beyond it there is one banner instead: pause, deny the rest, "

@@ -63,6 +63,8 @@ enum class Star { refused, literal };
 [[nodiscard]] Parsed<std::string> environment_pattern(std::string_view text);  // "LANG", "LC_*"
 // A value in which "${HOME}" and its like are replaced ("$${" is a literal "${"): no NUL, no unknown name.
 [[nodiscard]] Parsed<std::string> value(std::string_view text);
+[[nodiscard]] Parsed<std::string> model_name(std::string_view text);
+[[nodiscard]] Parsed<std::string> instructions(std::string_view text);
 [[nodiscard]] Parsed<std::string> recipient(std::string_view text);
 [[nodiscard]] Parsed<std::string> system_call(std::string_view text);
 

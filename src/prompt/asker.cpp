@@ -28,6 +28,7 @@ class Asker::Impl : public std::enable_shared_from_this<Impl> {
   void set_colours(Colours colours) noexcept { colours_ = colours; }
   void ask(Question question, Answered done);
   void warn(Flood flood, Chosen done);
+  void change(const Question& question);
   void withdraw(std::string_view id, std::string why);
   void withdraw_warning();
   [[nodiscard]] bool idle() const noexcept { return state_ == State::idle && questions_.empty() && !warning_; }
@@ -179,6 +180,16 @@ void Asker::Impl::tell_how_many_wait() {
   screen_->changed();
 }
 
+void Asker::Impl::change(const Question& question) {
+  const auto found =
+      std::ranges::find_if(questions_, [&](const Waiting& each) { return each.question.id == question.id; });
+  if (found == questions_.end()) return;
+  found->question = question;
+  if (state_ != State::showing || !question_page_ || current_ == Current::no || found != questions_.begin()) return;
+  question_page_->update(question, Clock::now());
+  tell_how_many_wait();
+}
+
 void Asker::Impl::withdraw(std::string_view id, std::string why) {
   const auto found = std::ranges::find_if(questions_, [&](const Waiting& each) { return each.question.id == id; });
   if (found == questions_.end()) return;
@@ -264,6 +275,9 @@ void Asker::ask(Question question, Answered done) {
 }
 void Asker::warn(Flood flood, Chosen done) {
   impl_->warn(std::move(flood), std::move(done));
+}
+void Asker::change(const Question& question) {
+  impl_->change(question);
 }
 void Asker::withdraw(std::string_view id, std::string why) {
   impl_->withdraw(id, std::move(why));

@@ -76,6 +76,10 @@ std::optional<Answer> QuestionPage::Impl::press_letter(const Press& press, Clock
   if (letter == 'D') return answer(Answer::Kind::deny_session);
   if (tiny()) return std::nullopt;
   const bool choosing = mode_ == Mode::choosing;
+  if (delayed() && (letter == 'o' || letter == 's' || letter == 'a')) {
+    suggest("it was allowed, and waits to be done: d cancels it");
+    return std::nullopt;
+  }
   if (letter == 'o') return allow(now);
   if (letter == 'j' || letter == 'k') {
     scroll(letter == 'j' ? Key::down : Key::up);
@@ -96,6 +100,10 @@ std::optional<Answer> QuestionPage::Impl::press_letter(const Press& press, Clock
 
 std::optional<Answer> QuestionPage::Impl::allow(Clock::time_point now) {
   if (!read_to_the_end()) {
+    return std::nullopt;
+  }
+  if (too_early(now)) {
+    suggest("a yes is not possible yet: read it meanwhile");
     return std::nullopt;
   }
   if (!has_phrase()) {

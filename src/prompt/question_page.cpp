@@ -19,6 +19,35 @@ void QuestionPage::Impl::resize(std::size_t rows, std::size_t columns) {
   fit_views();
 }
 
+// What changes is shown before it counts: keys that were on their way meant what stood there before.
+void QuestionPage::Impl::update(Question question, Clock::time_point now) {
+  if (question.digest != question_.digest || !ended_.empty()) return;
+  question_.waiting = question.waiting;
+  const auto none = Clock::time_point{};
+  const bool other_phrase = question.phrase != question_.phrase;
+  const bool other_wait = (question.earliest == none) != (question_.earliest == none);
+  const bool other_stage = question.stage != question_.stage;
+  if (!other_phrase && !other_wait && !other_stage && question.opinion == question_.opinion) return;
+  question_.opinion = std::move(question.opinion);
+  if (other_wait) question_.earliest = question.earliest;
+  if (other_stage) question_.deadline = question.deadline;
+  question_.stage = question.stage;
+  if (other_phrase) {
+    question_.phrase = std::move(question.phrase);
+    typed_.clear();
+    phrase_label_ = phrase_label();
+    if (mode_ == Mode::typing) mode_ = before_comment_;
+  }
+  if (other_stage) mode_ = Mode::reading;
+  const std::size_t top = reading_.top();
+  reading_.document = question_document(question_, details_).document;
+  fit_views();
+  reading_.scroll_to(top);
+  end_seen_ = false;
+  hint_.clear();
+  if (quiet_.begun()) quiet_.begin(now);
+}
+
 std::vector<std::string> QuestionPage::Impl::title_rows(Spacing spacing) const {
   const std::string title = title_of(question_);
   const std::size_t room = canvas_.columns() - 2;
@@ -70,14 +99,26 @@ std::vector<KeyCap> QuestionPage::Impl::key_caps(Clock::time_point now) const {
             {"Esc", "back", "back", ink(Ink::other)},
             {"d", "deny", "deny", ink(Ink::deny)}};
   }
+  if (delayed()) return delayed_caps(works);
   std::vector<KeyCap> caps = {{"o", "allow once", "once", ink(Ink::allow, end_seen_)}};
   if (!has_phrase()) caps = {{"o", phrase_label_, phrase_label_, ink(Ink::allow, end_seen_)}};
   if (!question_.session_scopes.empty()) caps.push_back({"s", "this session", "session", ink(Ink::allow, end_seen_)});
   if (!question_.lasting_scopes.empty()) caps.push_back({"a", "always", "always", ink(Ink::allow, end_seen_)});
+  if (early_) caps = {{"o", wait_label_, wait_label_, Ink::off}};
   caps.push_back({"d", "deny", "deny", ink(Ink::deny), KeyCap::Place::new_row});
   caps.push_back({"D", "deny for this session", "deny session", ink(Ink::deny)});
   caps.push_back({"i", details_ == Details::shown ? "less" : "details", "details", ink(Ink::other)});
   caps.push_back({"c", "comment", "comment", ink(Ink::other)});
+  if (way_back_ == WayBack::offered) caps.push_back({"q", "back", "back", Ink::other});
+  return caps;
+}
+
+std::vector<KeyCap> QuestionPage::Impl::delayed_caps(bool works) const {
+  const auto ink = [&](Ink wanted) { return works ? wanted : Ink::off; };
+  std::vector<KeyCap> caps = {{"d", "cancel it", "cancel", ink(Ink::deny)},
+                              {"D", "cancel, and deny for this session", "deny session", ink(Ink::deny)},
+                              {"i", details_ == Details::shown ? "less" : "details", "details", ink(Ink::other)},
+                              {"c", "comment", "comment", ink(Ink::other)}};
   if (way_back_ == WayBack::offered) caps.push_back({"q", "back", "back", Ink::other});
   return caps;
 }
@@ -101,8 +142,9 @@ Line QuestionPage::Impl::status(Clock::time_point now) const {
   const auto say = [&](std::string_view words, Ink ink) {
     return line.put_shown(1, cut_to(words, columns > 2 ? columns - 2 : 1), ink);
   };
-  if (!in_time(now)) return say("too late: it counts as denied", Ink::alarm);
+  if (!in_time(now)) return say(delayed() ? "too late: it is being done" : "too late: it counts as denied", Ink::alarm);
   if (!hint_.empty()) return say(hint_, Ink::warning);
+  if (delayed()) return say("it was allowed and waits: d cancels it", Ink::warning);
   if (!read_to_the_end()) {
     return say(columns < 40 ? "read to the end first (PgDn)" : "read to the end first: ↓ PgDn End", Ink::warning);
   }
@@ -119,7 +161,8 @@ Line QuestionPage::Impl::status(Clock::time_point now) const {
 std::string QuestionPage::Impl::right_of_bar(Clock::time_point now) const {
   if (!ended_.empty()) return "over";
   if (question_.deadline == Clock::time_point{}) return {};
-  return in_time(now) ? "denied in " + countdown(question_.deadline - now) : "expired";
+  if (!in_time(now)) return delayed() ? "done" : "expired";
+  return (delayed() ? "done in " : "denied in ") + countdown(question_.deadline - now);
 }
 
 std::vector<Line> QuestionPage::Impl::tiny_page() const {
@@ -133,6 +176,13 @@ std::vector<Line> QuestionPage::Impl::tiny_page() const {
     lines.emplace_back().put(0, row, Ink::strong);
   }
   return lines;
+}
+
+// The keys may take another number of rows then.
+void QuestionPage::Impl::note_whether_it_is_early(Clock::time_point now) {
+  const bool early = too_early(now);
+  wait_label_ = early ? "allow: in " + countdown(question_.earliest - now) : "";
+  if (std::exchange(early_, early) != early) fit_views();
 }
 
 void QuestionPage::Impl::note_what_was_seen() {
@@ -149,6 +199,7 @@ std::string QuestionPage::Impl::draw(prompt::Draw what, Clock::time_point now) {
     if (quiet_.over(now) && in_time(now)) press(each, now);  // Escape, which answers nothing
   }
   if (!quiet_.begun()) quiet_.begin(now);
+  note_whether_it_is_early(now);
   if (tiny()) return canvas_.draw(tiny_page(), what);
   if (mode_ == Mode::choosing && !choice_quiet_.begun()) choice_quiet_.begin(now);
   note_what_was_seen();
@@ -173,6 +224,7 @@ std::string QuestionPage::Impl::draw(prompt::Draw what, Clock::time_point now) {
 Clock::time_point QuestionPage::Impl::next_change(Clock::time_point now) const {
   Clock::time_point next = now + 1h;
   if (question_.deadline != Clock::time_point{}) next = std::min(next, next_second(question_.deadline, now));
+  if (too_early(now)) next = std::min(next, next_second(question_.earliest, now));
   if (!quiet_.over(now)) next = std::min(next, quiet_.next_change(now));
   if (mode_ == Mode::choosing && choice_quiet_.begun() && !choice_quiet_.over(now)) {
     next = std::min(next, choice_quiet_.next_change(now));
@@ -209,6 +261,9 @@ void QuestionPage::be_quiet(Clock::time_point now) {
 }
 void QuestionPage::set_waiting(std::size_t questions) {
   impl_->set_waiting(questions);
+}
+void QuestionPage::update(Question question, Clock::time_point now) {
+  impl_->update(std::move(question), now);
 }
 void QuestionPage::set_way_back(WayBack way) {
   impl_->set_way_back(way);

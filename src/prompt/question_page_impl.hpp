@@ -34,6 +34,7 @@ class QuestionPage::Impl {
   std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) { quiet_.begin(now); }
   void set_waiting(std::size_t questions) { question_.waiting = questions; }
+  void update(Question question, Clock::time_point now);
   void set_way_back(WayBack way) {
     way_back_ = way;
     fit_views();
@@ -68,14 +69,19 @@ class QuestionPage::Impl {
   [[nodiscard]] std::vector<std::string> title_rows(Spacing spacing) const;
   [[nodiscard]] std::vector<Line> keys(Clock::time_point now) const;
   [[nodiscard]] std::vector<KeyCap> key_caps(Clock::time_point now) const;
+  [[nodiscard]] std::vector<KeyCap> delayed_caps(bool works) const;
   [[nodiscard]] Line status(Clock::time_point now) const;
   [[nodiscard]] std::string right_of_bar(Clock::time_point now) const;
   [[nodiscard]] std::vector<Line> tiny_page() const;
   void fit_views();
   void note_what_was_seen();
+  void note_whether_it_is_early(Clock::time_point now);
   [[nodiscard]] bool in_time(Clock::time_point now) const noexcept {
     return ended_.empty() && (question_.deadline == Clock::time_point{} || now < question_.deadline);
   }
+  // Allowed already: only a no means anything.
+  [[nodiscard]] bool delayed() const noexcept { return question_.stage == Question::Stage::delayed; }
+  [[nodiscard]] bool too_early(Clock::time_point now) const noexcept { return now < question_.earliest; }
   [[nodiscard]] bool read_to_the_end() const noexcept { return mode_ == Mode::choosing ? scope_seen_ : end_seen_; }
 
   Question question_;
@@ -98,7 +104,10 @@ class QuestionPage::Impl {
   bool left_ = false;
   std::string ended_;  // why it is over; empty: it isn't
   std::string comment_, hint_, typed_;
-  std::string phrase_label_ = "allow: type " + shown(question_.phrase);  // on the key
+  [[nodiscard]] std::string phrase_label() const { return "allow: type " + shown(question_.phrase); }
+  std::string phrase_label_ = phrase_label();  // on the key
+  std::string wait_label_;                     // likewise
+  bool early_ = false;                         // as it was drawn last
 };
 
 }  // namespace agentbox::prompt

@@ -68,6 +68,19 @@ void add_details(Document& document, const Question& question) {
   if (question.lasting_scopes.empty()) not_offered("always", question.why_not_lasting);
 }
 
+// Its words are the model's: it may have been fooled.
+void add_opinion(Document& document, const Opinion& opinion) {
+  document.add(Look::gap);
+  document.add(Look::section, {}, "second opinion, of a model");
+  const std::string words = fmt::format("risk {} of 10: {}", opinion.risk, shown(opinion.reason));
+  switch (opinion.says) {
+    case Opinion::Says::nothing_yet: return document.add(Look::fact, "reviewer", "has not answered yet");
+    case Opinion::Says::agrees: return document.add(Look::fact, "agrees", words);
+    case Opinion::Says::objects: return document.add(Look::warning, "objects", words);
+    case Opinion::Says::silent: return document.add(Look::fact, "is silent", shown(opinion.reason));
+  }
+}
+
 void add_said(Document& document, std::string_view said) {
   document.add(Look::blank);
   if (said.empty()) {
@@ -145,6 +158,7 @@ QuestionDocument question_document(const Question& question, Details details) {
   add_subject(document, question.subject, form_of(question));
   whole.facts = document.blocks();
   add_facts(document, question.facts, details);
+  if (question.opinion) add_opinion(document, *question.opinion);
   if (details == Details::shown) add_details(document, question);
   add_said(document, question.said);
   add_content(document, question.content, question.content_title, question.content_form);

@@ -19,6 +19,9 @@ constexpr std::array<std::string_view, 4> outcomes{"taken", "gone", "changed", "
 constexpr std::array<std::string_view, 2> weights{"normal", "warning"};
 constexpr std::array<std::string_view, 2> places{"always", "details"};
 constexpr std::array<std::string_view, 2> forms{"raw", "quoted"};
+constexpr std::array<std::string_view, 4> says{"nothing_yet", "agrees", "objects", "silent"};
+constexpr std::array<std::string_view, 2> stages{"asked", "delayed"};
+constexpr std::size_t most_opinion = 2000;
 constexpr std::array<std::string_view, 2> content_forms{"text", "diff"};
 constexpr std::size_t most_latest = 100;
 constexpr std::array<std::string_view, 3> choices{"pause", "deny_rest", "go_on"};
@@ -82,6 +85,13 @@ Json to_json(const WireQuestion& question) {
   json["deadline"] = question.deadline;
   json["sent"] = question.sent;
   json["waiting"] = question.waiting;
+  if (question.opinion) {
+    json["opinion"] = Json{{"says", name(says, question.opinion->says)},
+                           {"risk", question.opinion->risk},
+                           {"reason", bytes(question.opinion->reason)}};
+  }
+  if (question.earliest != 0) json["earliest"] = question.earliest;
+  if (question.stage != WireQuestion::Stage::asked) json["stage"] = name(stages, question.stage);
   return json;
 }
 
@@ -193,6 +203,14 @@ WireQuestion::Fact read_fact(Fields& fields) {
   return fact;
 }
 
+WireQuestion::Opinion read_opinion(Fields fields) {
+  WireQuestion::Opinion opinion{.says = static_cast<WireQuestion::Opinion::Says>(fields.choice("says", says)),
+                                .risk = fields.number("risk", 0, 10),
+                                .reason = fields.bytes("reason", most_opinion)};
+  fields.end();
+  return opinion;
+}
+
 WireQuestion read_question(Fields fields) {
   WireQuestion question{.id = fields.text("id", most_name),
                         .session = fields.text("session", most_name),
@@ -216,6 +234,9 @@ WireQuestion read_question(Fields fields) {
   question.deadline = static_cast<std::int64_t>(fields.number("deadline", 0, most_number));
   question.sent = static_cast<std::int64_t>(fields.number("sent", 0, most_number));
   question.waiting = fields.number("waiting", 0, most_number);
+  if (fields.has("opinion")) question.opinion = read_opinion(fields.object("opinion"));
+  question.earliest = static_cast<std::int64_t>(fields.number_or("earliest", 0, most_number));
+  if (fields.has("stage")) question.stage = static_cast<WireQuestion::Stage>(fields.choice("stage", stages));
   fields.end();
   return question;
 }

@@ -10,27 +10,9 @@ import textwrap
 
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
 from processes import descendants
+from wallet import Wallet, end, ledger, open_questions, pay, start_queued
 
 LIMITS = 'limit = "100 USD/day"\ncount = "20/day"\n'
-
-
-class Wallet:
-    """A payment program and its account."""
-
-    def __init__(self, world, then="exit 0"):
-        self.folder = world.base / "wallet"
-        self.folder.mkdir(mode=0o700, exist_ok=True)
-        self.program, self.account = self.folder / "pay", self.folder / "account"
-        self.program.write_text(textwrap.dedent(f"""\
-            #!/bin/sh
-            for word in "$@"; do printf '<%s>' "$word" >>{self.account}; done
-            echo >>{self.account}
-            {then}
-            """))
-        self.program.chmod(0o755)
-
-    def paid(self):
-        return self.account.read_text().splitlines() if self.account.exists() else []
 
 
 def profile(world, wallet, limits=LIMITS, name="payer", argv='"{amount}", "{currency}", "{to}", "{memo}", "{key}"'):
@@ -39,32 +21,8 @@ def profile(world, wallet, limits=LIMITS, name="payer", argv='"{amount}", "{curr
     return name
 
 
-def pay(amount="12.50", to="alice", key="k1", memo="lunch", currency="USD", more=""):
-    return f"agentbox pay --amount '{amount}' --currency {currency} --to '{to}' --key '{key}' --memo '{memo}' {more}"
-
-
 def room(world, script, options=(), name="payer", **how):
     return world.agentbox("run", *options, name, "--", "sh", "-c", script, **how)
-
-
-def ledger(world, *words):
-    done = world.agentbox("ledger", "--json", *words)
-    expect_equal(done.code, 0, f"ledger\n{done}")
-    return json.loads(done.text)
-
-
-def open_questions(world):
-    done = world.agentbox("approve", "--list", "--json")
-    return [json.loads(line) for line in done.text.splitlines()]
-
-
-def start_queued(world, script, name="payer"):
-    return world.start([agentbox_binary(), "run", "--on-ask=queue", name, "--", "sh", "-c", script])
-
-
-def end(process):
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out.decode(), err.decode()
 
 
 @test("below the limit it is paid without a question, once for each key, and the ledger says so")
@@ -325,11 +283,6 @@ def program(world):
     world.profile("payer", f'extends = ["default"]\n[spending]\n{LIMITS}[spending.pay]\ncommand = ["{inside}"]\n')
     done = room(world, "echo started")
     expect(done.code == 125 and "the agent can change it" in done.errors, "in the workspace", done)
-    for body, why in (("delay = \"30s\"\n" + LIMITS, "[spending] delay is not built yet"),):
-        Wallet(world)
-        profile(world, wallet, body)
-        done = room(world, "echo started")
-        expect(done.code == 125 and why in done.errors, why, done)
     world.profile("payer", '[spending]\nlimit = "1 USD/day"\n[spending.pay]\ncommand = ["/bin/pay", "--to={to}"]\n')
     done = world.agentbox("check", "payer")
     expect(done.code == 1 and "{to} must be an argument of its own" in done.errors + done.text, "check", done)

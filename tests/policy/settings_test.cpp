@@ -286,7 +286,7 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.messages.default_ = {profile::Default::allow, {}};
   profile.messages.backends = {{"email", {{{"sendmail"}, {}}}}};
   profile.spending.delay = {std::chrono::seconds(30), {}};
-  profile.approval.reviewer = located("http://127.0.0.1:1/v1");
+  profile.approval.reviewer = located("https://127.0.0.1:1/v1");
   profile.approval.require = {profile::Require::human_and_reviewer, {}};
   profile.approval.notify = {{"notify-send"}, {}};
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
@@ -295,9 +295,33 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
                                 "[messages] allow is not built yet", "[messages] ask is not built yet",
                                 "[messages] default = \"allow\" is not built yet",
                                 "[messages.email] send is not built yet",
-                                "[spending] delay is not built yet",
-                                "[approval] reviewer is not built yet",
-                                "[approval] require = \"human+reviewer\" is not built yet"});
+                                "https for [approval] reviewer is not built yet"});
+}
+
+TEST_CASE("who must agree, and what a yes costs that the reviewer did not agree to") {
+  World world;
+  auto& asked = world.profile.approval;
+  CHECK_FALSE(world.policy().approval.reviewer);
+  asked.reviewer = located("http://127.0.0.1:8080/v1");
+  asked.reviewer_model = located("qwen");
+  asked.reviewer_instructions = located("Pushing is usual.");
+  asked.reviewer_timeout = {std::chrono::seconds(5), {}};
+  CHECK(world.policy().approval.reviewer == policy::Reviewer{.host = "127.0.0.1",
+                                                             .port = 8080,
+                                                             .path = "/v1",
+                                                             .model = "qwen",
+                                                             .instructions = "Pushing is usual.",
+                                                             .timeout = std::chrono::seconds(5)});
+  CHECK(world.policy().approval.consent == policy::Consent::human);
+  asked.require = {profile::Require::human_and_reviewer, {}};
+  CHECK(world.policy().approval.consent == policy::Consent::human_and_reviewer);
+  CHECK(world.policy().approval.friction ==
+        policy::Friction{.wait = std::chrono::seconds(20), .phrase = policy::Friction::Phrase::typed});
+  asked.friction = {profile::Friction{.wait = std::chrono::seconds(7), .phrase = profile::Friction::Phrase::none}, {}};
+  CHECK(world.policy().approval.friction ==
+        policy::Friction{.wait = std::chrono::seconds(7), .phrase = policy::Friction::Phrase::none});
+  asked.friction->value.wait = std::chrono::minutes(2);
+  CHECK(world.errors() == Lines{"nobody could say yes: a question is denied before this wait is over"});
 }
 
 TEST_CASE("what only tightens or is built is no use of what isn't") {

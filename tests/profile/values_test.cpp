@@ -254,6 +254,14 @@ TEST_CASE("an upstream resolves names itself, and a reviewer is on this machine"
     CHECK_FALSE(upstream(wrong));
   }
   CHECK(reviewer("http://LOCALHOST:8080/v1/").value() == "http://localhost:8080/v1");
+  // Which profile may say so is not decided here.
+  CHECK(reviewer("https://models.example.org/v1").value() == "https://models.example.org/v1");
+  CHECK(model_name("qwen3:8b").value() == "qwen3:8b");
+  CHECK_FALSE(model_name("a\nb"));
+  CHECK_FALSE(model_name(""));
+  CHECK(instructions("Pushing is usual.\nPaying isn't.").has_value());
+  CHECK_FALSE(instructions("\x1b[1m"));
+  CHECK_FALSE(instructions(std::string(4001, 'x')));
   for (const char* wrong : {"http://example.org/v1", "ftp://127.0.0.1/", "http://127.0.0.1:8080/v1?x",
                             "http://[::ffff:127.0.0.1]/", "127.0.0.1:8080"}) {
     INFO(wrong);

@@ -52,6 +52,8 @@ def every_word_is_explained(page, _samples, schema, _root):
     words += defs["question.answer"]["properties"]["params"]["properties"]["answer"]["enum"]
     words += defs["error"]["properties"]["error"]["properties"]["code"]["enum"]
     words += defs["question"]["properties"]["form"]["enum"]
+    words += defs["question"]["properties"]["opinion"]["properties"]["says"]["enum"]
+    words += defs["question"]["properties"]["stage"]["enum"]
     words += defs["session.choose"]["properties"]["params"]["properties"]["choice"]["enum"]
     words += defs["flood"]["properties"]["agent"]["enum"]
     for word in words:

@@ -17,6 +17,7 @@
 #include "agentbox/base/path.hpp"
 #include "agentbox/broker/decider.hpp"
 #include "agentbox/broker/panel.hpp"
+#include "agentbox/policy/reviewer.hpp"
 #include "agentbox/policy/ruling.hpp"
 
 namespace boost::asio {
@@ -40,6 +41,9 @@ struct Settings {
     deny,  // unavailable, at once
     wait   // until its deadline: somebody may come with `agentbox approve`
   } absent = Absent::deny;
+  std::optional<policy::Reviewer> reviewer;
+  policy::Consent consent = policy::Consent::human;
+  policy::Friction friction;
 };
 
 // What a session did, for its last words.
@@ -83,9 +87,10 @@ class Broker final : public Decider {
 
   enum class Taken : std::uint8_t {
     taken,
-    gone,        // answered elsewhere, expired or cancelled
-    changed,     // the digest is another question's
-    not_offered  // this kind of answer, or this scope, was not offered, or the phrase is missing
+    gone,         // answered elsewhere, expired or cancelled
+    changed,      // the digest is another question's
+    not_offered,  // this kind of answer, or this scope, was not offered, or the phrase is missing
+    too_early     // a yes is not possible yet
   };
   // `by` as Panel has it: "terminal", "control".
   Taken answer(const std::string& id, const prompt::Answer& answer, const std::string& by);
@@ -95,8 +100,10 @@ class Broker final : public Decider {
   enum class Motion : std::uint8_t { pause, go_on };
   std::function<void(Motion)> on_motion;
 
-  // The oldest first.
+  // The oldest first; what was allowed and waits for its delay comes behind.
   [[nodiscard]] std::vector<prompt::Question> open() const;
+  // Of these, how many wait for an answer.
+  [[nodiscard]] std::size_t asking() const;
   // While the budget of questions is used up and no choice was made.
   [[nodiscard]] std::optional<prompt::Flood> flood() const;
   [[nodiscard]] const Settings& settings() const noexcept;

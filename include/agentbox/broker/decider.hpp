@@ -51,6 +51,9 @@ struct Asked {
   // What a yes may be remembered for: policy::session_scopes and policy::lasting_scopes, or less.
   std::vector<policy::Scope> session_scopes, lasting_scopes;
   std::string phrase;  // ours: must be typed before a yes counts; empty: nothing
+  // Of a deed: so long it waits after it was allowed, in sight of the owner, who can still cancel it. `done` is called
+  // when that is over. Zero: at once.
+  std::chrono::seconds delay{0};
 };
 
 // What went through a connection that ended.

@@ -26,6 +26,8 @@ class TerminalPanel final : public Panel {
   void withdraw_warning() override;
 
  private:
+  void show_again(const std::string& id);
+
   Broker& broker_;
   prompt::Asker asker_;
   bool lost_ = false;

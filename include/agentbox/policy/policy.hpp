@@ -13,6 +13,7 @@
 
 #include "agentbox/base/diagnostic.hpp"
 #include "agentbox/policy/facts.hpp"
+#include "agentbox/policy/reviewer.hpp"
 #include "agentbox/policy/ruling.hpp"
 #include "agentbox/profile/profile.hpp"
 
@@ -118,6 +119,9 @@ struct Approval {
   std::size_t questions = 10;              // so many may be put
   std::chrono::seconds questions_in{600};  // within this time; 0: the session
   std::vector<std::string> notify;         // argv, run when a question is put; empty: nothing
+  std::optional<Reviewer> reviewer;
+  Consent consent = Consent::human;
+  Friction friction;
 };
 
 struct Limits {

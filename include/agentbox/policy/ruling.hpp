@@ -2,6 +2,7 @@
 
 // Rules × Action → Ruling. One function for every gate: deny beats ask, ask beats allow, allow beats the default.
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,7 +27,8 @@ struct Rules {
   struct Spending {
     // Amounts of one currency, all of them. Without `limit` nothing is paid; with it there is a `count` too.
     std::optional<profile::Located<profile::Budget>> limit, single, per_recipient, count;
-    std::vector<std::string> pay;  // argv with its placeholders; empty: there is no way to pay
+    std::vector<std::string> pay;   // argv with its placeholders; empty: there is no way to pay
+    std::chrono::seconds delay{0};  // between a yes and its payment
   } spending;
   struct Traffic {
     // What may go out without a question; see policy/traffic.hpp.

@@ -114,6 +114,12 @@ struct Budget {
 enum class WorkspaceMode { direct, review, read_only };
 enum class GitConfig { none, inert };  // inert: the room gets the owner's identity, default branch and plain aliases
 enum class Require { human, human_and_reviewer };
+// What a yes costs that the reviewer didn't agree to.
+struct Friction {
+  std::chrono::seconds wait{20};
+  enum class Phrase { none, typed } phrase = Phrase::typed;
+  friend bool operator==(const Friction&, const Friction&) = default;
+};
 
 struct MessageBackend {
   std::string name;  // "email", "signal", ...
@@ -183,7 +189,10 @@ struct Profile {
   } limits;
   struct {
     std::optional<Located<std::chrono::seconds>> timeout;
-    std::optional<Located<std::string>> reviewer;
+    std::optional<Located<std::string>> reviewer, reviewer_model, reviewer_instructions;
+    std::optional<Located<bool>> reviewer_remote;
+    std::optional<Located<std::chrono::seconds>> reviewer_timeout;
+    std::optional<Located<Friction>> friction;
     std::optional<Located<Require>> require;
     std::optional<Located<Budget>> questions;
     std::optional<Located<std::vector<std::string>>> notify;

@@ -41,6 +41,8 @@ class Asker {
   // In place of questions, and before those that wait. `done` as above. A second one takes the place of the first, whose
   // `done` is called with nothing; one that is on the screen stays, and says what is new.
   void warn(Flood flood, Chosen done);
+  // The same question, with what may change of it. Unknown ids are no error.
+  void change(const Question& question);
   // Answered elsewhere, expired or cancelled: it goes from the screen, and its `done` is not called. Unknown ids are no
   // error. `why`, if it is not empty, stays on the screen with it for a moment, or until a key is pressed.
   void withdraw(std::string_view id, std::string why = {});

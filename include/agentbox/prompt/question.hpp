@@ -35,6 +35,19 @@ struct Fact {
   enum class Shown { always, details } shown = Shown::always;
 };
 
+// What a model says about a question: for the human, never in his place.
+struct Opinion {
+  enum class Says : std::uint8_t {
+    nothing_yet,  // it was asked
+    agrees,
+    objects,
+    silent  // it gave no answer, or none that counts
+  } says = Says::nothing_yet;
+  int risk = 0;        // 0 to 10, where it agrees or objects
+  std::string reason;  // raw: the model's words, at most 200 characters; of one that is silent ours: why
+  friend bool operator==(const Opinion&, const Opinion&) = default;
+};
+
 struct Question {
   std::string id;       // "7"; unique in its session
   std::string session;  // "pi-3fa2"
@@ -64,6 +77,12 @@ struct Question {
   std::string kind;  // "command": for lists of questions
   // Ours, short, plain: what must be typed before a yes counts ("60.00"). Empty: nothing.
   std::string phrase;
+
+  // From here on what may change while it is open, and is no part of the digest (as `phrase`, `deadline`, `waiting`).
+  std::optional<Opinion> opinion;  // nothing: nobody else is asked
+  Clock::time_point earliest;      // before it a yes doesn't count; zero: at once
+  // delayed: it was allowed, and is done at the deadline; a no cancels it, and nothing else can be said.
+  enum class Stage : std::uint8_t { asked, delayed } stage = Stage::asked;
 };
 
 struct Answer {
@@ -96,6 +115,9 @@ class QuestionPage final : public Page {
   [[nodiscard]] std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) override;
   void set_waiting(std::size_t questions);
+  // The same question with what may change of it; when more than `waiting` did, the keys are ignored for the quiet
+  // period once more.
+  void update(Question question, Clock::time_point now);
   // With a way back, where there is something behind the page (a list): `q` leaves the question open, and does nothing
   // else. `type` then says nothing, and `left` does.
   // It was answered elsewhere, has expired or was given up: from now on it takes no answer, and says why.

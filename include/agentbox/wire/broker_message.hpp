@@ -275,6 +275,17 @@ struct WireQuestion {
   // reader whose clock differs (through ssh) knows how much time is left.
   std::int64_t asked = 0, deadline = 0, sent = 0;
   std::uint64_t waiting = 0;  // other questions behind this one
+  // prompt::Opinion: a model's. Where the profile names no reviewer there is none.
+  struct Opinion {
+    enum class Says : std::uint8_t { nothing_yet, agrees, objects, silent } says = Says::nothing_yet;
+    std::uint64_t risk = 0;  // 0 to 10
+    std::string reason;      // bytes
+    friend bool operator==(const Opinion&, const Opinion&) = default;
+  };
+  std::optional<Opinion> opinion;
+  std::int64_t earliest = 0;  // as the deadline: before it a yes doesn't count; 0: at once
+  // delayed: allowed, and done at the deadline; a no cancels it
+  enum class Stage : std::uint8_t { asked, delayed } stage = Stage::asked;
   friend bool operator==(const WireQuestion&, const WireQuestion&) = default;
 };
 
@@ -324,7 +335,7 @@ struct QuestionAdded {  // "question.added"
   WireQuestion question;
   friend bool operator==(const QuestionAdded&, const QuestionAdded&) = default;
 };
-struct QuestionChanged {  // "question.changed": one more waits behind it, its requester gave up, ...
+struct QuestionChanged {  // "question.changed": one more waits behind it, the reviewer has spoken, it was allowed, ...
   WireQuestion question;
   friend bool operator==(const QuestionChanged&, const QuestionChanged&) = default;
 };

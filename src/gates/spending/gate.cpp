@@ -200,6 +200,7 @@ std::shared_ptr<Job> PaymentGate::Impl::take(const Requester& from, wire::Paymen
     }
     job->program = *std::move(measured);
     asked = question_about(job->payment, job->program, std::move(request.why));
+    asked.delay = setup_.rules.spending.delay;
   }
   jobs_.insert(job);
   job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {

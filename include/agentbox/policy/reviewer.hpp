@@ -1,0 +1,59 @@
+#pragma once
+
+// The second opinion: where the model is that gives it, what it costs to say yes without it, and when it is left alone.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace agentbox::policy {
+
+// A model server on this machine that speaks OpenAI's chat API.
+struct Reviewer {
+  std::string host;  // "localhost", or a loopback address
+  std::uint16_t port = 80;
+  std::string path;          // "/v1": what stands before "/models" and "/chat/completions"
+  std::string model;         // empty: the only one that the server says it runs
+  std::string instructions;  // the owner's own, behind agentbox's; may be empty
+  std::chrono::milliseconds timeout{20'000};
+  friend bool operator==(const Reviewer&, const Reviewer&) = default;
+};
+// Precondition: the profile's parser has taken it. Nothing for https, which is not built yet.
+[[nodiscard]] std::optional<Reviewer> reviewer_at(std::string_view url);
+
+enum class Consent : std::uint8_t {
+  human,               // the opinion is shown
+  human_and_reviewer,  // a yes that the reviewer did not agree to takes the friction
+};
+
+struct Friction {
+  std::chrono::milliseconds wait{20'000};  // from the moment the question is shown
+  enum class Phrase : std::uint8_t { none, typed } phrase = Phrase::typed;
+  friend bool operator==(const Friction&, const Friction&) = default;
+};
+
+// Keeps a reviewer that fails from being asked again and again: after three failures in a row it is left alone for a
+// minute, then one question tries it. Pure: the clock is the caller's.
+class Breaker {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr int most_failures = 3;
+  static constexpr std::chrono::seconds pause{60};
+
+  // May it be asked now? A yes must be followed by `succeeded`, `failed` or `given_up`.
+  [[nodiscard]] bool try_at(Clock::time_point now);
+  void succeeded() noexcept;
+  void failed(Clock::time_point now) noexcept;
+  // Neither: the question was over before the answer came.
+  void given_up() noexcept { probing_ = false; }
+  [[nodiscard]] bool open() const noexcept { return failures_ >= most_failures; }
+
+ private:
+  int failures_ = 0;
+  bool probing_ = false;
+  Clock::time_point opened_;
+};
+
+}  // namespace agentbox::policy

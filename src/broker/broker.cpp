@@ -298,6 +298,9 @@ std::vector<std::string> Broker::traffic() const {
 std::vector<std::string> Broker::spending() const {
   return impl_->spending();
 }
+std::vector<std::string> Broker::messages() const {
+  return impl_->messages();
+}
 void Broker::refused(const policy::Action& action, const std::string& why) {
   impl_->refused(action, why);
 }

@@ -58,6 +58,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   [[nodiscard]] std::vector<policy::Balance> standing(std::span<const policy::Limit> limits);
   [[nodiscard]] bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits);
   [[nodiscard]] std::vector<std::string> traffic();
+  [[nodiscard]] std::vector<std::string> messages();
   void refused(const policy::Action& action, const std::string& why);
   bool decided(const policy::Action& action, Verdict& verdict);
   void add(Panel& panel);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "agentbox/policy/messages.hpp"
 #include "agentbox/policy/traffic.hpp"
 
 #include "broker_impl.hpp"
@@ -17,7 +18,8 @@ using By = Verdict::By;
 std::optional<Verdict> Broker::Impl::within_limits(const std::string& id, Asked& asked, const policy::Ruling& ruling) {
   Verdict verdict{.kind = Kind::allow, .by = By::rule, .rule = ruling.rule, .question = id};
   store::Took took;
-  if (ruling.decision == policy::Decision::allow) {
+  const std::vector<std::string> strangers = recorder_.strangers(asked.action);
+  if (ruling.decision == policy::Decision::allow && strangers.empty()) {
     const std::string digest = digest_of(id, asked, settings_);
     took = recorder_.take(id, asked.action, store::Taking::Beyond::refused,
                           {recorder_.request(id, asked, digest), recorder_.verdict(id, asked.action, digest, verdict)});
@@ -29,6 +31,7 @@ std::optional<Verdict> Broker::Impl::within_limits(const std::string& id, Asked&
     case store::Took::How::known: return verdict_on_known(*took.known, std::get<policy::Payment>(asked.action));
     case store::Took::How::beyond: break;
   }
+  for (const std::string& who : strangers) asked.facts.push_back(first_time(who));
   add_facts(asked.facts, ruling, took.balances);
   return std::nullopt;
 }
@@ -99,6 +102,17 @@ std::vector<std::string> Broker::Impl::traffic() {
   if (rules.bytes_out_per_host) lines.push_back(fmt::format("{} to one host", rules.bytes_out_per_host->value.text));
   if (rules.connections_per_host) {
     lines.push_back(fmt::format("{} connections to one host", rules.connections_per_host->value.text));
+  }
+  return lines;
+}
+
+std::vector<std::string> Broker::Impl::messages() {
+  std::vector<std::string> lines = policy::messages_in_words(settings_.rules.messages);
+  if (lines.empty()) return lines;
+  try {
+    for (const policy::Balance& balance : recorder_.balances(policy::Message{})) lines.push_back(for_room(balance));
+  } catch (const store::StoreError&) {
+    lines.emplace_back("the record can't be read now, so nothing can be sent");
   }
   return lines;
 }

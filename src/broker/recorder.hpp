@@ -36,6 +36,8 @@ class Recorder {
   // Of limits that a gate counts by itself: how they stand, and what was used.
   [[nodiscard]] std::vector<policy::Balance> balances(std::span<const policy::Limit> limits);
   void add_uses(std::span<const policy::Use> uses, std::span<const policy::Limit> limits);
+  // Whom it would reach for the first time, as policy::strangers_of names them.
+  [[nodiscard]] std::vector<std::string> strangers(const policy::Action& action);
   void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
 
   // Nothing if nothing was ever recorded.

@@ -34,7 +34,21 @@ struct Rules {
     // What may go out without a question; see policy/traffic.hpp.
     std::optional<profile::Located<profile::Budget>> bytes_out, bytes_out_per_host, connections_per_host;
   } traffic;
-  // [messages] follows with its gate; until then it is denied.
+  // One way to send.
+  struct Way {
+    std::string name;               // "email"
+    std::vector<std::string> send;  // argv with its placeholders; empty: it is posted
+    std::optional<profile::PostAddress> post;
+    profile::MessageFormat format = profile::MessageFormat::mail;  // of what `send` reads
+    friend bool operator==(const Way&, const Way&) = default;
+  };
+  struct Messages {
+    Lists<profile::RecipientRule> lists;
+    profile::List<profile::RecipientRule> self;
+    std::optional<profile::Located<profile::Budget>> limit;  // always, where there is a way to send
+    std::vector<Way> ways;                                   // empty: nothing is sent
+    [[nodiscard]] const Way* way(std::string_view name) const noexcept;
+  } messages;
 };
 [[nodiscard]] Rules rules_of(const profile::Profile& profile);
 
@@ -48,8 +62,9 @@ struct Ruling {
   friend bool operator==(const Ruling&, const Ruling&) = default;
 };
 
-// Never throws for anything in the action. `change`, `excess`: ask. `open`, `message`, `tool`: denied with "not built yet" until
-// their gates come. An allowed payment is allowed as far as the limits of budget.hpp still reach: else it asks.
+// Never throws for anything in the action. `change`, `excess`: ask. `open`, `tool`: denied with "not built yet" until
+// their gates come. An allowed payment or message is allowed as far as the limits of budget.hpp still reach: else it asks;
+// so does the first message to somebody (messages.hpp).
 //
 // A rule that grants is narrow and one that takes is wide: see Reach. An ask rule is narrow where it grants a question,
 // and wide where it would take something from an allow rule or an allowing default.

@@ -192,6 +192,8 @@ class Store {
   // ten seconds, at their end, so that nothing leaves a window too early.
   void add_uses(const std::string& profile, const std::string& session, std::span<const policy::Use> uses,
                 std::span<const policy::Limit> limits, Time now);
+  // Those of `reaches` whom the profile has never reached by a use of this kind.
+  [[nodiscard]] std::vector<std::string> strangers(const Taking& taking) const;
   // How the limits stand for a use that isn't taken.
   [[nodiscard]] std::vector<policy::Balance> balances(const Taking& taking) const;
 

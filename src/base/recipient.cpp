@@ -90,6 +90,9 @@ std::expected<Recipient, std::string> parse_name(std::string_view text) {
   if (auto wrong = std::ranges::find_if_not(text, is_plain); wrong != text.end()) {
     return not_allowed("a recipient", text, wrong);
   }
+  if (std::ranges::none_of(text, [](char c) { return is_letter(c) || is_digit(c); })) {
+    return Wrong("a recipient has a letter or a digit");
+  }
   if (text.substr(1).find('@') != std::string_view::npos) return Wrong("a recipient has one '@'");
   return Recipient{Kind::name, std::string(text)};
 }

@@ -387,7 +387,7 @@ std::vector<Row> make_rows() {
       "What the program of send reads. mail: a whole mail with its headers (RFC 5322), as sendmail -t takes "
       "it; the recipients are mail addresses. text: the body alone, for one recipient, without subject or "
       "attachments. Without it: text where {to} is an argument, else mail.",
-      "[messages.email]\nsend = [\"msmtp\", \"-t\"]\nformat = \"mail\"", by_key, ""},
+      "[messages.email]\nformat = \"mail\"\nsend = [\"msmtp\", \"-t\"]", by_key, ""},
       read_format, fold_nothing, nullptr});
   add({{"messages.NAME", "post", "URL", "",
       "In place of send: a server on this machine to which the message is posted as JSON, an object with "

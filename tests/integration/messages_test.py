@@ -1,13 +1,14 @@
 """agentbox send in a real room: real mail by msmtp to an SMTP server, a stand-in for signal-cli, a daemon that is posted to.
 What is free, what asks, and that nothing is on the wire before a yes. What the servers wrote down is all that counts."""
 
+import contextlib
 import email
 import email.policy
 import json
 import subprocess
 import textwrap
 
-from harness import agentbox_binary, expect, expect_equal, need_program, run_tests, test, wait_until
+from harness import Failed, agentbox_binary, expect, expect_equal, need_program, run_tests, test, wait_until
 from mail_server import daemon, smtp
 from terminal import Tmux
 
@@ -39,7 +40,7 @@ def room(world, script, options=(), name="mailer", **how):
 
 def open_questions(world):
     done = world.agentbox("approve", "--list", "--json")
-    return [json.loads(line) for line in done.text.splitlines()]
+    return [json.loads(line)["question"] for line in done.text.splitlines()]
 
 
 def start_queued(world, script, name="mailer"):
@@ -54,6 +55,15 @@ def answer(world, question, *words):
 def end(process):
     out, err = process.communicate(timeout=60)
     return process.returncode, out.decode(), err.decode()
+
+
+def press_until(terminal, key, condition):
+    """A key counts only some time after the end of what is asked was seen."""
+    for _ in range(20):
+        terminal.type(key)
+        with contextlib.suppress(Failed):
+            return wait_until(condition, f"what {key} does", timeout=2)
+    raise Failed(f"{key} does nothing:\n{terminal.screen()}")
 
 
 def facts_of(question, label):
@@ -100,14 +110,14 @@ def asked(world):
                    "--subject 'caf\u00e9 at 12' --attach data.bin --why 'she asked' <body; echo code \\$?\"")
         terminal.line(command)
         screen = terminal.wait_for_keys("send a message by email")
-        expect("alice@example.net" in screen, "the recipient", screen)
+        for text in ("alice@example.net", "Alice <alice@Example.NET>", "first time", "data.bin (76800 bytes)", "she asked"):
+            expect(text in screen, text, screen)
         terminal.type("o")  # the end was not on the screen yet
         for _ in range(12):
             terminal.send("PageDown")
-        screen = terminal.wait_for_keys("first time")
+        terminal.wait_for_keys("\U0001f600 end")
         expect_equal(server.lines, [], "nothing is on the wire before the yes")
-        screen = terminal.wait_for_keys("\U0001f600 end")
-        wait_until(lambda: (terminal.type("o"), server.mails)[1], "the mail")
+        press_until(terminal, "o", lambda: server.mails)
         terminal.wait_for("code 0")
         _, recipients, message = parsed(server.mails[0])
         expect_equal(recipients, ["alice@example.net"], "the envelope")
@@ -336,8 +346,9 @@ def posted(world):
         expect(done.code == 75 and "nobody knows" in done.errors, "no answer", done)
         expect_equal(len(server.posts), 3, "posts")
         world.profile("poster", RULES + f'[network]\nallow = ["localhost:{server.port}"]\n' + way)
-        done = world.agentbox("check", "poster")
-        expect(done.code == 1 and "past every rule about messages" in done.errors + done.text, "check", done)
+        for command in (["explain", "poster"], ["run", "poster", "--", "true"]):
+            done = world.agentbox(*command)
+            expect(done.code in (1, 125) and "past every rule about messages" in done.errors, f"{command}", done)
     world.profile("poster", RULES + way)
     done = room(world, send("+1555010", "home"), name="poster")
     expect(done.code == 1 and "was not handed to" in done.errors, "nobody listens", done)
@@ -379,10 +390,10 @@ def words(world):
     with smtp() as server:
         mail_profile(world, server)
         for words, code, why in ((["owner@example.org"], 0, "the owner himself"), (["x@example.com"], 2, "default is to ask"),
-                                 (["Press+x@example.net"], 1, "denies"), (["-x"], 125, "begin with '-'"),
+                                 (["Press+x@example.net"], 1, "denies"), (["a@b@c"], 125, "one '@'"),
                                  (["owner@example.org", "pigeon"], 1, "no way to send called 'pigeon'"),
                                  (["+1555010", "email"], 1, "no mail address")):
-            done = world.agentbox("try", "mailer", "send", "--", *words)
+            done = world.agentbox("try", "mailer", "send", *words)
             expect(done.code == code and why in done.text + done.errors, f"try {words}", done)
         done = world.agentbox("explain", "mailer")
         for text in ("Messages", "owner@example.org", "*@family.example", "20/hour", "msmtp -t reads the mail"):
@@ -399,8 +410,8 @@ def words(world):
         done = room(world, "echo started")
         expect(done.code == 125 and why in done.errors and "started" not in done.text, str(program), done)
     world.profile("mailer", f'{RULES}delay = "30s"\n[messages.email]\nsend = ["msmtp", "-t"]\n')
-    done = world.agentbox("check", "mailer")
-    expect("delay" in done.text + done.errors, "delay", done)
+    done = room(world, "echo started")
+    expect(done.code == 125 and "[messages] delay is not built yet" in done.errors, "delay", done)
 
 
 if __name__ == "__main__":

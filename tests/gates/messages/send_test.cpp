@@ -259,7 +259,7 @@ TEST_CASE("nothing of what the program says reaches the room") {
   CHECK(world.decider.outcomes(1)[0] == "not sent: exit code 1: a\\x1b[2Jb");
 }
 
-TEST_CASE("a program that is missing, or that the room could change, is never asked about") {
+TEST_CASE("a sender that is missing, or that the room could change, is never asked about") {
   World world;
   SECTION("missing") {
     std::filesystem::remove(world.folder / "bin/sender");

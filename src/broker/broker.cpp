@@ -274,6 +274,9 @@ void Broker::settle(const Verdict& verdict, const policy::Action& action, Paid p
 std::vector<std::string> Broker::spending() const {
   return impl_->spending();
 }
+std::vector<std::string> Broker::messages() const {
+  return impl_->messages();
+}
 void Broker::refused(const policy::Action& action, const std::string& why) {
   impl_->refused(action, why);
 }

@@ -52,6 +52,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void outcomes(std::span<const Decider::Done> done);
   void settle(const Verdict& verdict, const policy::Action& action, Decider::Paid paid, const std::string& what);
   [[nodiscard]] std::vector<std::string> spending();
+  [[nodiscard]] std::vector<std::string> messages();
   void refused(const policy::Action& action, const std::string& why);
   bool decided(const policy::Action& action, Verdict& verdict);
   void add(Panel& panel);

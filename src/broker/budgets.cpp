@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "agentbox/policy/messages.hpp"
+
 #include "broker_impl.hpp"
 #include "limits.hpp"
 
@@ -15,7 +17,8 @@ using By = Verdict::By;
 std::optional<Verdict> Broker::Impl::within_limits(const std::string& id, Asked& asked, const policy::Ruling& ruling) {
   Verdict verdict{.kind = Kind::allow, .by = By::rule, .rule = ruling.rule, .question = id};
   store::Took took;
-  if (ruling.decision == policy::Decision::allow) {
+  const std::vector<std::string> strangers = recorder_.strangers(asked.action);
+  if (ruling.decision == policy::Decision::allow && strangers.empty()) {
     const std::string digest = digest_of(id, asked, settings_);
     took = recorder_.take(id, asked.action, store::Taking::Beyond::refused,
                           {recorder_.request(id, asked, digest), recorder_.verdict(id, asked.action, digest, verdict)});
@@ -27,6 +30,7 @@ std::optional<Verdict> Broker::Impl::within_limits(const std::string& id, Asked&
     case store::Took::How::known: return verdict_on_known(*took.known, std::get<policy::Payment>(asked.action));
     case store::Took::How::beyond: break;
   }
+  for (const std::string& who : strangers) asked.facts.push_back(first_time(who));
   add_facts(asked.facts, ruling, took.balances);
   return std::nullopt;
 }
@@ -62,6 +66,17 @@ void Broker::Impl::settle(const Verdict& verdict, const policy::Action& action, 
     recorder_.settle(verdict.entry, ending, what, {recorder_.outcome(verdict.question, action, what)});
   } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): it stays reserved, and the owner settles it
   }
+}
+
+std::vector<std::string> Broker::Impl::messages() {
+  std::vector<std::string> lines = policy::messages_in_words(settings_.rules.messages);
+  if (lines.empty()) return lines;
+  try {
+    for (const policy::Balance& balance : recorder_.balances(policy::Message{})) lines.push_back(for_room(balance));
+  } catch (const store::StoreError&) {
+    lines.emplace_back("the record can't be read now, so nothing can be sent");
+  }
+  return lines;
 }
 
 std::vector<std::string> Broker::Impl::spending() {

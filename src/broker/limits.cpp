@@ -27,8 +27,10 @@ std::string label_of(const Limit& limit) {
 
 std::string with_noun(const Balance& balance) {
   std::string text = policy::in_words(balance);
-  if (balance.limit.counts == Limit::Counts::times && balance.limit.kind == "payment") {
-    if (std::size_t used = text.find(" used "); used != std::string::npos) text.insert(used, " payments");
+  const bool payments = balance.limit.counts == Limit::Counts::times && balance.limit.kind == "payment";
+  if (payments || balance.limit.kind == "message") {
+    const std::string_view noun = payments ? " payments" : " messages";
+    if (std::size_t used = text.find(" used "); used != std::string::npos) text.insert(used, noun);
   }
   return text;
 }
@@ -55,6 +57,14 @@ void add_facts(std::vector<Fact>& facts, const policy::Ruling& ruling, const std
                      .value = std::move(value),
                      .weight = over ? Fact::Weight::warning : Fact::Weight::normal});
   }
+}
+
+Fact first_time(const std::string& who) {
+  const std::size_t blank = who.find(' ');
+  return {.label = "first time",
+          .value = fmt::format("nothing was ever sent to {} by {} from this profile", who.substr(blank + 1),
+                               who.substr(0, blank)),
+          .weight = Fact::Weight::warning};
 }
 
 Verdict verdict_on_known(const store::Payment& known, const policy::Payment& asked) {

@@ -14,6 +14,9 @@ namespace agentbox::broker {
 void add_facts(std::vector<prompt::Fact>& facts, const policy::Ruling& ruling,
                const std::vector<policy::Balance>& balances);
 
+// Of somebody whom policy::strangers_of names.
+[[nodiscard]] prompt::Fact first_time(const std::string& who);
+
 // For a payment whose key there is already: it is not made again, and one that differs is no repetition.
 [[nodiscard]] Verdict verdict_on_known(const store::Payment& known, const policy::Payment& asked);
 

@@ -79,6 +79,11 @@ prompt::Question question_of(const std::string& id, const Asked& asked, const Se
     if (why.empty()) why = "agentbox doesn't know what this program does with its arguments";
     question.why_not_session = question.why_not_lasting = why;
   }
+  if (std::holds_alternative<policy::Message>(asked.action)) {
+    question.content_title = "what will be sent";
+    question.why_not_session = question.why_not_lasting =
+        "each message is a thing of its own; who may be written to is in the profile";
+  }
   if (std::holds_alternative<policy::Payment>(asked.action)) {
     question.why_not_session = question.why_not_lasting =
         "each payment is a thing of its own; limits are in the profile";

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/messages.hpp"
 
 namespace agentbox::broker {
 
@@ -44,10 +45,15 @@ struct Fields {
     return fields;
   }
   json operator()(const policy::Message& message) const {
+    json attachments = json::array();
+    for (const policy::Attachment& one : message.attachments) {
+      attachments.push_back({{"name", bytes(one.name)}, {"sha256", one.sha256}, {"size", one.size}});
+    }
     return {{"backend", bytes(message.backend)},
             {"to", bytes(message.to)},
             {"subject", bytes(message.subject)},
-            {"body", bytes(message.body)}};
+            {"body", bytes(message.body)},
+            {"attachments", std::move(attachments)}};
   }
   json operator()(const policy::Payment& payment) const {
     return {{"amount", payment.amount},
@@ -177,6 +183,7 @@ store::Taking Recorder::taking(const policy::Action& action) const {
           .session = settings_.session,
           .use = policy::use_of(action).value_or(policy::Use{}),
           .limits = policy::limits_on(settings_.rules, action),
+          .reaches = policy::strangers_of(settings_.rules, action),
           .now = now()};
 }
 
@@ -202,6 +209,10 @@ store::Took Recorder::look(const policy::Action& action) {
 
 std::vector<policy::Balance> Recorder::balances(const policy::Action& action) {
   return store().balances(taking(action));
+}
+
+std::vector<std::string> Recorder::strangers(const policy::Action& action) {
+  return store().strangers(taking(action));
 }
 
 void Recorder::settle(std::int64_t payment, store::Ending ending, const std::string& note,

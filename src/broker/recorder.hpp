@@ -32,6 +32,8 @@ class Recorder {
   // How the limits stand, and whether the payment is known: nothing is taken.
   [[nodiscard]] store::Took look(const policy::Action& action);
   [[nodiscard]] std::vector<policy::Balance> balances(const policy::Action& action);
+  // Whom it would reach for the first time, as policy::strangers_of names them.
+  [[nodiscard]] std::vector<std::string> strangers(const policy::Action& action);
   void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
 
   // Nothing if nothing was ever recorded.

@@ -119,6 +119,27 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
                         {"default", otherwise == profile::Default::ask     ? "ask"
                                     : otherwise == profile::Default::allow ? "allow"
                                                                            : "deny"}};
+  if (const policy::Rules::Messages& messages = policy.rules.messages; !messages.ways.empty()) {
+    const auto& lists = messages.lists;
+    object["messages"] = {{"self", each(messages.self, rule)},
+                          {"allow", each(lists.allow, rule)},
+                          {"ask", each(lists.ask, rule)},
+                          {"deny", each(lists.deny, rule)},
+                          {"default", lists.default_ == profile::Default::ask     ? "ask"
+                                      : lists.default_ == profile::Default::allow ? "allow"
+                                                                                  : "deny"},
+                          {"limit", messages.limit ? rule(*messages.limit) : ordered_json(nullptr)}};
+    object["messages"]["ways"] = each(messages.ways, [](const policy::Rules::Way& way) {
+      ordered_json item = {{"name", way.name}};
+      if (way.post) {
+        item["post"] = way.post->text;
+      } else {
+        item["send"] = way.send;
+        item["format"] = way.format == profile::MessageFormat::mail ? "mail" : "text";
+      }
+      return item;
+    });
+  }
   if (const policy::Rules::Spending& spending = policy.rules.spending; spending.limit && !spending.pay.empty()) {
     auto maybe = [&](const auto& limit) { return limit ? rule(*limit) : ordered_json(nullptr); };
     object["spending"] = {{"limit", rule(*spending.limit)},

@@ -67,6 +67,7 @@ class Text {
     held();
     network();
     commands();
+    messages();
     spending();
     devices();
     environment();
@@ -318,6 +319,37 @@ class Text {
     if (rows.empty() && !asks && !allows) return;
     rows.push_back({"everything else", asks ? "you are asked" : allows ? "without a question" : "never", {}});
     section("Commands on the host", "outside the room, with your rights", rows, style_.yellow);
+  }
+
+  void messages() {
+    const policy::Rules::Messages& rules = policy_.rules.messages;
+    if (rules.ways.empty()) return;
+    std::vector<Row> rows;
+    auto add = [&](const auto& list, const char* what) {
+      for (const auto& rule : list) rows.push_back({escape(rule.value.text), what, where(rule.origin)});
+    };
+    add(rules.self, "you: without a question");
+    add(rules.lists.allow, "without a question, but for the first message to each");
+    add(rules.lists.ask, "you are asked");
+    add(rules.lists.deny, "never");
+    const profile::Default otherwise = rules.lists.default_;
+    rows.push_back({"everybody else",
+                    otherwise == profile::Default::ask     ? "you are asked"
+                    : otherwise == profile::Default::allow ? "without a question, but for the first message to each"
+                                                           : "never",
+                    rules.lists.default_origin ? where(*rules.lists.default_origin) : std::string()});
+    if (rules.limit) {
+      rows.push_back(
+          {escape(rules.limit->value.text), "messages at most without a question", where(rules.limit->origin)});
+    }
+    for (const policy::Rules::Way& way : rules.ways) {
+      rows.push_back({escape(way.name),
+                      way.post ? "posted to " + escape(way.post->text)
+                               : base::quote(way.send) + " reads " +
+                                     (way.format == profile::MessageFormat::mail ? "the mail" : "the text"),
+                      {}});
+    }
+    section("Messages", "sent outside the room, with your rights", rows, style_.yellow);
   }
 
   void spending() {

@@ -142,7 +142,7 @@ folders that are made on the host.
 What is taken away when it appears, and what is restored at the end.
 .It Li environment
 Every variable; null in place of a value that looks like a secret.
-.It Li loopback , publish , commands , spending , devices , seccomp , limits
+.It Li loopback , publish , commands , messages , spending , devices , seccomp , limits
 What leads out of the room, and what bounds it.
 .It Li notes , unbuilt
 What the room exposes, what was skipped or changed; and what

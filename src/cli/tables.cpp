@@ -122,7 +122,7 @@ void add_try(CLI::App& program, Filled& filled) {
   add_profile_argument(app, filled.try_action.profile);
   app.add_option("ACTION", filled.try_action.what, "What the agent would do")->required()->type_name(try_choices);
   app.add_option("ARGUMENT", filled.try_action.arguments,
-                 "HOST:PORT, PATH, a command's words, a recipient, or an amount such as 12.50 USD")
+                 "HOST:PORT, PATH, a command's words, a recipient and the way to send, or an amount such as 12.50 USD")
       ->type_name("ARGUMENT");
   add_grant_options(app, filled.try_action);
   flag(app, "--json", filled.try_action.json, "Print JSON");

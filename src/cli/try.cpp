@@ -1,5 +1,6 @@
 // `agentbox try PROFILE ACTION ARGUMENT...`: what would be ruled, and which line says so. Nothing of it is done.
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
@@ -10,8 +11,10 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/recipient.hpp"
 #include "agentbox/launch/look.hpp"
 #include "agentbox/policy/budget.hpp"
+#include "agentbox/policy/messages.hpp"
 #include "agentbox/policy/ruling.hpp"
 #include "agentbox/profile/parse.hpp"
 #include "agentbox/store/store.hpp"
@@ -83,6 +86,19 @@ std::string note_on(const policy::Command& command, const Ruling& ruling) {
   return {};
 }
 
+void weigh_in(const std::vector<policy::Balance>& balances, Tried& tried) {
+  for (const policy::Balance& balance : balances) {
+    if (!balance.limit.subject.empty()) continue;  // whom it would go to is not known here
+    if (!tried.note.empty()) tried.note += "; ";
+    tried.note += policy::in_words(balance);
+    if (balance.fits == policy::Balance::Fits::yes || tried.ruling.decision == Decision::ask) continue;
+    tried.ruling = {.decision = Decision::ask,
+                    .rule = balance.limit.budget.text,
+                    .origin = balance.limit.origin.file.empty() ? std::nullopt : std::optional(balance.limit.origin),
+                    .why = fmt::format("what is left of '{}' is not enough", balance.limit.budget.text)};
+  }
+}
+
 // `12.50`, in the profile's own currency, or `12.50 USD`. What was spent so far counts, as it would for the agent.
 base::Result<Tried> try_payment(const TryOptions& options, const Prepared& prepared) {
   const policy::Rules& rules = prepared.policy.rules;
@@ -110,16 +126,45 @@ base::Result<Tried> try_payment(const TryOptions& options, const Prepared& prepa
                              .use = *policy::use_of(payment),
                              .limits = policy::limits_on(rules, payment),
                              .now = now()};
-  for (const policy::Balance& balance : record->balances(taking)) {
-    if (!balance.limit.subject.empty()) continue;  // whom it would go to is not known here
-    if (!tried.note.empty()) tried.note += "; ";
-    tried.note += policy::in_words(balance);
-    if (balance.fits == policy::Balance::Fits::yes || tried.ruling.decision == Decision::ask) continue;
-    tried.ruling = {.decision = Decision::ask,
-                    .rule = balance.limit.budget.text,
-                    .origin = balance.limit.origin.file.empty() ? std::nullopt : std::optional(balance.limit.origin),
-                    .why = fmt::format("what is left of '{}' is not enough", balance.limit.budget.text)};
+  weigh_in(record->balances(taking), tried);
+  return tried;
+}
+
+// `TO`, or `TO WAY`; without it by the first way that takes such a recipient. What was sent so far counts, and who is
+// still a stranger.
+base::Result<Tried> try_message(const TryOptions& options, const Prepared& prepared) {
+  const policy::Rules& rules = prepared.policy.rules;
+  if (options.arguments.size() > 2) {
+    return base::fail(fmt::format("unexpected argument '{}'", base::escape(options.arguments[2])),
+                      "a recipient, and the way to send");
   }
+  auto recipient = base::parse_recipient(options.arguments.front());
+  if (!recipient) return base::fail(recipient.error());
+  policy::Message message{.to = {recipient->text}, .body = "a message"};
+  auto takes = [&](const policy::Rules::Way& way) { return policy::problem_of(message, way).empty(); };
+  if (options.arguments.size() == 2) {
+    message.backend = options.arguments[1];
+  } else if (!rules.messages.ways.empty()) {
+    const auto way = std::ranges::find_if(rules.messages.ways, takes);
+    message.backend = way == rules.messages.ways.end() ? rules.messages.ways.front().name : way->name;
+  }
+  Tried tried{message, policy::rule(rules, message), {}};
+  if (tried.ruling.decision == Decision::deny) return tried;
+  const store::Taking taking{.profile = prepared.policy.profile,
+                             .session = {},
+                             .use = *policy::use_of(message),
+                             .limits = policy::limits_on(rules, message),
+                             .reaches = policy::strangers_of(rules, message),
+                             .now = now()};
+  std::optional<store::Store> record = open_record(store::Store::Access::read);
+  const bool stranger = !(record ? record->strangers(taking) : taking.reaches).empty();
+  tried.note = "by " + message.backend;
+  if (stranger) tried.note += "; first time: nothing was ever sent to this recipient";
+  if (stranger && tried.ruling.decision == Decision::allow) {
+    tried.ruling.decision = Decision::ask;
+    tried.ruling.why += ", but the first message to anybody asks";
+  }
+  if (record) weigh_in(record->balances(taking), tried);
   return tried;
 }
 
@@ -139,7 +184,7 @@ base::Result<Tried> try_it(const TryOptions& options, const Prepared& prepared) 
     note = note_on(command, policy::rule(rules, command));
     action = std::move(command);
   } else if (options.what == "send") {
-    action = policy::Message{.to = {first}};
+    return try_message(options, prepared);
   } else {
     return try_payment(options, prepared);
   }

@@ -22,6 +22,7 @@
 #include "room_command.hpp"
 #include "room_pay.hpp"
 #include "room_propose.hpp"
+#include "room_send.hpp"
 #include "room_words.hpp"
 
 namespace {
@@ -143,6 +144,41 @@ int pay(const std::vector<std::string>& words) {
   return inside::pay(payment);
 }
 
+int send(const std::vector<std::string>& words) {
+  wire::MessageRequest message;
+  message.why = own_reason();
+  std::vector<std::string> paths;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    const std::string& word = words[at];
+    const std::size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
+    const std::string_view name = std::string_view(word).substr(0, equals);
+    const bool known =
+        name == "--via" || name == "--to" || name == "--subject" || name == "--attach" || name == "--why";
+    if (!known) return misused("send: unknown option " + base::quote(word));
+    if (equals == std::string::npos && ++at == words.size()) return misused("send: " + word + " needs a value");
+    std::string value = equals == std::string::npos ? words[at] : word.substr(equals + 1);
+    if (name == "--to") {
+      message.to.push_back(std::move(value));
+    } else if (name == "--attach") {
+      paths.push_back(std::move(value));
+    } else {
+      (name == "--via" ? message.via : name == "--subject" ? message.subject : message.why) = std::move(value);
+    }
+  }
+  if (message.via.empty()) return misused("send: --via is missing; `agentbox status` lists the ways to send");
+  if (message.to.empty()) return misused("send: --to is missing");
+  // The broker's limits, said before it refuses: what is far too long would cost the connection.
+  auto too_long = [](const std::string& one) { return one.size() > 1016; };
+  if (message.to.size() > 20) return misused("send: at most 20 recipients");
+  if (std::ranges::any_of(message.to, too_long)) return misused("send: --to: at most 1016 bytes");
+  if (message.via.size() > 64) return misused("send: --via: at most 64 bytes");
+  if (message.subject.size() > 200) return misused("send: --subject: at most 200 bytes");
+  if (message.why.size() > 2000) return misused("send: --why: at most 2000 bytes");
+  if (paths.size() > 10) return misused("send: at most 10 attachments");
+  if (::isatty(0) == 1) return misused("send: the text comes on standard input, which is a terminal");
+  return inside::send(std::move(message), paths);
+}
+
 int status(const std::vector<std::string>& words) {
   const bool json = words.size() == 1 && words[0] == "--json";
   if (!words.empty() && !json) return misused("status: takes nothing but --json");
@@ -216,7 +252,8 @@ int main(int count, char** argv) {
     say(1, inside::help());
     return 0;
   }
-  if (verb == "send" || verb == "ask") {
+  if (verb == "send") return send(words);
+  if (verb == "ask") {
     say(2, "agentbox: " + verb + " is not built yet: tell the owner what you need, and why\n");
     return code(Exit::denied);
   }

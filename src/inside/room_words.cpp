@@ -32,6 +32,7 @@ std::string_view done_once(Deed deed) {
   switch (deed) {
     case Deed::change: return "The same change was proposed at the same time, and is made once.";
     case Deed::payment: return "The same payment was asked for already, and is made once.";
+    case Deed::message: return "The same message was asked for at the same time, and is sent once.";
     case Deed::command: break;
   }
   return "The same command was asked for at the same time, and is run once.";
@@ -41,6 +42,7 @@ std::string_view nothing_done(Deed deed) {
   switch (deed) {
     case Deed::change: return "Nothing was changed.";
     case Deed::payment: return "Nothing was paid.";
+    case Deed::message: return "Nothing was sent.";
     case Deed::command: break;
   }
   return "Nothing was run.";
@@ -113,6 +115,30 @@ Exit exit_of(wire::PaymentEnded::Outcome outcome) noexcept {
   return Exit::try_later;
 }
 
+Exit exit_of(wire::MessageEnded::Outcome outcome) noexcept {
+  switch (outcome) {
+    case wire::MessageEnded::Outcome::sent: return Exit::done;
+    case wire::MessageEnded::Outcome::failed: return Exit::not_paid;
+    case wire::MessageEnded::Outcome::unknown: break;
+  }
+  return Exit::try_later;
+}
+
+std::string in_words(const std::string& what, const wire::MessageEnded& ended) {
+  using Outcome = wire::MessageEnded::Outcome;
+  std::string text;
+  switch (ended.outcome) {
+    case Outcome::sent: text = "sent " + what + "\n"; break;
+    case Outcome::failed: text = "agentbox: not sent: " + what + "\n"; break;
+    case Outcome::unknown: text = "agentbox: nobody knows whether this was sent: " + what + "\n"; break;
+  }
+  add(text, "reason", ended.reason);
+  if (ended.code != 0) add(text, "code", std::to_string(ended.code));
+  if (ended.outcome == Outcome::failed) text += "Do not try another way to send it: tell the owner.\n";
+  if (ended.outcome == Outcome::unknown) text += "Do not send it again: tell the owner.\n";
+  return text;
+}
+
 std::string in_words(const std::string& what, const wire::PaymentEnded& ended) {
   using Outcome = wire::PaymentEnded::Outcome;
   std::string text;
@@ -136,9 +162,10 @@ std::string in_words(const std::string& what, const wire::Verdict& verdict, Deed
 }
 
 std::string in_words(const std::string& what, const wire::Refusal& refusal, Deed deed) {
-  std::string text = deed == Deed::command  ? "agentbox: not run on the host: "
-                     : deed == Deed::change ? "agentbox: not changed: "
-                                            : "agentbox: not paid: ";
+  std::string text = deed == Deed::command   ? "agentbox: not run on the host: "
+                     : deed == Deed::change  ? "agentbox: not changed: "
+                     : deed == Deed::message ? "agentbox: not sent: "
+                                             : "agentbox: not paid: ";
   // The broker has escaped what it quotes.
   return text + what + "\n  reason: " + refusal.message + "\n";
 }
@@ -155,6 +182,10 @@ std::string in_words(const wire::RoomStatus& status) {
   if (!status.spending.empty()) {
     text += "Payments (`agentbox pay`), without a question as long as this lasts:\n";
     for (const std::string& line : status.spending) text += "  " + base::escape(line) + "\n";
+  }
+  if (!status.messages.empty()) {
+    text += "Messages to people (`agentbox send`):\n";
+    for (const std::string& line : status.messages) text += "  " + base::escape(line) + "\n";
   }
   text += "Questions that wait for the owner: " + std::to_string(status.waiting) + "\n";
   return text +
@@ -173,13 +204,15 @@ std::string help() {
   return R"(usage: agentbox host [--why TEXT] [--tty | --no-tty] [--] COMMAND [ARGUMENT...]
        agentbox propose [--why TEXT] [--remove] [--] PATH <NEW-CONTENT
        agentbox pay --amount 12.50 --currency USD --to RECIPIENT --key KEY [--memo TEXT] [--why TEXT]
+       agentbox send --via WAY --to RECIPIENT... [--subject TEXT] [--attach FILE]... [--why TEXT] <BODY
        agentbox status [--json]
        agentbox help
 
 In a room of agentbox. `host` asks to run a command on the host, outside the room, in the same directory;
 its owner's rules or its owner decide. `propose` asks the owner to give a file that the room can't write, or
 whose change it can't keep, the content of standard input: he sees the difference. `pay` asks to pay somebody;
-what is within the owner's limits is paid at once. `status` says what is allowed and what asks.
+what is within the owner's limits is paid at once. `send` asks to send somebody a message, whose text is
+standard input: the owner sees all of it, unless it goes to himself or where his rules let it. `status` says what is allowed and what asks.
 
   --why TEXT   why you need it; the owner reads it (also: AGENTBOX_WHY, for commands that are called by their name)
   --socket PATH  ask another broker than the room's own (also: AGENTBOX_SOCKET)
@@ -189,9 +222,12 @@ what is within the owner's limits is paid at once. `status` says what is allowed
   --key KEY    your own name for this payment (letters, digits, _ - . : /): asked for again with the same key it
                is never paid twice, so use it again whenever you don't know what became of it
   --memo TEXT  goes with the payment, at most 140 bytes
+  --via WAY    how to send it: email, signal, ...; `agentbox status` lists the ways
+  --to RECIPIENT  a mail address, a number (+1555010) or a name that the way knows; where it can, several
+  --attach FILE  goes with the message: 10 files, 10 MiB together
 
-Exit code: the command's own, 128+n when signal n ended it; 0 when the file was changed or the payment made;
-  1 the payment was not made, 77 denied, 75 nobody could answer or it was done already, 130 cancelled,
+Exit code: the command's own, 128+n when signal n ended it; 0 when the file was changed, the payment made or the message
+  sent; 1 the payment was not made or the message not sent, 77 denied, 75 nobody could answer or it was done already, 130 cancelled,
   125 there is no broker, 126 it could not be started or changed, 127 there is no such program
 )";
 }

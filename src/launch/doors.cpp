@@ -24,6 +24,7 @@
 #include "agentbox/gates/changes/change_gate.hpp"
 #include "agentbox/gates/commands/command_gate.hpp"
 #include "agentbox/gates/commands/programs.hpp"
+#include "agentbox/gates/messages/message_gate.hpp"
 #include "agentbox/gates/requests/request_server.hpp"
 #include "agentbox/gates/spending/payment_gate.hpp"
 #include "agentbox/prompt/relay.hpp"
@@ -192,6 +193,7 @@ class Doors::Impl {
     setup.refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); };
     commands_.emplace(loop_, broker_, std::move(setup));
     let_pay();
+    let_send();
     serve();
   }
 
@@ -205,6 +207,8 @@ class Doors::Impl {
     requests_.reset();
     if (payments_ && payments_->counters().paying > 0) say("waiting for a payment that is being made");
     payments_.reset();
+    if (messages_ && messages_->counters().sending > 0) say("waiting for a message that is being sent");
+    messages_.reset();
     changes_.reset();
     commands_.reset();
   }
@@ -257,6 +261,25 @@ class Doors::Impl {
     }
   }
 
+  void let_send() {
+    const policy::Rules& rules = request_.policy.rules;
+    if (rules.messages.ways.empty()) return;
+    gates::messages::Setup setup{
+        .rules = rules,
+        .writable = {},
+        .owner = owner_of(request_.facts),
+        .folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name),
+        .refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); }};
+    for (const policy::Mount& mount : request_.policy.mounts) {
+      if (mount.access == policy::Access::write) setup.writable.push_back(mount.source);
+    }
+    messages_.emplace(loop_, broker_, std::move(setup));
+    if (std::string problem = messages_->problem(); !problem.empty()) {
+      throw SystemError(0, "nothing could be sent " + problem,
+                        "[messages] names it; install or mend it, or leave it out");
+    }
+  }
+
   void serve() {
     gates::requests::Setup setup{.session = session_.id(),
                                  .profile = request_.policy.profile,
@@ -275,6 +298,12 @@ class Doors::Impl {
         return payments_->take(std::move(from), std::move(request));
       };
       setup.spending = [this] { return broker_.spending(); };
+    }
+    if (messages_) {
+      setup.gates.message = [this](auto from, auto request, auto content) {
+        return messages_->take(std::move(from), std::move(request), std::move(content));
+      };
+      setup.messages = [this] { return broker_.messages(); };
     }
     requests_.emplace(loop_, std::move(setup));
     requests_->serve(std::move(listener_));
@@ -312,6 +341,7 @@ class Doors::Impl {
   std::optional<gates::changes::ChangeGate> changes_;
   std::optional<gates::commands::CommandGate> commands_;
   std::optional<gates::spending::PaymentGate> payments_;
+  std::optional<gates::messages::MessageGate> messages_;
   std::optional<gates::requests::RequestServer> requests_;
 };
 

@@ -139,6 +139,19 @@ void say_what_it_exposes(Draft& draft) {
                "everything: whatever command no rule names runs outside the room, with your rights, unasked",
                otherwise->origin);
   }
+  if (const auto& messages = draft.policy.rules.messages; !messages.ways.empty()) {
+    for (const auto& rule : messages.lists.allow) {
+      draft.note(Note::Kind::exposes,
+                 fmt::format("all that the agent can read may be written to {}, after a yes to the first message",
+                             base::escape(rule.value.text)),
+                 rule.origin);
+    }
+    if (messages.lists.default_ == profile::Default::allow && messages.lists.default_origin) {
+      draft.note(Note::Kind::exposes,
+                 "all that the agent can read may be written to anybody, after a yes to the first message",
+                 *messages.lists.default_origin);
+    }
+  }
   if (const auto& spending = draft.profile.spending; spending.limit && spending.pay_command) {
     draft.note(Note::Kind::exposes,
                fmt::format("your money: {} is paid to whomever the agent names, without a question",

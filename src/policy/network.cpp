@@ -111,9 +111,27 @@ void require_controller(Draft& draft, std::string_view key, std::string_view con
       "`agentbox doctor` tells how to get one; without the line there is no such limit");
 }
 
+// A server that sends messages obeys whoever reaches it.
+void keep_from_senders(Draft& draft) {
+  for (const profile::MessageBackend& backend : draft.profile.messages.backends) {
+    if (!backend.post) continue;
+    for (const auto* list : {&draft.profile.network.allow, &draft.profile.network.ask}) {
+      for (const auto& rule : *list) {
+        if (!names_loopback(rule.value) || !covers_port(rule.value, backend.post->value.port)) continue;
+        draft.error(rule.origin,
+                    fmt::format("'{}' would let the agent reach the server of [messages.{}] itself, past every rule "
+                                "about messages",
+                                base::escape(rule.value.text), backend.name),
+                    "take one of the two out");
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void decide_network(Draft& draft) {
+  keep_from_senders(draft);
   for (const auto* list : {&draft.profile.network.allow, &draft.profile.network.ask}) {
     for (const auto& rule : *list) {
       if (!rule.value.via || !names_loopback(rule.value)) continue;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "agentbox/policy/messages.hpp"
 #include "agentbox/policy/policy.hpp"
 
 #include "floor.hpp"
@@ -45,6 +46,27 @@ and ping never get through.
     case profile::Default::ask: out += "\nAbout every other host the owner is asked.\n"; break;
     case profile::Default::allow: out += "\nEvery other host is reached at once.\n"; break;
   }
+}
+
+// Only where something can be sent, likewise.
+void say_messages(std::string& out, const Rules& rules) {
+  const std::vector<std::string> lines = messages_in_words(rules.messages);
+  if (lines.empty()) return;
+  out += R"(
+# Sending a message to somebody
+
+    agentbox send --via WAY --to RECIPIENT --subject TEXT --attach FILE --why "REASON" < BODY
+
+The text comes on standard input and is sent as it is; several --to and --attach are fine where the way takes them. What
+goes to the owner himself is sent at once; of others he sees recipient, subject, text and the names of files, and decides.
+Write to people only when the task is about that, and once: a message can't be taken back.
+
+Exit codes: 0 sent; 1 not sent, and there is no other way; 75 nobody could answer, or nobody knows whether it was sent: don't
+send it again, tell the owner; 77 denied; 126 refused.
+
+)";
+  for (const std::string& line : lines) out += fmt::format("    {}\n", line);
+  if (rules.messages.limit) out += fmt::format("\nWithout a question: {} at most.\n", rules.messages.limit->value.text);
 }
 
 // Only where something can be paid: a model that reads of paying tries it.
@@ -112,6 +134,7 @@ started or changed; 127 there is no such program. The reason is on standard erro
 )";
   say_commands(out, rules);
   say_network(out, rules);
+  say_messages(out, rules);
   say_spending(out, rules);
   return out;
 }

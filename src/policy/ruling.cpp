@@ -12,6 +12,7 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/profile/parse.hpp"
 
+#include "messages.hpp"
 #include "spending.hpp"
 
 namespace agentbox::policy {
@@ -115,8 +116,8 @@ Ruling rule_on(const Rules& /*rules*/, const Change& /*change*/) {
 Ruling rule_on(const Rules& /*rules*/, const Open& /*open*/) {
   return denied("asking for files is not built yet");
 }
-Ruling rule_on(const Rules& /*rules*/, const Message& /*message*/) {
-  return denied("sending messages is not built yet");
+Ruling rule_on(const Rules& rules, const Message& message) {
+  return rule_on_message(rules.messages, message);
 }
 Ruling rule_on(const Rules& rules, const Payment& payment) {
   return rule_on_payment(rules.spending, payment);
@@ -132,6 +133,7 @@ Rules rules_of(const profile::Profile& profile) {
   take(rules.network, profile.network);
   if (profile.network.via) rules.via = profile.network.via->value;
   take(rules.commands, profile.commands);
+  rules.messages = messages_of(profile);
   rules.spending = spending_of(profile);
   return rules;
 }

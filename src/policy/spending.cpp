@@ -10,6 +10,8 @@
 #include "agentbox/policy/budget.hpp"
 #include "agentbox/profile/parse.hpp"
 
+#include "messages.hpp"
+
 namespace agentbox::policy {
 
 namespace {
@@ -109,12 +111,17 @@ Ruling rule_on_payment(const Rules::Spending& spending, const Payment& payment) 
 }
 
 std::optional<Use> use_of(const Action& action) {
+  // Each recipient counts: one message to many is many.
+  if (const auto* message = std::get_if<Message>(&action)) {
+    return Use{.kind = "message", .subject = {}, .unit = {}, .amount = static_cast<std::int64_t>(message->to.size())};
+  }
   const auto* payment = std::get_if<Payment>(&action);
   if (payment == nullptr) return std::nullopt;
   return Use{.kind = "payment", .subject = payment->to, .unit = payment->currency, .amount = payment->amount};
 }
 
 std::vector<Limit> limits_on(const Rules& rules, const Action& action) {
+  if (std::holds_alternative<Message>(action)) return limits_on_message(rules.messages);
   const auto* payment = std::get_if<Payment>(&action);
   if (payment == nullptr) return {};
   std::vector<Limit> limits;

@@ -14,7 +14,6 @@ namespace agentbox::policy {
 
 namespace {
 
-using profile::Default;
 using profile::Origin;
 
 class Refusals {
@@ -29,11 +28,6 @@ class Refusals {
   template <class T>
   void scalar(const std::optional<profile::Located<T>>& value, std::string_view what, std::string_view hint = {}) {
     if (value) add(value->origin, std::string(what), std::string(hint));
-  }
-  void unless_deny(const std::optional<profile::Located<Default>>& value, std::string_view section) {
-    if (!value || value->value == Default::deny) return;
-    add(value->origin, fmt::format("[{}] default = \"{}\"", section, value->value == Default::ask ? "ask" : "allow"),
-        "only \"deny\" works so far");
   }
   base::Diagnostics take() { return std::move(errors_); }
 
@@ -76,12 +70,7 @@ base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
   refusals.scalar(profile.files_section.deletes, "[files] deletes");
   refuse_network(profile, refusals);
 
-  refusals.list(profile.messages.allow, "[messages] allow");
-  refusals.list(profile.messages.ask, "[messages] ask");
-  refusals.unless_deny(profile.messages.default_, "messages");
-  for (const profile::MessageBackend& backend : profile.messages.backends) {
-    refusals.scalar(backend.send, fmt::format("[messages.{}] send", base::escape(backend.name)));
-  }
+  refusals.scalar(profile.messages.delay, "[messages] delay", "a message is sent at once after its yes");
   refusals.scalar(profile.spending.delay, "[spending] delay", "a payment is made at once after its yes");
 
   refusals.scalar(profile.approval.reviewer, "[approval] reviewer");

@@ -8,6 +8,8 @@
 
 #include <arpa/inet.h>
 
+#include "agentbox/base/recipient.hpp"
+
 namespace agentbox::profile {
 
 namespace {
@@ -137,6 +139,10 @@ bool covers(const CommandPattern& wide, const CommandPattern& narrow) {
 bool covers(const PathText& wide, const PathText& narrow) {
   if (!narrow.text.starts_with(wide.text)) return false;
   return narrow.text.size() == wide.text.size() || wide.text == "/" || narrow.text[wide.text.size()] == '/';
+}
+
+bool covers(const RecipientRule& wide, const RecipientRule& narrow) {
+  return base::recipient_covers(wide.text, narrow.text);
 }
 
 bool covers(const std::string& wide, const std::string& narrow) {

@@ -12,7 +12,8 @@ namespace agentbox::profile {
 [[nodiscard]] bool covers(const CommandPattern& wide, const CommandPattern& narrow);
 // The path itself or one below it.
 [[nodiscard]] bool covers(const PathText& wide, const PathText& narrow);
-// Names of variables and system calls, "LC_*"; recipients.
+[[nodiscard]] bool covers(const RecipientRule& wide, const RecipientRule& narrow);
+// Names of variables and system calls, "LC_*".
 [[nodiscard]] bool covers(const std::string& wide, const std::string& narrow);
 
 }  // namespace agentbox::profile

@@ -363,4 +363,32 @@ Parsed<std::string> reviewer(std::string_view text) {
   return fmt::format("{}://{}{}", text.substr(0, scheme), host->text, path);
 }
 
+Parsed<PostAddress> post_address(std::string_view text) {
+  constexpr std::string_view scheme = "http://";
+  if (!text.starts_with(scheme)) {
+    return fault("the server's address is one such as 'http://127.0.0.1:6000/send'");
+  }
+  const std::string_view rest = text.substr(scheme.size());
+  const std::string_view part = rest.substr(0, rest.find('/'));
+  Parsed<HostRule> host = authority(text, part);
+  if (!host) return std::unexpected(host.error());
+  const bool one = host->kind == HostKind::localhost || host->host == "127.0.0.1" || host->host == "::1";
+  if (!one) {
+    return fault_at(text, part, "the server must be on this machine: '127.0.0.1', '[::1]' or 'localhost'",
+                    "what it talks to is for it to say");
+  }
+  if (host->ports != PortSet::one) return fault_at(text, part, "the server's port is missing");
+  const std::string_view path = rest.substr(part.size());
+  auto is_wrong = [](char c) { return c <= ' ' || c > '~' || c == '#' || c == '"' || c == '\\'; };
+  if (auto wrong = std::ranges::find_if(path, is_wrong); wrong != path.end()) {
+    return fault_at(text, path.substr(static_cast<std::size_t>(wrong - path.begin()), 1),
+                    "this is not allowed in the server's address");
+  }
+  PostAddress address{.text = fmt::format("{}{}{}", scheme, host->text, path.empty() ? "/" : path),
+                      .host = host->host == "::1" ? "::1" : "127.0.0.1",
+                      .port = host->port,
+                      .path = std::string(path.empty() ? "/" : path)};
+  return address;
+}
+
 }  // namespace agentbox::profile

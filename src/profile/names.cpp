@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/recipient.hpp"
 #include "agentbox/profile/parse.hpp"
 
 #include "values.hpp"
@@ -83,13 +84,10 @@ Parsed<std::string> value(std::string_view text) {
   return std::string(text);
 }
 
-Parsed<std::string> recipient(std::string_view text) {
-  if (text.empty()) return fault("an empty recipient is nobody");
-  if (std::ranges::any_of(text, is_control)) return fault("a recipient is one line");
-  if (text.front() == '-') return fault("a recipient does not begin with '-': a program would take it for an option");
-  if (text.front() == ' ' || text.back() == ' ') return fault("a recipient has no blank at its ends");
-  if (text.size() > 320) return fault("a recipient is at most 320 bytes long");
-  return std::string(text);
+Parsed<RecipientRule> recipient(std::string_view text) {
+  auto rule = base::parse_recipient_rule(text);
+  if (!rule) return fault(rule.error());
+  return RecipientRule{*std::move(rule)};
 }
 
 Parsed<std::string> system_call(std::string_view text) {

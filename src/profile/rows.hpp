@@ -68,6 +68,9 @@ inline std::string canonical(const HostRule& item) {
 inline std::string canonical(const Publication& item) {
   return item.text;
 }
+inline std::string canonical(const RecipientRule& item) {
+  return item.text;
+}
 inline std::string canonical(const CommandPattern& item) {
   return item.text;
 }

@@ -28,7 +28,7 @@ constexpr std::array requirements{std::pair{std::string_view("human"), Require::
 constexpr std::array<std::string_view, 2> of_message{"{to}", "{subject}"};
 constexpr std::array<std::string_view, 6> of_payment{"{amount}", "{minor}", "{currency}", "{to}", "{memo}", "{key}"};
 constexpr ArgvForm room_command{.references = true};
-constexpr ArgvForm message_command{.placeholders = of_message};
+constexpr ArgvForm message_command{.placeholders = of_message, .placed = ArgvForm::Placed::alone};
 constexpr ArgvForm payment_command{.placeholders = of_payment, .placed = ArgvForm::Placed::alone};
 constexpr ArgvForm host_command{};
 
@@ -90,11 +90,44 @@ void fold_variables(Folding& folding) {
   }
 }
 
+// The one of [messages.NAME] that is read now.
+MessageBackend& backend_of(Reading& reading) {
+  auto& all = reading.draft.own.messages.backends;
+  auto same = std::ranges::find(all, reading.table, &MessageBackend::name);
+  if (same != all.end()) return *same;
+  return all.emplace_back(MessageBackend{.name = std::string(reading.table)});
+}
+
+void check_one_way(Reading& reading, const Node& node) {
+  const MessageBackend& backend = backend_of(reading);
+  if (!backend.send || !backend.post) return;
+  reading.error(node.at, fmt::format("[messages.{}] has both send and post", backend.name),
+                "each is a way to send: give one of them a table of its own");
+}
+
 void read_send(Reading& reading, const Node& node) {
   if (auto argv = read_argv(reading, node, message_command)) {
-    reading.draft.own.messages.backends.push_back(
-        {std::string(reading.table), Located<std::vector<std::string>>{std::move(*argv), reading.origin(node)}});
+    backend_of(reading).send = Located<std::vector<std::string>>{std::move(*argv), reading.origin(node)};
+    check_one_way(reading, node);
   }
+}
+
+void read_post(Reading& reading, const Node& node) {
+  if (node.kind != Node::Kind::string) return reading.expected(node, "a string");
+  if (Parsed<PostAddress> address = post_address(node.text); !address) {
+    reading.fault(node, address.error());
+  } else {
+    backend_of(reading).post = Located<PostAddress>{std::move(*address), reading.origin(node)};
+    check_one_way(reading, node);
+  }
+}
+
+void read_format(Reading& reading, const Node& node) {
+  if (node.kind != Node::Kind::string || (node.text != "mail" && node.text != "text")) {
+    return reading.expected(node, "\"mail\" or \"text\"");
+  }
+  backend_of(reading).format =
+      Located<MessageFormat>{node.text == "mail" ? MessageFormat::mail : MessageFormat::text, reading.origin(node)};
 }
 
 void fold_backends(Folding& folding) {
@@ -103,11 +136,21 @@ void fold_backends(Folding& folding) {
     auto same = std::ranges::find(into, backend.name, &MessageBackend::name);
     if (same == into.end()) {
       into.push_back(backend);
-    } else if (backend.send) {
-      same->send = backend.send;
+      continue;
     }
+    // Each is another way to the same: the later one is it.
+    if (backend.send) {
+      same->send = backend.send;
+      same->post.reset();
+    }
+    if (backend.post) {
+      same->post = backend.post;
+      same->send.reset();
+    }
+    if (backend.format) same->format = backend.format;
   }
 }
+void fold_nothing(Folding& /*folding*/) {}  // `send` folds the whole table
 
 // Rows by kind, so that the table below says only what differs.
 template <auto Get, auto Parse, void (*Narrow)(Narrowing&) = nullptr>
@@ -267,31 +310,52 @@ std::vector<Row> make_rows() {
 
   // ---- messages
   add(list<AT(messages.self), recipient>("messages", "self", "list of recipients",
-      "The owner's own addresses and numbers: sending to them needs no question.",
+      "The owner's own addresses and numbers: sending to them needs no question. Compared exactly, but for a "
+      "name before the address and the case of the domain: me+notes@example.org is somebody else.",
       "[messages]\nself = [\"me@example.org\", \"+1555010\"]"));
   add(list<AT(messages.allow), recipient>("messages", "allow", "list of recipients",
-      "Others who may be written to without a question.", "[messages]\nallow = [\"team@example.org\"]"));
+      "Others who may be written to without a question, but for the first message to each, which always "
+      "asks. \"*@example.org\" is everybody there, \"*@*.example.org\" below it, \"team+*@example.org\" each "
+      "address with a tag behind the plus.", "[messages]\nallow = [\"team@example.org\", \"*@family.example\"]"));
   add(list<AT(messages.ask), recipient, narrow_ask<AT(messages)>>("messages", "ask", "list of recipients",
       "Those for whom each message needs a yes, also where another list would let it through.",
       "[messages]\nask = [\"boss@example.org\"]"));
   add(list<AT(messages.deny), recipient, narrow_add<AT(messages.deny)>>("messages", "deny",
-      "list of recipients", "Those who are never written to.",
+      "list of recipients",
+      "Those who are never written to: in whatever case, and with whatever tag behind a plus.",
       "[messages]\ndeny = [\"press@example.org\"]"));
   add(default_of<AT(messages.default_)>("messages", "\"ask\"",
       "What holds for a recipient whom no list names; without any way to send, every message is denied.",
       "[messages]\ndefault = \"deny\""));
   add(scalar<AT(messages.limit), count_budget, narrow_budget<AT(messages.limit), Without::unlimited>>(
-      "messages", "limit", "count and period", "",
-      "How many messages may be sent without a question; the next one asks, whoever receives it.",
+      "messages", "limit", "count and period", "\"20/hour\"",
+      "How many messages may be sent without a question; the next one asks, whoever receives it. A message "
+      "counts once for each of its recipients, also after a yes, and where it could not be sent.",
       "[messages]\nlimit = \"20/day\""));
   add(scalar<AT(messages.delay), duration>("messages", "delay", "time", "",
       "How long a message waits after its yes, visible and cancellable, before it is sent.",
       "[messages]\ndelay = \"30s\""));
   add({{"messages.NAME", "send", "command and its arguments", "",
-      "How a message of this kind is really sent; the message comes on its standard input. {to} and "
-      "{subject} are replaced in an argument, and never make more than one of it.",
+      "How a message of this kind is really sent: a program of this machine with its arguments; no shell. "
+      "{to}, the recipients, and {subject} stand alone as an argument and are replaced in it. The program "
+      "reads the message on its standard input; its exit code 0 says that it was sent, another one that it "
+      "was not, and a signal that nobody knows. It runs with your rights in /, with a fixed environment, for "
+      "two minutes at most. The agent must not be able to change it.",
       "[messages.signal]\nsend = [\"signal-cli\", \"-a\", \"+1555010\", \"send\", "
       "\"--message-from-stdin\", \"{to}\"]", by_key, ""}, read_send, fold_backends, nullptr});
+  add({{"messages.NAME", "format", "\"mail\" or \"text\"", "",
+      "What the program of send reads. mail: a whole mail with its headers (RFC 5322), as sendmail -t takes "
+      "it; the recipients are mail addresses. text: the body alone, for one recipient, without subject or "
+      "attachments. Without it: text where {to} is an argument, else mail.",
+      "[messages.email]\nformat = \"mail\"\nsend = [\"msmtp\", \"-t\"]", by_key, ""},
+      read_format, fold_nothing, nullptr});
+  add({{"messages.NAME", "post", "URL", "",
+      "In place of send: a server on this machine to which the message is posted as JSON, an object with "
+      "to (list of strings), subject, body, and attachments (list of objects with name and base64). "
+      "A status of 2xx says that it was sent. The agent must not reach it by itself: a rule of [network] "
+      "for the same port is an error.",
+      "[messages.home]\npost = \"http://127.0.0.1:6000/send\"", by_key, ""},
+      read_post, fold_nothing, nullptr});
 
   // ---- spending
   add(scalar<AT(spending.limit), money_budget, narrow_budget<AT(spending.limit), Without::nothing>>(
@@ -431,7 +495,9 @@ const std::vector<SectionDoc>& sections() {
        "Commands that run on the host, outside of the room. What runs within it needs no rule. Deny beats "
        "ask, ask beats allow, allow beats the default."},
       {"messages", "Messages to people. Deny beats ask, ask beats allow and self, those beat the default."},
-      {"messages.NAME", "One way to send; NAME is what `agentbox send --via NAME` says, such as email or signal."},
+      {"messages.NAME",
+       "One way to send, by a program or a server; NAME is what `agentbox send --via NAME` says, such as email or "
+       "signal."},
       {"spending", "Payments, up to limits. There are no lists: money has no harmless recipient."},
       {"spending.pay", "How a payment is made."},
       {"environment", "The variables of the room. HOME, USER, LOGNAME, SHELL, PATH and PWD are always set."},

@@ -206,10 +206,10 @@ void check_shadows(const Draft& draft, base::Diagnostics& errors) {
       std::array<Ranked<CommandPattern>, 3>{
           {{"deny", 2, own.commands.deny}, {"ask", 1, own.commands.ask}, {"allow", 0, own.commands.allow}}},
       errors);
-  check_ranked(std::array<Ranked<std::string>, 4>{{{"deny", 2, own.messages.deny},
-                                                   {"ask", 1, own.messages.ask},
-                                                   {"allow", 0, own.messages.allow},
-                                                   {"self", 0, own.messages.self}}},
+  check_ranked(std::array<Ranked<RecipientRule>, 4>{{{"deny", 2, own.messages.deny},
+                                                     {"ask", 1, own.messages.ask},
+                                                     {"allow", 0, own.messages.allow},
+                                                     {"self", 0, own.messages.self}}},
                errors);
   check_ranked(std::array<Ranked<std::string>, 2>{{{"deny", 1, own.seccomp.deny}, {"allow", 0, own.seccomp.allow}}},
                errors);

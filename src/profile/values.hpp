@@ -43,8 +43,9 @@ enum class Star { refused, literal };
 // hosts.cpp
 [[nodiscard]] Parsed<HostRule> host_rule(std::string_view text);
 [[nodiscard]] Parsed<Publication> publication(std::string_view text);
-[[nodiscard]] Parsed<std::string> upstream(std::string_view text);  // socks5h://host:port, http://host:port
-[[nodiscard]] Parsed<std::string> reviewer(std::string_view text);  // http://127.0.0.1:8080/v1
+[[nodiscard]] Parsed<std::string> upstream(std::string_view text);      // socks5h://host:port, http://host:port
+[[nodiscard]] Parsed<std::string> reviewer(std::string_view text);      // http://127.0.0.1:8080/v1
+[[nodiscard]] Parsed<PostAddress> post_address(std::string_view text);  // http://127.0.0.1:6000/send
 
 // commands.cpp
 [[nodiscard]] Parsed<CommandPattern> command_pattern(std::string_view text);
@@ -63,7 +64,7 @@ enum class Star { refused, literal };
 [[nodiscard]] Parsed<std::string> environment_pattern(std::string_view text);  // "LANG", "LC_*"
 // A value in which "${HOME}" and its like are replaced ("$${" is a literal "${"): no NUL, no unknown name.
 [[nodiscard]] Parsed<std::string> value(std::string_view text);
-[[nodiscard]] Parsed<std::string> recipient(std::string_view text);
+[[nodiscard]] Parsed<RecipientRule> recipient(std::string_view text);
 [[nodiscard]] Parsed<std::string> system_call(std::string_view text);
 
 }  // namespace agentbox::profile

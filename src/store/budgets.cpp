@@ -10,8 +10,8 @@
 
 namespace agentbox::store {
 
-using policy::Limit;
 using policy::Balance;
+using policy::Limit;
 using policy::Taken;
 using profile::Period;
 
@@ -101,7 +101,7 @@ void keep_latest(Store::Impl& impl, Time time) {
 }
 
 Balance balance_of(Store::Impl& impl, const std::string& profile, const std::string& session, const Limit& limit,
-                     std::int64_t charge, Time now, const policy::Day& today) {
+                   std::int64_t charge, Time now, const policy::Day& today) {
   const bool sum = limit.counts == Limit::Counts::amount;
   const std::optional<Time> since = policy::window_of(limit.budget, now, today);
   std::string sql = fmt::format("SELECT at, {}, state FROM used WHERE profile = ? AND kind = ? AND {}",
@@ -147,7 +147,23 @@ std::int64_t count(Store::Impl& impl, const Taking& taking, Time now, Taken::Sta
   insert.bind(1, taking.profile).bind(2, taking.session).bind(3, use.kind).bind(4, use.subject).bind(5, use.unit);
   insert.bind(6, number_of(now)).bind(7, use.amount);
   insert.bind(8, state == Taken::State::done ? "done" : "reserved").run();
-  return impl.database().number("SELECT last_insert_rowid()");
+  const std::int64_t id = impl.database().number("SELECT last_insert_rowid()");
+  for (const std::string& name : taking.reaches) {
+    Statement& reach = impl.statement("INSERT OR IGNORE INTO reached (profile, kind, name, at) VALUES (?, ?, ?, ?)");
+    reach.bind(1, taking.profile).bind(2, use.kind).bind(3, name).bind(4, number_of(now)).run();
+  }
+  return id;
+}
+
+std::vector<std::string> Store::strangers(const Taking& taking) const {
+  std::vector<std::string> strangers;
+  for (const std::string& name : taking.reaches) {
+    Statement& query = impl_->statement("SELECT 1 FROM reached WHERE profile = ? AND kind = ? AND name = ?");
+    Rewind rewind(query);
+    query.bind(1, taking.profile).bind(2, taking.use.kind).bind(3, name);
+    if (!query.step()) strangers.push_back(name);
+  }
+  return strangers;
 }
 
 Took Store::take(const Taking& taking, std::span<const Event> events) {
@@ -181,8 +197,7 @@ std::vector<BudgetState> Store::budgets(Time now) const {
     for (const std::string& session : sessions) {
       for (const std::string& subject : subjects) {
         kept.limit.subject = subject;
-        states.push_back(
-            {kept.profile, session, balance_of(*impl_, kept.profile, session, kept.limit, 0, now, today)});
+        states.push_back({kept.profile, session, balance_of(*impl_, kept.profile, session, kept.limit, 0, now, today)});
       }
     }
   }

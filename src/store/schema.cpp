@@ -60,6 +60,7 @@ CREATE INDEX remembered_by_profile ON remembered (profile, kind);
 
 // `used` is what budgets count: one row for each deed, whatever its kind. A session that is over has left its name there
 // (ids of sessions come again). `payment` is the ledger; a key is taken for as long as it was paid or may have been.
+// `reached` are those whom a profile has sent something with a yes or a rule: who is not there is a stranger.
 // `budget` is how each was written when it was last taken from: only for showing it. `clock`: see Taking::now.
 constexpr const char* version_2 = R"(
 CREATE TABLE used (
@@ -113,6 +114,14 @@ CREATE TABLE budget (
   origin_line   INTEGER NOT NULL,
   origin_column INTEGER NOT NULL,
   PRIMARY KEY (profile, name)
+) STRICT;
+
+CREATE TABLE reached (
+  profile TEXT    NOT NULL,
+  kind    TEXT    NOT NULL,
+  name    TEXT    NOT NULL,
+  at      INTEGER NOT NULL,
+  PRIMARY KEY (profile, kind, name)
 ) STRICT;
 
 CREATE TABLE clock (

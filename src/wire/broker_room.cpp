@@ -14,6 +14,9 @@ constexpr std::size_t most_words = 4096;
 constexpr std::size_t most_rules = 4096;
 constexpr std::size_t most_why = 2000;
 constexpr std::size_t most_word = 40, most_key = 64, most_recipient = 512, most_memo = 140, most_limits = 20;
+constexpr std::size_t most_raw_recipient = 1016, most_recipients = 20, most_subject = 200, most_attachments = 10,
+                      most_file_name = 200, most_lines = 10000;
+constexpr std::array<std::string_view, 3> message_outcomes{"sent", "failed", "unknown"};
 constexpr std::array<std::string_view, 4> payment_outcomes{"paid", "not_paid", "unknown", "pending"};
 constexpr std::array<std::string_view, 2> whats{"write", "remove"};
 constexpr std::array<std::string_view, 7> verdicts{"allow",       "deny",      "duplicate", "expired",
@@ -50,6 +53,20 @@ std::string write(std::uint64_t id, const PaymentRequest& request) {
   put_bytes(params, "why", request.why);
   return write_request(id, "request.payment", std::move(params));
 }
+std::string write(std::uint64_t id, const MessageRequest& request) {
+  Json params{{"via", text(request.via)}, {"to", byte_list(request.to)}};
+  put_bytes(params, "subject", request.subject);
+  params["body"] = request.body;
+  if (!request.attachments.empty()) {
+    Json attachments = Json::array();
+    for (const MessageRequest::Attachment& one : request.attachments) {
+      attachments.push_back(Json{{"name", bytes(one.name)}, {"size", one.size}});
+    }
+    params["attachments"] = std::move(attachments);
+  }
+  put_bytes(params, "why", request.why);
+  return write_request(id, "request.message", std::move(params));
+}
 std::string write(std::uint64_t id, const StatusRequest& /*request*/) {
   return write_request(id, "status");
 }
@@ -82,6 +99,7 @@ std::string write(std::optional<std::uint64_t> id, const RoomStatus& status) {
               {"commands", lists(status.commands)},
               {"network", lists(status.network)}};
   if (!status.spending.empty()) result["spending"] = text_list(status.spending);
+  if (!status.messages.empty()) result["messages"] = text_list(status.messages);
   result["waiting"] = status.waiting;
   return write_result(id, std::move(result));
 }
@@ -102,6 +120,13 @@ std::string write(std::optional<std::uint64_t> id, const PaymentEnded& ended) {
   Json params{{"id", id.value_or(0)}, {"outcome", name(payment_outcomes, ended.outcome)}};
   put_text(params, "reason", ended.reason);
   return write_notification("payment.ended", std::move(params));
+}
+
+std::string write(std::optional<std::uint64_t> id, const MessageEnded& ended) {
+  Json params{{"id", id.value_or(0)}, {"outcome", name(message_outcomes, ended.outcome)}};
+  if (ended.code != 0) params["code"] = ended.code;
+  put_text(params, "reason", ended.reason);
+  return write_notification("message.ended", std::move(params));
 }
 
 // ---- reading ----
@@ -143,6 +168,27 @@ PaymentRequest read_payment(Fields& fields) {
   return request;
 }
 
+MessageRequest read_message(Fields& fields) {
+  MessageRequest request{.via = fields.text("via", most_key), .to = fields.byte_list("to", 1, most_recipients)};
+  for (const std::string& one : request.to) {
+    if (one.size() > most_raw_recipient) fields.refuse("to", "holds a recipient that is too long");
+  }
+  request.subject = fields.bytes_or_none("subject", most_subject);
+  request.body = fields.number("body", 0, most_body);
+  std::uint64_t left = most_attached;
+  if (fields.has("attachments")) {
+    for (Fields& one : fields.objects("attachments", most_attachments)) {
+      MessageRequest::Attachment attachment{.name = one.bytes("name", most_file_name),
+                                            .size = one.number("size", 0, left)};
+      one.end();
+      left -= attachment.size;
+      request.attachments.push_back(std::move(attachment));
+    }
+  }
+  request.why = fields.bytes_or_none("why", most_why);
+  return request;
+}
+
 std::int32_t read_signal(Fields& fields) {
   return static_cast<std::int32_t>(fields.number("signal", 1, 64));
 }
@@ -162,6 +208,8 @@ FromRoom read_from_room(const Json& json) {
     request(read_change(fields));
   } else if (call.method == "request.payment") {
     request(read_payment(fields));
+  } else if (call.method == "request.message") {
+    request(read_message(fields));
   } else if (call.method == "status") {
     request(StatusRequest{});
   } else if (call.method == "request.cancel") {
@@ -200,6 +248,7 @@ ToRoom read_result(std::uint64_t id, const Json& result) {
                       .commands = read_lists(fields.object("commands")),
                       .network = read_lists(fields.object("network"))};
     if (fields.has("spending")) status.spending = fields.text_list("spending", most_limits);
+    if (fields.has("messages")) status.messages = fields.text_list("messages", most_lines);
     status.waiting = fields.number("waiting", 0, most_number);
     message.body = std::move(status);
   }
@@ -235,6 +284,11 @@ ToRoom read_to_room(const Json& json) {
     message.body = read_exited(fields);
   } else if (call.method == "payment.ended") {
     PaymentEnded ended{static_cast<PaymentEnded::Outcome>(fields.choice("outcome", payment_outcomes)), {}};
+    ended.reason = fields.text_or_none("reason", most_text);
+    message.body = std::move(ended);
+  } else if (call.method == "message.ended") {
+    MessageEnded ended{.outcome = static_cast<MessageEnded::Outcome>(fields.choice("outcome", message_outcomes))};
+    ended.code = static_cast<std::int32_t>(fields.number_or("code", 0, 999));
     ended.reason = fields.text_or_none("reason", most_text);
     message.body = std::move(ended);
   } else {

@@ -309,6 +309,16 @@ TEST_CASE("what it does not understand it refuses") {
         "agentbox: host: no command is given\nhint: `agentbox help` shows how\n");
   CHECK(Program(world, "agentbox", {"host", "--shell", "x"}).whole().code == 2);
   CHECK(Program(world, "agentbox", {"launch"}).whole().code == 2);
-  CHECK(Program(world, "agentbox", {"send", "x"}).whole().code == 77);
+  CHECK(Program(world, "agentbox", {"ask", "x"}).whole().code == 77);
+  CHECK(Program(world, "agentbox", {"send", "x"}).whole().error ==
+        "agentbox: send: unknown option x\nhint: `agentbox help` shows how\n");
+  CHECK(Program(world, "agentbox", {"send", "--to", "x"}).whole().error ==
+        "agentbox: send: --via is missing; `agentbox status` lists the ways to send\n"
+        "hint: `agentbox help` shows how\n");
+  CHECK(Program(world, "agentbox", {"send", "--via=email"}).whole().code == 2);
+  CHECK(Program(world, "agentbox", {"send", "--via"}).whole().code == 2);
+  CHECK(
+      Program(world, "agentbox", {"send", "--via=email", "--to=x", "--subject", std::string(201, 'x')}).whole().code ==
+      2);
   CHECK(Program(world, "agentbox", {}).whole().out.starts_with("usage: agentbox host"));
 }

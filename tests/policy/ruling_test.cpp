@@ -160,7 +160,7 @@ TEST_CASE("changes ask, and what has no gate yet is denied with its reason") {
   Rules rules = commands({}, {}, {}, Default::allow);
   CHECK(rule(rules, Change{}).decision == Decision::ask);
   CHECK(rule(rules, Open{}).why == "asking for files is not built yet");
-  CHECK(rule(rules, Message{}).why == "sending messages is not built yet");
+  CHECK(rule(rules, Message{}).why == "the profile has no way to send messages");
   CHECK(rule(rules, Payment{}).why == "the profile has no way to pay");
   CHECK(rule(rules, ToolCall{}).why == "calling tools is not built yet");
   for (const Action& action : {Action(Open{}), Action(Message{}), Action(Payment{}), Action(ToolCall{})}) {

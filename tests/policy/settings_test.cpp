@@ -282,10 +282,7 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.commands.allow = {{{"notify-send **", {}}, {}}};
   profile.commands.ask = {{{"git push **", {}}, {}}};
   profile.commands.default_ = {profile::Default::ask, {}};
-  profile.messages.ask = {located("x")};
-  profile.messages.allow = {located("x")};
-  profile.messages.default_ = {profile::Default::allow, {}};
-  profile.messages.backends = {{"email", {{{"sendmail"}, {}}}}};
+  profile.messages.delay = {std::chrono::seconds(30), {}};
   profile.spending.delay = {std::chrono::seconds(30), {}};
   profile.approval.reviewer = located("http://127.0.0.1:1/v1");
   profile.approval.require = {profile::Require::human_and_reviewer, {}};
@@ -293,12 +290,8 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "[network] bytes_out is not built yet",
-                                "[messages] allow is not built yet", "[messages] ask is not built yet",
-                                "[messages] default = \"allow\" is not built yet",
-                                "[messages.email] send is not built yet",
-                                "[spending] delay is not built yet",
-                                "[approval] reviewer is not built yet",
+                                "[network] bytes_out is not built yet", "[messages] delay is not built yet",
+                                "[spending] delay is not built yet", "[approval] reviewer is not built yet",
                                 "[approval] require = \"human+reviewer\" is not built yet"});
 }
 
@@ -312,7 +305,11 @@ TEST_CASE("what only tightens or is built is no use of what isn't") {
   profile.network.proxy = {false, {}};
   profile.network.publish = {{{"3000", 3000, 3000}, {}}};
   profile.commands.deny = {{{"x", {}}, {}}};
-  profile.messages.self = {located("me@example.org")};
+  profile.messages.self = {{{"me@example.org"}, {}}};
+  profile.messages.allow = {{{"a@example.org"}, {}}};
+  profile.messages.ask = {{{"b@example.org"}, {}}};
+  profile.messages.default_ = {profile::Default::allow, {}};
+  profile.messages.backends.push_back({.name = "email", .send = {{{"sendmail", "-t"}, {}}}, .post = {}, .format = {}});
   profile.spending.limit = {profile::Budget{}, {}};
   profile.spending.pay_command = {{"pay"}, {}};
   profile.approval.timeout = {std::chrono::seconds(120), {}};
@@ -322,4 +319,23 @@ TEST_CASE("what only tightens or is built is no use of what isn't") {
       {{.text = "localhost:*", .kind = HostKind::localhost, .host = "localhost", .ports = profile::PortSet::all},
        {.file = "--allow"}}};
   CHECK(policy::unbuilt(profile, world.flags).at(0).file == "--allow");
+}
+
+TEST_CASE("a server that sends messages is not reached by the room itself") {
+  World world;
+  auto& profile = world.profile;
+  profile::MessageBackend home{.name = "home", .send = {}, .post = {}, .format = {}};
+  home.post = {{.text = "http://127.0.0.1:6000/", .host = "127.0.0.1", .port = 6000, .path = "/"}, {}};
+  profile.messages.backends = {home};
+  profile.network.allow = {{localhost(6001), {}}};
+  CHECK(world.decide().has_value());
+  profile.network.allow.push_back({localhost(6000), {}});
+  auto refused = world.decide();
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error()[0].message ==
+        "'localhost:6000' would let the agent reach the server of [messages.home] itself, past every rule about "
+        "messages");
+  profile.network.allow.pop_back();
+  profile.network.ask = {{localhost(6000), {}}};
+  CHECK_FALSE(world.decide().has_value());
 }

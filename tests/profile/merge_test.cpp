@@ -176,3 +176,27 @@ TEST_CASE("merge takes sources that are all at hand") {
   CHECK(profile->description->value == "d");
   CHECK(parents(test::source("x", "extends = ['a', './b.toml']")).value().size() == 2);
 }
+
+TEST_CASE("a way to send is a program or a server of this machine, and placeholders are whole arguments") {
+  auto problem = [](const std::string& text) {
+    return test::errors(test::Files{{"profile", "[messages.home]\n" + text}});
+  };
+  CHECK(problem("post = 'http://127.0.0.1:6000/send'").empty());
+  CHECK(problem("post = 'http://[::1]:6000/'").empty());
+  CHECK(problem("send = ['x', '{to}', '{subject}']\nformat = 'text'").empty());
+  const Profile profile = test::sound("[messages.home]\npost = 'http://LOCALHOST:6000'");
+  CHECK(profile.messages.backends.at(0).post->value ==
+        PostAddress{.text = "http://localhost:6000/", .host = "127.0.0.1", .port = 6000, .path = "/"});
+  for (const char* text :
+       {"post = 'https://127.0.0.1:6000/'", "post = 'http://example.org:80/'", "post = 'http://10.0.0.1:80/'",
+        "post = 'http://127.0.0.1/'", "post = 'http://127.0.0.2:1/'", "post = 'http://127.0.0.1:1/a b'",
+        "post = 'http://127.0.0.1:1/#x'", "post = 1", "format = 'html'\nsend = ['x']", "send = ['x', '--to={to}']",
+        "send = ['{to}']", "send = ['x']\npost = 'http://127.0.0.1:1/'"}) {
+    INFO(text);
+    CHECK_FALSE(problem(text).empty());
+  }
+  // A file's own way replaces its parents'.
+  test::Files files{{"profile", "extends = ['base']\n[messages.home]\npost = 'http://127.0.0.1:1/'"},
+                    {"base", "[messages.home]\nsend = ['x']"}};
+  CHECK(test::errors(files).empty());
+}

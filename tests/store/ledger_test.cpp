@@ -12,8 +12,8 @@
 
 using namespace store_test;
 using namespace std::chrono_literals;
-using agentbox::policy::Limit;
 using agentbox::policy::Balance;
+using agentbox::policy::Limit;
 using agentbox::profile::Period;
 
 namespace {
@@ -442,4 +442,31 @@ TEST_CASE("no sequence of free payments exceeds the limit") {
     }
     REQUIRE(free.size() > 1);
   }
+}
+
+TEST_CASE("whom a use has reached is no stranger to its profile any more") {
+  Folder folder;
+  auto reaching = [](std::vector<std::string> whom, std::string profile = "pi") {
+    return Taking{.profile = std::move(profile),
+                  .session = "pi-1",
+                  .use = {.kind = "message", .subject = {}, .unit = {}, .amount = 1},
+                  .limits = {},
+                  .reaches = std::move(whom),
+                  .now = at(noon)};
+  };
+  using Names = std::vector<std::string>;
+  {
+    Store store(folder.record(), Access::write);
+    CHECK(store.strangers(reaching({"email a", "email b"})) == Names{"email a", "email b"});
+    Taking beyond = reaching({"email a"});
+    beyond.limits = {
+        {.name = "messages.limit", .kind = "message", .subject = {}, .budget = {.text = "0/day"}, .origin = {}}};
+    CHECK(store.take(beyond, {}).how == How::beyond);
+    CHECK(store.strangers(reaching({"email a"})) == Names{"email a"});
+    CHECK(store.take(reaching({"email a"}), {}).how == How::taken);
+    CHECK(store.take(reaching({"email a"}), {}).how == How::taken);
+  }
+  Store store(folder.record(), Access::read);
+  CHECK(store.strangers(reaching({"email a", "email b", "signal a"})) == Names{"email b", "signal a"});
+  CHECK(store.strangers(reaching({"email a"}, "other")) == Names{"email a"});
 }

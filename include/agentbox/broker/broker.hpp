@@ -64,6 +64,9 @@ class Broker final : public Decider {
   // What may still be spent without a question, a line each, for the room; empty: nothing is paid at all.
   [[nodiscard]] std::vector<std::string> spending() const;
 
+  // How and to whom messages may be sent, as above.
+  [[nodiscard]] std::vector<std::string> messages() const;
+
   // What a gate refused by itself, because it can't be carried out safely: for the record. `why`: one clause.
   void refused(const policy::Action& action, const std::string& why);
 

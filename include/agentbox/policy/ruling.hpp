@@ -28,7 +28,21 @@ struct Rules {
     std::optional<profile::Located<profile::Budget>> limit, single, per_recipient, count;
     std::vector<std::string> pay;  // argv with its placeholders; empty: there is no way to pay
   } spending;
-  // [messages] follows with its gate; until then it is denied.
+  // One way to send.
+  struct Way {
+    std::string name;               // "email"
+    std::vector<std::string> send;  // argv with its placeholders; empty: it is posted
+    std::optional<profile::PostAddress> post;
+    profile::MessageFormat format = profile::MessageFormat::mail;  // of what `send` reads
+    friend bool operator==(const Way&, const Way&) = default;
+  };
+  struct Messages {
+    Lists<profile::RecipientRule> lists;
+    profile::List<profile::RecipientRule> self;
+    std::optional<profile::Located<profile::Budget>> limit;  // always, where there is a way to send
+    std::vector<Way> ways;                                   // empty: nothing is sent
+    [[nodiscard]] const Way* way(std::string_view name) const noexcept;
+  } messages;
 };
 [[nodiscard]] Rules rules_of(const profile::Profile& profile);
 
@@ -42,8 +56,9 @@ struct Ruling {
   friend bool operator==(const Ruling&, const Ruling&) = default;
 };
 
-// Never throws for anything in the action. `change`: asks. `open`, `message`, `tool`: denied with "not built yet" until
-// their gates come. An allowed payment is allowed as far as the limits of budget.hpp still reach: else it asks.
+// Never throws for anything in the action. `change`: asks. `open`, `tool`: denied with "not built yet" until
+// their gates come. An allowed payment or message is allowed as far as the limits of budget.hpp still reach: else it asks;
+// so does the first message to somebody (messages.hpp).
 //
 // A rule that grants is narrow and one that takes is wide: see Reach. An ask rule is narrow where it grants a question,
 // and wide where it would take something from an allow rule or an allowing default.

@@ -115,9 +115,27 @@ enum class WorkspaceMode { direct, review, read_only };
 enum class GitConfig { none, inert };  // inert: the room gets the owner's identity, default branch and plain aliases
 enum class Require { human, human_and_reviewer };
 
+// ---- messages
+// Canonical: as base::parse_recipient_rule gives it. "me@example.org", "*@example.org", "+1555010".
+struct RecipientRule {
+  std::string text;
+  friend bool operator==(const RecipientRule&, const RecipientRule&) = default;
+};
+// A server of this machine that takes messages: "http://127.0.0.1:6000/send".
+struct PostAddress {
+  std::string text;  // canonical
+  std::string host;  // "127.0.0.1" or "::1"
+  std::uint16_t port = 0;
+  std::string path;  // begins with '/'
+  friend bool operator==(const PostAddress&, const PostAddress&) = default;
+};
+// What a program reads on its standard input: a mail with its headers, or the body alone.
+enum class MessageFormat { mail, text };
 struct MessageBackend {
   std::string name;  // "email", "signal", ...
   std::optional<Located<std::vector<std::string>>> send;
+  std::optional<Located<PostAddress>> post;
+  std::optional<Located<MessageFormat>> format;
 };
 
 // Everything that a profile can say. An absent scalar is nullopt: what it defaults to is the policy's
@@ -151,7 +169,7 @@ struct Profile {
     std::optional<Located<Default>> default_;
   } commands;
   struct {
-    List<std::string> self, allow, ask, deny;
+    List<RecipientRule> self, allow, ask, deny;
     std::optional<Located<Default>> default_;
     std::optional<Located<Budget>> limit;
     std::optional<Located<std::chrono::seconds>> delay;

@@ -22,6 +22,8 @@ struct Taking {
   std::string profile, session;
   policy::Use use;
   std::vector<policy::Limit> limits;  // all that apply to it
+  // Whom it reaches: from then on the profile knows them; `policy::strangers_of` names them.
+  std::vector<std::string> reaches;
   // allowed: the owner has said yes to it; it counts all the same
   enum class Beyond : std::uint8_t { refused, allowed } beyond = Beyond::refused;
   // A clock that was set back opens nothing: what counts is the latest time that the ledger has seen.
@@ -54,7 +56,7 @@ struct Took {
     beyond,  // a limit is in the way; nothing was written
     known    // there is a payment of this key already; nothing was written
   } how = How::taken;
-  std::int64_t id = 0;                      // taken: of the payment, or of the use where there is none
+  std::int64_t id = 0;                    // taken: of the payment, or of the use where there is none
   std::vector<policy::Balance> balances;  // of each limit, before this was taken
   std::optional<Payment> known;
 };

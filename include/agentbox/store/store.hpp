@@ -188,6 +188,8 @@ class Store {
   // False, and nothing is recorded, when it has ended already.
   [[nodiscard]] bool end_payment(std::int64_t id, Ending ending, std::string_view note, std::span<const Event> events,
                                  Time now);
+  // Those of `reaches` whom the profile has never reached by a use of this kind.
+  [[nodiscard]] std::vector<std::string> strangers(const Taking& taking) const;
   // How the limits stand for a use that isn't taken.
   [[nodiscard]] std::vector<policy::Balance> balances(const Taking& taking) const;
 

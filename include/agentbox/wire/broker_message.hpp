@@ -109,6 +109,23 @@ struct PaymentRequest {
   std::string why;               // as above
   friend bool operator==(const PaymentRequest&, const PaymentRequest&) = default;
 };
+// "request.message": send this to people. Body and attachments travel beside the line, one behind the other: one
+// descriptor by SCM_RIGHTS, a memfd that is sealed as that of a change, and exactly as long as the sizes say.
+struct MessageRequest {
+  std::string via;              // the way to send, as the profile names it; at most 64 bytes
+  std::vector<std::string> to;  // bytes, each as the client wrote it; 1 to 20, at most 1016 bytes each
+  std::string subject;          // bytes, at most 200; empty: none
+  std::uint64_t body = 0;       // bytes; at most 64 KiB
+  struct Attachment {
+    std::string name;        // bytes, at most 200
+    std::uint64_t size = 0;  // bytes; together at most 10 MiB
+    friend bool operator==(const Attachment&, const Attachment&) = default;
+  };
+  std::vector<Attachment> attachments;  // at most 10
+  std::string why;                      // as above
+  friend bool operator==(const MessageRequest&, const MessageRequest&) = default;
+};
+inline constexpr std::uint64_t most_body = 64 * 1024, most_attached = 10 * 1024 * 1024;
 // "status": what may the room do?
 struct StatusRequest {
   friend bool operator==(const StatusRequest&, const StatusRequest&) = default;
@@ -129,15 +146,17 @@ struct CommandResize {  // "command.resize": its terminal
 struct FromRoom {
   std::uint64_t id =
       0;  // of this request, chosen by the client; or the request that a notification is about. Below 2^53
-  std::variant<CommandRequest, ChangeRequest, PaymentRequest, StatusRequest, Cancel, CommandSignal, CommandResize> body;
+  std::variant<CommandRequest, ChangeRequest, PaymentRequest, MessageRequest, StatusRequest, Cancel, CommandSignal,
+               CommandResize>
+      body;
   friend bool operator==(const FromRoom&, const FromRoom&) = default;
 };
 
 // ---- request.sock, to the room ---------------------------------------------------------------------------------------
 
-// The result of request.command, request.change and request.payment. After "allow" of a command follow command.started
-// and command.exited, or command.exited alone if it could not be started; after "allow" and "duplicate" of a payment
-// follows payment.ended. Of a change it says that it was made; what was allowed and could not be made gets a Refusal.
+// The result of request.command, request.change, request.payment and request.message. After "allow" of a command follow
+// command.started and command.exited, or command.exited alone if it could not be started; after "allow" and "duplicate"
+// of a payment follows payment.ended, after "allow" of a message message.ended. Of a change it says that it was made; what was allowed and could not be made gets a Refusal.
 struct Verdict {
   enum class Kind : std::uint8_t {
     allow,
@@ -164,6 +183,7 @@ struct RoomStatus {
   std::string session, profile;
   Lists commands, network;
   std::vector<std::string> spending;  // what may still be spent without a question, a line each; empty: nothing is paid
+  std::vector<std::string> messages;  // how and to whom messages may be sent, a line each; empty: nothing is sent
   std::uint64_t waiting = 0;          // questions of this session that are open
   friend bool operator==(const RoomStatus&, const RoomStatus&) = default;
 };
@@ -199,9 +219,21 @@ struct PaymentEnded {  // "payment.ended": the last word about a payment
   friend bool operator==(const PaymentEnded&, const PaymentEnded&) = default;
 };
 
+struct MessageEnded {  // "message.ended": the last word about a message
+  enum class Outcome : std::uint8_t {
+    sent,     // its program or server has taken it
+    failed,   // it has not, and says so
+    unknown,  // nobody knows: it may have been sent
+  } outcome = Outcome::unknown;
+  std::int32_t code =
+      0;               // failed: the program's exit code, 1 to 255, or the server's HTTP status; 0: it was not reached
+  std::string reason;  // what there is to say about it; may be empty
+  friend bool operator==(const MessageEnded&, const MessageEnded&) = default;
+};
+
 struct ToRoom {
   std::optional<std::uint64_t> id;  // nothing only with a Refusal of what had no readable id
-  std::variant<Verdict, RoomStatus, Refusal, CommandStarted, CommandExited, PaymentEnded> body;
+  std::variant<Verdict, RoomStatus, Refusal, CommandStarted, CommandExited, PaymentEnded, MessageEnded> body;
   friend bool operator==(const ToRoom&, const ToRoom&) = default;
 };
 

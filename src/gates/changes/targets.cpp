@@ -20,6 +20,8 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/base/sha256.hpp"
 
+#include "requests/sealed.hpp"
+
 namespace agentbox::gates::changes {
 
 using base::AbsPath;
@@ -293,24 +295,11 @@ void remove(const Target& target) {
 // ---- what the room sends ------------------------------------------------------------------------------------------
 
 std::expected<std::string, std::string> read_sealed(const UniqueFd& memory, std::uint64_t most_bytes) {
-  if (!memory) return std::unexpected("the content must come beside the line, as exactly one descriptor");
-  struct stat info{};
-  // Only what lives in memory knows seals: a file, a pipe or a socket gives EINVAL.
-  const int seals = ::fcntl(memory.get(), F_GET_SEALS);
-  constexpr int needed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
-  if (seals < 0 || ::fstat(memory.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    return std::unexpected("the content must come in a memfd");
-  }
-  if ((seals & needed) != needed) {
-    return std::unexpected("the content must be sealed against writing, growing and shrinking");
-  }
-  if (static_cast<std::uint64_t>(info.st_size) > most_bytes) {
-    return std::unexpected(too_big("the new content", most_bytes));
-  }
-  std::optional<std::string> content = read_all(memory.get(), most_bytes);
-  if (!content || content->size() != static_cast<std::uint64_t>(info.st_size)) {
-    return std::unexpected("the content can't be read");
-  }
+  auto size = requests::sealed_size(memory);
+  if (!size) return std::unexpected(size.error());
+  if (*size > most_bytes) return std::unexpected(too_big("the new content", most_bytes));
+  std::optional<std::string> content = requests::read_part(memory, 0, *size);
+  if (!content) return std::unexpected("the content can't be read");
   return *std::move(content);
 }
 

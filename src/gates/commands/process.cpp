@@ -85,8 +85,10 @@ void make_terminal(Ends& ends, wire::WindowSize size) {
   ends.room.push_back(copy_of(ends.master));
 }
 
-void make_kept(Ends& ends) {
-  ends.child[0] = above_streams(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+void make_kept(Ends& ends, int input) {
+  const int from = input < 0 ? ::open("/dev/null", O_RDONLY | O_CLOEXEC) : ::fcntl(input, F_DUPFD_CLOEXEC, 3);
+  if (from < 0) throw SystemError(errno, "cannot open what a command reads");
+  ends.child[0] = above_streams(from);
   for (std::size_t stream = 1; stream < 3; ++stream) {
     UniqueFd memory = above_streams(::memfd_create("agentbox-output", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     // One place for all who write.
@@ -204,7 +206,7 @@ std::expected<std::unique_ptr<Process>, int> Process::start(boost::asio::io_cont
   switch (run.streams) {
     case Streams::pipes: make_pipes(ends); break;
     case Streams::terminal: make_terminal(ends, run.size); break;
-    case Streams::kept: make_kept(ends); break;
+    case Streams::kept: make_kept(ends, run.input); break;
   }
   std::vector<char*> argv = pointers(run.argv), environment = pointers(run.environment);
   Child child{.program = run.program,

@@ -23,7 +23,7 @@ namespace agentbox::gates::commands {
 enum class Streams : std::uint8_t {
   pipes,
   terminal,
-  kept  // nothing to read; the output goes to memory until the command has ended: its reader stands still meanwhile
+  kept  // reads `input`; the output goes to memory until the command has ended: its reader stands still meanwhile
 };
 
 struct ToRun {
@@ -32,6 +32,7 @@ struct ToRun {
   std::vector<std::string> argv, environment;
   int directory = -1;
   Streams streams = Streams::pipes;
+  int input = -1;         // of `kept`, open for reading; -1: nothing to read
   wire::WindowSize size;  // of the terminal
 };
 

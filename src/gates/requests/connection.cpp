@@ -99,7 +99,9 @@ void Connection::keep(std::vector<base::UniqueFd> arrived) {
 
 base::UniqueFd Connection::content_for(const wire::FromRoom& message) {
   const auto* change = std::get_if<wire::ChangeRequest>(&message.body);
-  if (change == nullptr || change->what != wire::ChangeRequest::What::write || arrived_.empty()) return {};
+  const bool writes = change != nullptr && change->what == wire::ChangeRequest::What::write;
+  const bool has_content = writes || std::holds_alternative<wire::MessageRequest>(message.body);
+  if (!has_content || arrived_.empty()) return {};
   base::UniqueFd content = std::move(arrived_.front());
   arrived_.pop_front();
   return content;

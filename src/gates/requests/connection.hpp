@@ -23,7 +23,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // Neither is called from within the constructor, `start` or `send`, nor after `close`.
   struct Handler {
-    // With a request.change that writes: the descriptor that came for it. Empty where none came, or more than one.
+    // With a request.change that writes, and a request.message: the descriptor that came for it. Empty where none came, or more than one.
     std::function<void(const std::shared_ptr<Connection>&, wire::FromRoom, base::UniqueFd)> received;
     std::function<void(const std::shared_ptr<Connection>&)> closed;  // by the other side, or for misbehaviour
   };
@@ -61,7 +61,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::milliseconds half_line_;
   Handler handler_;
   wire::LineSplitter splitter_;
-  std::deque<base::UniqueFd> arrived_;  // for the next changes, in their order
+  std::deque<base::UniqueFd> arrived_;  // for the next requests that have content, in their order
   std::deque<Outgoing> outbox_;
   std::size_t waiting_bytes_ = 0;
   std::size_t faults_ = 0;

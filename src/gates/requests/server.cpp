@@ -188,7 +188,8 @@ void RequestServer::Impl::received(const Linked& connection, wire::FromRoom mess
   if (std::holds_alternative<wire::StatusRequest>(message.body)) return connection->send({message.id, status()});
   if (std::holds_alternative<wire::CommandRequest>(message.body) ||
       std::holds_alternative<wire::ChangeRequest>(message.body) ||
-      std::holds_alternative<wire::PaymentRequest>(message.body)) {
+      std::holds_alternative<wire::PaymentRequest>(message.body) ||
+      std::holds_alternative<wire::MessageRequest>(message.body)) {
     return open(connection, std::move(message), std::move(content));
   }
   // What is about a request that has ended meanwhile is no fault.
@@ -224,6 +225,9 @@ void RequestServer::Impl::open(const Linked& connection, wire::FromRoom message,
   } else if (auto* payment = std::get_if<wire::PaymentRequest>(&message.body)) {
     if (!setup_.gates.payment) return requester.refuse(wire::Code::failed, "nothing can be paid from here");
     request = setup_.gates.payment(requester, std::move(*payment));
+  } else if (auto* letter = std::get_if<wire::MessageRequest>(&message.body)) {
+    if (!setup_.gates.message) return requester.refuse(wire::Code::failed, "no message can be sent from here");
+    request = setup_.gates.message(requester, std::move(*letter), std::move(content));
   }
   if (request) table_->add(connection.get(), message.id, std::move(request));
 }
@@ -234,6 +238,7 @@ wire::RoomStatus RequestServer::Impl::status() const {
           .commands = lists_of(setup_.rules.commands),
           .network = lists_of(setup_.rules.network),
           .spending = setup_.spending ? setup_.spending() : std::vector<std::string>(),
+          .messages = setup_.messages ? setup_.messages() : std::vector<std::string>(),
           .waiting = setup_.waiting ? setup_.waiting() : 0};
 }
 

@@ -77,6 +77,13 @@ CREATE TABLE payment (
 INSERT INTO "payment" VALUES(1,1,'pi','pi-0002','1','invoice-1',1250,'USD','alice','lunch','paid',1795435201000,1795435202000,'');
 INSERT INTO "payment" VALUES(2,2,'pi','pi-0002','2','invoice-2',1000,'USD','bob','lunch','unknown',1795435203000,1795435204000,'killed by signal 9');
 INSERT INTO "payment" VALUES(3,3,'pi','pi-0002','3','invoice-3',500,'USD','carol','lunch','not_paid',1795435207000,1795435208000,'exit code 1');
+CREATE TABLE reached (
+  profile TEXT    NOT NULL,
+  kind    TEXT    NOT NULL,
+  name    TEXT    NOT NULL,
+  at      INTEGER NOT NULL,
+  PRIMARY KEY (profile, kind, name)
+) STRICT;
 CREATE TABLE remembered (
   id        INTEGER PRIMARY KEY AUTOINCREMENT,
   profile   TEXT    NOT NULL,

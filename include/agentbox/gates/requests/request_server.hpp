@@ -68,6 +68,7 @@ struct Gates {
   // The descriptor that came beside the line; empty when none came, or more than one.
   std::function<Open(Requester, wire::ChangeRequest, base::UniqueFd)> change;
   std::function<Open(Requester, wire::PaymentRequest)> payment;
+  std::function<Open(Requester, wire::MessageRequest, base::UniqueFd)> message;  // as with a change
 };
 
 struct Setup {
@@ -77,6 +78,8 @@ struct Setup {
   std::function<std::size_t()> waiting;
   // What may be spent, a line each, for "status". May be empty.
   std::function<std::vector<std::string>()> spending;
+  // How and to whom messages may be sent, likewise. May be empty.
+  std::function<std::vector<std::string>()> messages;
   Gates gates;
 
   struct Limits {

@@ -1,0 +1,472 @@
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/base/recipient.hpp"
+#include "agentbox/base/sha256.hpp"
+#include "agentbox/gates/messages/message_gate.hpp"
+#include "agentbox/policy/messages.hpp"
+
+#include "commands/environment.hpp"
+#include "commands/process.hpp"
+#include "mail.hpp"
+#include "post.hpp"
+#include "posted.hpp"
+#include "question.hpp"
+#include "requests/sealed.hpp"
+
+namespace agentbox::gates::messages {
+
+using base::SystemError;
+using base::UniqueFd;
+using broker::Decider;
+using commands::HostPrograms;
+using commands::Measured;
+using commands::Process;
+using policy::Rules;
+using requests::Requester;
+using Outcome = wire::MessageEnded::Outcome;
+
+namespace {
+
+constexpr auto look_again = std::chrono::milliseconds(200);
+constexpr std::size_t most_said = 300;  // bytes of what the program has said, for the owner's record
+
+// What became of it: for the room, and for the record.
+struct Fate {
+  wire::MessageEnded ended;
+  std::string record;
+};
+
+Fate not_sent(std::string why) {
+  return {{Outcome::failed, 0, "it was not handed to what sends it"}, "not sent: " + std::move(why)};
+}
+
+// The contract of [messages.NAME] send. One that was told to end may say anything.
+Fate fate_of(int status, const std::string& ended_by_us) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {{Outcome::sent, 0, {}}, "sent: exit code 0"};
+  if (WIFEXITED(status) && ended_by_us.empty()) {
+    return {{Outcome::failed, WEXITSTATUS(status), "the program that sends says that it did not"},
+            fmt::format("not sent: exit code {}", WEXITSTATUS(status))};
+  }
+  Fate fate{{Outcome::unknown, 0, "the program that sends was ended before it said what became of it"}, {}};
+  fate.record = WIFSIGNALED(status) ? fmt::format("unknown: killed by signal {}", WTERMSIG(status))
+                                    : fmt::format("unknown: exit code {}", WEXITSTATUS(status));
+  if (!ended_by_us.empty()) fate.record += ": " + ended_by_us;
+  return fate;
+}
+
+// The contract of [messages.NAME] post.
+Fate fate_of(const Post::Ended& ended) {
+  switch (ended.how) {
+    case Post::Ended::How::not_reached: return not_sent(ended.why);
+    case Post::Ended::How::lost:
+      return {{Outcome::unknown, 0, "the server that sends did not say what became of it"}, "unknown: " + ended.why};
+    case Post::Ended::How::answered: break;
+  }
+  if (ended.status < 300) return {{Outcome::sent, 0, {}}, fmt::format("sent: status {}", ended.status)};
+  return {{Outcome::failed, ended.status, "the server that sends says that it did not"},
+          fmt::format("not sent: status {}", ended.status)};
+}
+
+// The last line that holds anything, of what was written to the standard error, else to the standard output.
+std::string last_words(Process& process) {
+  std::vector<UniqueFd> streams;
+  try {
+    streams = process.take_streams();
+  } catch (const SystemError&) {
+    return {};
+  }
+  for (std::size_t stream : {2UZ, 1UZ}) {
+    if (streams.size() <= stream) continue;
+    std::array<char, 4096> bytes{};
+    const off_t size = ::lseek(streams[stream].get(), 0, SEEK_END);
+    const auto room = static_cast<off_t>(bytes.size());
+    const ssize_t count = ::pread(streams[stream].get(), bytes.data(), bytes.size(), std::max<off_t>(size - room, 0));
+    std::string_view text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+    text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+    if (text.empty()) continue;
+    text.remove_prefix(text.rfind('\n') + 1);  // npos + 1 is 0
+    return base::escape(text.substr(0, most_said));
+  }
+  return {};
+}
+
+// Lines of a message end with a newline alone, whoever wrote them.
+std::string with_newlines(std::string body) {
+  std::string::size_type to = 0;
+  for (std::string::size_type from = 0; from < body.size(); ++from) {
+    if (body[from] == '\r' && from + 1 < body.size() && body[from + 1] == '\n') continue;
+    body[to++] = body[from];
+  }
+  body.resize(to);
+  return body;
+}
+
+// Where a program reads it from the beginning, and nobody can change it.
+UniqueFd in_memory(std::string_view bytes) {
+  UniqueFd memory(::memfd_create("agentbox-message", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  for (std::size_t done = 0; memory && done < bytes.size();) {
+    const ssize_t count = ::write(memory.get(), bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) throw SystemError(errno, "cannot keep a message");
+    done += static_cast<std::size_t>(count);
+  }
+  constexpr int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+  if (!memory || ::fcntl(memory.get(), F_ADD_SEALS, seals) != 0) throw SystemError(errno, "cannot keep a message");
+  UniqueFd reading(::open(fmt::format("/proc/self/fd/{}", memory.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!reading) throw SystemError(errno, "cannot keep a message");
+  return reading;
+}
+
+}  // namespace
+
+// One request.message, from its line to its end.
+struct Job final : requests::Request {
+  Job(std::weak_ptr<MessageGate::Impl> of, Requester by) : gate(std::move(of)), from(std::move(by)) {}
+  void cancel() override;
+  void abandon(const std::string& why) override;
+
+  std::weak_ptr<MessageGate::Impl> gate;
+  Requester from;
+  policy::Message message;
+  UniqueFd content;
+  std::uint64_t body = 0;  // where the attachments begin in it
+  std::optional<Measured> program;
+  std::optional<Decider::Ticket> ticket;  // while it is asked
+  broker::Verdict verdict;
+  std::unique_ptr<Process> process;  // while it is sent, one of the two
+  std::unique_ptr<Post> post;
+  std::string ended_by_us;  // why; empty: it wasn't
+  std::unique_ptr<boost::asio::steady_timer> timer;
+};
+
+class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl> {
+ public:
+  Impl(boost::asio::io_context& loop, Decider& decider, Setup setup)
+      : loop_(loop), decider_(decider), setup_(std::move(setup)), programs_(setup_.folders) {}
+
+  [[nodiscard]] std::shared_ptr<Job> take(const Requester& from, const wire::MessageRequest& request, UniqueFd content);
+  [[nodiscard]] std::string problem();
+  void cancel(const Job& job) {
+    if (job.ticket) decider_.cancel(*job.ticket);
+  }
+  void end();
+  [[nodiscard]] Counters counters() const noexcept {
+    auto sending = std::ranges::count_if(jobs_, [](const auto& job) { return job->process || job->post; });
+    return {.open = jobs_.size(), .sending = static_cast<std::size_t>(sending)};
+  }
+
+ private:
+  using Checked = std::expected<void, std::string>;
+  [[nodiscard]] static Checked read(Job& job, const wire::MessageRequest& request);
+  [[nodiscard]] std::expected<Measured, std::string> program(const Rules::Way& way);
+  void decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict);
+  void carry_out(const std::shared_ptr<Job>& job);
+  [[nodiscard]] Checked start(Job& job);
+  [[nodiscard]] Checked start_program(Job& job, const Rules::Way& way, const std::vector<std::string>& contents);
+  void watch(const std::shared_ptr<Job>& job, std::chrono::steady_clock::time_point deadline);
+  void hang_up(const std::shared_ptr<Job>& job, std::string why);
+  void ended(const std::shared_ptr<Job>& job, int status);
+  void settle(Job& job, const Fate& fate);
+  void forget(const std::shared_ptr<Job>& job);
+
+  boost::asio::io_context& loop_;
+  Decider& decider_;
+  Setup setup_;
+  HostPrograms programs_;
+  std::set<std::shared_ptr<Job>> jobs_;
+};
+
+void Job::cancel() {
+  if (auto owner = gate.lock()) owner->cancel(*this);
+}
+// What is being sent goes on: whoever gives up half a message knows nothing of it.
+void Job::abandon(const std::string& /*why*/) {
+  from.forget();
+  cancel();
+}
+
+// ---- what is asked --------------------------------------------------------------------------------------------------
+
+std::expected<Measured, std::string> MessageGate::Impl::program(const Rules::Way& way) {
+  auto measured = programs_.measure(way.send.front());
+  if (!measured) return std::unexpected(measured.error().text);
+  const base::AbsPath& path = measured->program.path;
+  if (std::ranges::any_of(setup_.writable, [&](const base::AbsPath& root) { return path.is_within(root); })) {
+    return std::unexpected(base::escape(path.str()) + " sends messages, and lies where the agent can change it");
+  }
+  return *std::move(measured);
+}
+
+std::string MessageGate::Impl::problem() {
+  for (const Rules::Way& way : setup_.rules.messages.ways) {
+    if (way.send.empty()) continue;
+    if (auto found = program(way); !found) return fmt::format("by '{}': {}", way.name, found.error());
+  }
+  return {};
+}
+
+// The action of what has come: pinned, since nobody can change the memory any more.
+MessageGate::Impl::Checked MessageGate::Impl::read(Job& job, const wire::MessageRequest& request) {
+  auto size = requests::sealed_size(job.content);
+  if (!size) return std::unexpected(size.error());
+  std::uint64_t wanted = request.body;
+  for (const auto& one : request.attachments) wanted += one.size;
+  if (*size != wanted || request.body > wire::most_body || wanted - request.body > wire::most_attached) {
+    return std::unexpected("the content is not as long as the sizes say");
+  }
+  policy::Message& message = job.message;
+  message.backend = request.via;
+  message.subject = request.subject;
+  for (const std::string& one : request.to) {
+    auto recipient = base::parse_recipient(one);
+    if (!recipient) return std::unexpected(recipient.error());
+    message.to.push_back(recipient->text);
+  }
+  auto body = requests::read_part(job.content, 0, request.body);
+  if (!body) return std::unexpected("the content can't be read");
+  message.body = with_newlines(*std::move(body));
+  job.body = request.body;
+  std::uint64_t at = job.body;
+  for (const auto& one : request.attachments) {
+    auto bytes = requests::read_part(job.content, at, one.size);
+    if (!bytes) return std::unexpected("the content can't be read");
+    at += one.size;
+    message.attachments.push_back({.name = one.name, .sha256 = base::sha256(*bytes), .size = one.size});
+  }
+  return {};
+}
+
+std::shared_ptr<Job> MessageGate::Impl::take(const Requester& from, const wire::MessageRequest& request,
+                                             UniqueFd content) {
+  if (jobs_.size() >= setup_.limits.open) {
+    from.refuse(wire::Code::too_many, fmt::format("{} messages are open already: wait for them", jobs_.size()));
+    return {};
+  }
+  auto job = std::make_shared<Job>(weak_from_this(), from);
+  job->content = std::move(content);
+  Checked checked = read(*job, request);
+  const Rules::Way* way = setup_.rules.messages.way(job->message.backend);
+  if (std::string problem; checked && way != nullptr) {
+    problem = policy::problem_of(job->message, *way);
+    if (!problem.empty()) checked = std::unexpected(std::move(problem));
+  }
+  if (!checked) {
+    from.refuse(wire::Code::wrong_parameters, checked.error());
+    return {};
+  }
+  broker::Asked asked{.action = job->message, .title = "send a message", .said = request.why};
+  // What is denied anyway needs no reason that tells about the host.
+  if (way != nullptr && policy::rule(setup_.rules, job->message).decision != policy::Decision::deny) {
+    if (!way->send.empty()) {
+      auto measured = program(*way);
+      if (!measured) {
+        if (setup_.refused) setup_.refused(job->message, measured.error());
+        from.refuse(wire::Code::failed, "the owner's way to send can't be used now: tell him");
+        return {};
+      }
+      job->program = *std::move(measured);
+    }
+    asked = question_about(job->message, request.to, *way, job->program, request.why);
+  }
+  jobs_.insert(job);
+  job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {
+    job->ticket.reset();
+    auto self = weak.lock();
+    if (self && self->jobs_.contains(job)) self->decided(job, verdict);
+  });
+  return job;
+}
+
+// ---- what was decided -----------------------------------------------------------------------------------------------
+
+void MessageGate::Impl::decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict) {
+  job->verdict = verdict;
+  job->from.tell(requests::in_wire(verdict));
+  if (verdict.kind == broker::Verdict::Kind::allow) return carry_out(job);
+  forget(job);
+}
+
+void MessageGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
+  Checked started;
+  if (job->from.is_gone()) {
+    started = std::unexpected("its requester has gone");
+  } else {
+    try {
+      started = start(*job);
+    } catch (const SystemError& error) {
+      started = std::unexpected(error.what());
+    }
+  }
+  if (!started) {
+    settle(*job, not_sent(started.error()));
+    return forget(job);
+  }
+  if (job->process) {
+    job->process->when_ended([weak = weak_from_this(), job](int status) {
+      if (auto self = weak.lock()) self->ended(job, status);
+    });
+  } else {
+    job->post->when_ended([weak = weak_from_this(), job](const Post::Ended& what) {
+      auto self = weak.lock();
+      if (!self) return;
+      self->settle(*job, fate_of(what));
+      self->forget(job);
+    });
+  }
+  job->timer = std::make_unique<boost::asio::steady_timer>(loop_);
+  watch(job, std::chrono::steady_clock::now() + setup_.limits.time);
+}
+
+// The very bytes that were hashed: nobody could change them since.
+MessageGate::Impl::Checked MessageGate::Impl::start(Job& job) {
+  const Rules::Way* way = setup_.rules.messages.way(job.message.backend);
+  if (way == nullptr) return std::unexpected("there is no such way to send");
+  std::vector<std::string> contents;
+  std::uint64_t at = job.body;
+  for (const policy::Attachment& one : job.message.attachments) {
+    auto bytes = requests::read_part(job.content, at, one.size);
+    if (!bytes || base::sha256(*bytes) != one.sha256) return std::unexpected("an attachment can't be read");
+    at += one.size;
+    contents.push_back(*std::move(bytes));
+  }
+  if (!way->send.empty()) return start_program(job, *way, contents);
+  if (!way->post) return std::unexpected("there is no such way to send");
+  job.post = std::make_unique<Post>(loop_, *way->post, write_request(*way->post, write_json(job.message, contents)));
+  return {};
+}
+
+MessageGate::Impl::Checked MessageGate::Impl::start_program(Job& job, const Rules::Way& way,
+                                                            const std::vector<std::string>& contents) {
+  // Nobody in the room can plant anything there.
+  const base::AbsPath directory;
+  const UniqueFd root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) throw SystemError(errno, "cannot open /");
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const UniqueFd input =
+      in_memory(way.format == profile::MessageFormat::mail ? write_mail(job.message, contents, now) : job.message.body);
+  const policy::Command command{.argv = policy::message_argv(way, job.message), .directory = directory};
+  auto program = HostPrograms::open_again(job.program->program);
+  if (!program) return std::unexpected(program.error().text);
+  commands::ToRun run{.program = program->get(),
+                      .script = {},
+                      .argv = command.argv,
+                      .environment = commands::fixed_environment(setup_.owner, programs_.search_path(), command),
+                      .directory = root.get(),
+                      .streams = commands::Streams::kept,
+                      .input = input.get()};
+  if (job.program->form == Measured::Form::script) run.script = job.program->program.path.str();
+  auto process = Process::start(loop_, run);
+  if (!process) return std::unexpected("cannot be executed: " + base::errno_text(process.error()));
+  job.process = *std::move(process);
+  return {};
+}
+
+void MessageGate::Impl::watch(const std::shared_ptr<Job>& job, std::chrono::steady_clock::time_point deadline) {
+  job->timer->expires_at(std::min(deadline, std::chrono::steady_clock::now() + look_again));
+  job->timer->async_wait([weak = weak_from_this(), job, deadline](boost::system::error_code error) {
+    auto self = weak.lock();
+    if (error || !self || (!job->process && !job->post)) return;
+    if (job->process && job->process->kept() > self->setup_.limits.output) {
+      return self->hang_up(job, "it wrote too much");
+    }
+    if (std::chrono::steady_clock::now() >= deadline) return self->hang_up(job, "it took too long");
+    self->watch(job, deadline);
+  });
+}
+
+void MessageGate::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
+  if (job->post) {
+    job->post.reset();
+    settle(*job, fate_of(Post::Ended{.how = Post::Ended::How::lost, .why = std::move(why)}));
+    return forget(job);
+  }
+  job->ended_by_us = std::move(why);
+  job->process->hang_up();
+  job->timer->expires_after(setup_.limits.hang_up);
+  job->timer->async_wait([job](boost::system::error_code error) {
+    if (!error && job->process) job->process->kill();
+  });
+}
+
+void MessageGate::Impl::ended(const std::shared_ptr<Job>& job, int status) {
+  Fate fate = fate_of(status, job->ended_by_us);
+  if (std::string said = last_words(*job->process); !said.empty()) fate.record += ": " + said;
+  job->process.reset();
+  settle(*job, fate);
+  forget(job);
+}
+
+void MessageGate::Impl::settle(Job& job, const Fate& fate) {
+  decider_.outcome(job.verdict, job.message, fate.record);
+  job.from.tell(fate.ended);
+}
+
+void MessageGate::Impl::forget(const std::shared_ptr<Job>& job) {
+  job->from.done();
+  if (job->timer) job->timer->cancel();
+  jobs_.erase(job);
+}
+
+// Of the session itself. Nobody asks any more; what is being sent gets the time to end.
+void MessageGate::Impl::end() {
+  const auto until = std::chrono::steady_clock::now() + setup_.limits.at_end;
+  auto left = [until] {
+    const auto time = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    return std::max(time, std::chrono::milliseconds(0));
+  };
+  for (const auto& job : std::exchange(jobs_, {})) {
+    cancel(*job);
+    if (job->process) {
+      if (const std::optional<int> status = job->process->wait_for(left())) {
+        ended(job, *status);
+        continue;
+      }
+      job->process.reset();
+    } else if (job->post) {
+      if (const auto what = job->post->wait_for(left())) {
+        settle(*job, fate_of(*what));
+        continue;
+      }
+      job->post.reset();
+    } else {
+      continue;
+    }
+    settle(*job, fate_of(Post::Ended{.how = Post::Ended::How::lost, .why = "the session has ended"}));
+  }
+}
+
+// ---- the face -------------------------------------------------------------------------------------------------------
+
+MessageGate::MessageGate(boost::asio::io_context& loop, Decider& decider, Setup setup)
+    : impl_(std::make_shared<Impl>(loop, decider, std::move(setup))) {}
+MessageGate::~MessageGate() {
+  impl_->end();
+}
+std::shared_ptr<requests::Request> MessageGate::take(Requester from, wire::MessageRequest request, UniqueFd content) {
+  return impl_->take(from, request, std::move(content));
+}
+std::string MessageGate::problem() {
+  return impl_->problem();
+}
+MessageGate::Counters MessageGate::counters() const noexcept {
+  return impl_->counters();
+}
+
+}  // namespace agentbox::gates::messages

@@ -204,8 +204,8 @@ void GateConnection::dial_via(const std::string& text) {
   };
   const bool may_be_plain = upstream->speaks == Upstream::Speaks::http && protocol_ == Protocol::unknown &&
                             wanted_.entrance.kind == Entrance::Kind::transparent;
-  may_be_plain ? look_ahead(glance, dial) : dial();
   gate_->identify(*this);
+  may_be_plain ? look_ahead(glance, dial) : dial();
 }
 
 void GateConnection::look_up() {
@@ -250,13 +250,13 @@ void GateConnection::found(const Lookup::Found& found) {
 }
 
 void GateConnection::dial(std::vector<Target> targets) {
+  gate_->identify(*this);  // it may be relayed, and ended, from within
   dial_ = Dial::start(loop_, std::move(targets), gate_->connect_patience(),
                       [weak = weak_from_this()](base::UniqueFd socket, const Target* target, int error) {
                         if (auto self = weak.lock(); self && !self->ended_) {
                           self->dialled(std::move(socket), target, error);
                         }
                       });
-  gate_->identify(*this);
 }
 
 void GateConnection::dialled(base::UniqueFd socket, const Target* target, int error) {

@@ -142,7 +142,7 @@ def try_actions(world):
             (1, ["command", "git", "push", "--receive-pack=x"], "match no option"),
             (1, ["command", "git", "-c", "a=b", "push", "evil"], "'git push evil **' denies it"),
             (1, ["command", "sh", "-c", "x"], "no rule of the profile allows it"),
-            (1, ["send", "bob@example.org"], "no way to send messages"),
+            (2, ["send", "bob@example.org"], "first time"),
             (1, ["pay", "12.50", "USD"], "no way to pay")):
         done = world.agentbox("try", str(profile), *words)
         expect(done.code == code and part in done.text and not done.errors, f"try {words}: {code}", done)

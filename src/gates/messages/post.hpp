@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "agentbox/profile/profile.hpp"
+#include "agentbox/policy/ruling.hpp"
 
 namespace boost::asio {
 class io_context;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "agentbox/policy/action.hpp"
-#include "agentbox/profile/profile.hpp"
+#include "agentbox/policy/ruling.hpp"
 
 namespace agentbox::gates::messages {
 

@@ -1,11 +1,11 @@
 #include "agentbox/policy/traffic.hpp"
 
-#include "traffic.hpp"
-
 #include <algorithm>
 #include <optional>
 
 #include "agentbox/profile/parse.hpp"
+
+#include "traffic.hpp"
 
 namespace agentbox::policy {
 

@@ -32,8 +32,9 @@ class Record final : public broker::Decider {
     std::vector<policy::Balance> balances;
     for (const policy::Limit& limit : limits) {
       std::int64_t sum = 0;
-      for (const auto& [site, amount] : used) {
-        if (limit.subject.empty() || limit.subject == site) sum += amount;
+      if (auto one = used.find(limit.subject); one != used.end()) sum = one->second;
+      if (limit.subject.empty()) {
+        for (const auto& [site, amount] : used) sum += amount;
       }
       balances.push_back({.limit = limit, .used = sum, .opens = {}});
     }

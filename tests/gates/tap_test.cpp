@@ -8,8 +8,8 @@
 #include <catch2/catch.hpp>
 
 #include "agentbox/gates/network/splicer.hpp"
-#include "network/http_relay.hpp"
 
+#include "network/http_relay.hpp"
 #include "sockets.hpp"
 
 using namespace agentbox;
@@ -105,8 +105,7 @@ TEST_CASE("who says nothing more is not held, though nothing is left") {
   Loop loop;
   Splicer splicer(loop.context);
   std::atomic<int> done = 0;
-  splicer.relay(
-      std::move(room.theirs), std::move(outside.theirs), [&](Outcome, Bytes) { ++done; }, tap);
+  splicer.relay(std::move(room.theirs), std::move(outside.theirs), [&](Outcome, Bytes) { ++done; }, tap);
   const auto running = loop.start();
   say(room.ours, "hello");
   CHECK(hear(outside.ours, 5).text == "hello");
@@ -123,8 +122,8 @@ TEST_CASE("a held connection that is stopped is reset on both sides") {
   Loop loop;
   Splicer splicer(loop.context);
   std::atomic<int> done = 0;
-  const Splicer::Id id = splicer.relay(
-      std::move(room.theirs), std::move(outside.theirs), [&](Outcome, Bytes) { ++done; }, tap);
+  const Splicer::Id id =
+      splicer.relay(std::move(room.theirs), std::move(outside.theirs), [&](Outcome, Bytes) { ++done; }, tap);
   const auto running = loop.start();
   say(room.ours, "hello");
   wait_for(tap->asked);
@@ -147,8 +146,9 @@ TEST_CASE("a request is held in its middle, goes on, and is counted to the byte"
   passing.authority = "web.example";
   std::optional<HttpRelay> relay;
   for (UniqueFd* fd : {&room.theirs, &outside.theirs}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  relay.emplace(loop.context, std::move(room.theirs), std::move(outside.theirs), "", passing, HttpRelay::Judge{},
-                [&](HttpRelay::End) { ++done; }, tap);
+  relay.emplace(
+      loop.context, std::move(room.theirs), std::move(outside.theirs), "", passing, HttpRelay::Judge{},
+      [&](HttpRelay::End) { ++done; }, tap);
   const auto running = loop.start();
   std::thread client([&] { say(room.ours, head + std::string(body, 'x')); });
   wait_for(tap->asked);
@@ -178,12 +178,13 @@ TEST_CASE("a request that may not be sent is refused in words, one that is half 
   passing.authority = "web.example";
   std::optional<HttpRelay> relay;
   for (UniqueFd* fd : {&room.theirs, &outside.theirs}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  relay.emplace(loop.context, std::move(room.theirs), std::move(outside.theirs), "", passing, HttpRelay::Judge{},
-                [&](HttpRelay::End end) {
-                  why = end.why;
-                  ++done;
-                },
-                tap);
+  relay.emplace(
+      loop.context, std::move(room.theirs), std::move(outside.theirs), "", passing, HttpRelay::Judge{},
+      [&](HttpRelay::End end) {
+        why = end.why;
+        ++done;
+      },
+      tap);
   const auto running = loop.start();
   say(room.ours, "POST / HTTP/1.1\r\nHost: web.example\r\nContent-Length: 500\r\n\r\n" + std::string(500, 'x'));
   wait_for(tap->asked);

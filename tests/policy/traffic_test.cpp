@@ -14,9 +14,8 @@ enum class Of { hosts, all };
 Rules rules_with(Of what) {
   profile::Profile profile;
   if (what == Of::all) {
-    profile.network.bytes_out = {
-        profile::Budget{.text = "50MB/session", .amount = 50 * 1024 * 1024, .unit = "B"},
-        {.file = "p.toml", .at = {1, 1}, .source_line = {}}};
+    profile.network.bytes_out = {profile::Budget{.text = "50MB/session", .amount = 50 * 1024 * 1024, .unit = "B"},
+                                 {.file = "p.toml", .at = {1, 1}, .source_line = {}}};
   }
   return rules_of(profile);
 }

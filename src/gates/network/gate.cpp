@@ -513,7 +513,8 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
         if (Clock::now() >= denials->until) self->tell(*denials);
       }
       if (!self->open_.empty() || !self->held_.empty() || self->meter_.has_unwritten() ||
-          self->by_rule_.untold + self->otherwise_.untold > 0) self->watch();
+          self->by_rule_.untold + self->otherwise_.untold > 0)
+        self->watch();
     });
   }
 

@@ -427,14 +427,16 @@ void GateConnection::relay_requests() {
       return HttpRefusal{421, "the request names another host than its connection"};
     };
   }
-  requests_.emplace(loop_, client_.release(), upstream_.release(), std::move(wanted_.entrance.said), std::move(passing),
-                    std::move(judge), [self = shared_from_this()](HttpRelay::End end) {
-                      if (self->ended_) return;
-                      self->bytes_ = end.bytes;
-                      if (end.client) self->gate_->moves_on(*self, std::move(end.client), std::move(end.said));
-                      self->finish(std::move(end.why));
-                    },
-                    tap());
+  requests_.emplace(
+      loop_, client_.release(), upstream_.release(), std::move(wanted_.entrance.said), std::move(passing),
+      std::move(judge),
+      [self = shared_from_this()](HttpRelay::End end) {
+        if (self->ended_) return;
+        self->bytes_ = end.bytes;
+        if (end.client) self->gate_->moves_on(*self, std::move(end.client), std::move(end.said));
+        self->finish(std::move(end.why));
+      },
+      tap());
 }
 
 void GateConnection::refuse(std::string why, No no) {

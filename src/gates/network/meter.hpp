@@ -46,8 +46,8 @@ class Meter {
     friend class Meter;
     policy::Limit limit_;
     std::int64_t used_ = 0, allowed_ = 0;
-    std::int64_t unwritten_ = 0;  // of `used_`
-    Clock::time_point looked_;    // at the record, or at what has left the window
+    std::int64_t unwritten_ = 0;                                     // of `used_`
+    Clock::time_point looked_;                                       // at the record, or at what has left the window
     std::deque<std::pair<Clock::time_point, std::int64_t>> lately_;  // connections, in steps of the window
     std::string why_;
     Clock::time_point until_;

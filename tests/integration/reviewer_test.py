@@ -184,7 +184,7 @@ def early(world):
             expect(done.code == 1 and "a yes is not possible yet" in done.errors, "too early", done)
             expect(re.search(r"a yes is possible in \d\d seconds", done.errors), "the hint", done)
             expect_equal(approve(world, question, "--deny").code, 0, "no")
-            expect_equal(end(process)[1], "code 126\n", "denied")
+            expect_equal(end(process)[1], "code 77\n", "denied")
 
 
 @test("text in the action reaches the model as data only, and the agent's own reason not at all")
@@ -230,16 +230,17 @@ def check(world):
                       (base.replace("127.0.0.1", "example.org"), "must be on this machine"),
                       (base.replace("http://127.0.0.1", "https://example.org"), "each question's content would go there"),
                       ('[approval]\nrequire = "human+reviewer"\n', "there is no reviewer"),
-                      (base + 'require = "human+reviewer"\nfriction = { wait = "5m" }\n', "nobody could say yes"),
                       (base + 'friction = { wait = 5, phrases = true }\n', "unknown key 'phrases'"),
                       ('[network]\nallow = [{ to = "localhost:8080", as = "llm" }]\n' + base, "")):
         world.profile("asks", 'extends = ["default"]\n' + text)
         done = world.agentbox("check", "asks")
         expect_equal(done.code, 1 if why else 0, f"{text}\n{done}")
         expect(why in done.errors + done.text, why, done)
-    world.profile("asks", 'extends = ["default"]\n' + base.replace("http:", "https:"))
-    done = world.agentbox("run", "asks", "--", "true")
-    expect(done.code == 125 and "https for [approval] reviewer is not built yet" in done.errors, "https", done)
+    for text, why in ((base.replace("http:", "https:"), "https for [approval] reviewer is not built yet"),
+                      (base + 'require = "human+reviewer"\nfriction = { wait = "5m" }\n', "nobody could say yes")):
+        world.profile("asks", 'extends = ["default"]\n' + text)
+        done = world.agentbox("run", "asks", "--", "true")
+        expect(done.code == 125 and why in done.errors, why, done)
 
 
 # ---- the undo window
@@ -303,7 +304,7 @@ def killed(world):
     expect_equal(wallet.paid(), [], "nothing was paid")
     expect_equal([one["state"] for one in ledger(world)["payments"]], ["reserved"], "the ledger")
     expect_equal([one["by"] for one in verdicts(world)], ["rule"], "the record doesn't say that its time was over")
-    expect_equal(world.agentbox("run", "payer", "--", "true").code, 0, "the next run clears up")
+    world.agentbox("doctor", "--sweep")
 
 
 @test("the console shows what waits, and d cancels it")
@@ -322,7 +323,7 @@ def console(world):
         terminal.type("o")
         terminal.wait_for("d cancels it")
         terminal.type("d")
-        terminal.wait_for("cancelled")
+        terminal.wait_for("nothing is waiting")
         terminal.type("q")
     end(process)
     expect_equal(wallet.paid(), [], "nothing was paid")

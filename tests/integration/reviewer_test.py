@@ -30,6 +30,7 @@ class Reviewer(ModelServer):
         self.says, self.free = says, threading.Event()
         self.free.set()
         super().__init__(self.speak)
+        self.server.handle_error = lambda *_: None  # whoever asked has hung up, as he may
 
     def speak(self, _prompt):
         self.free.wait(20)
@@ -80,7 +81,7 @@ def note(world):
             (world.workspace / "a").write_text("content\n")
             terminal.line(f"{agentbox_binary()} run asks -- agentbox host -- cp a b")
             screen = terminal.wait_for_keys("has not answered yet")
-            expect("allow once" in screen and "type" not in screen, "a yes takes what it always takes", screen)
+            expect("allow once" in screen and "allow: " not in screen, "a yes takes what it always takes", screen)
             model.free.set()
             screen = terminal.wait_for_keys("objects")
             expect("risk 8 of 10: it overwrites a file" in screen and "allow once" in screen, "the note", screen)
@@ -113,11 +114,13 @@ def objects(world):
             terminal.send("Enter")
             terminal.wait_for("that is not it")
             expect(not (world.workspace / "b").exists(), "nothing is done")
+            time.sleep(0.2)  # a key that comes with others is not taken
             terminal.type("o")
             terminal.wait_for(f"type {phrase}:")
             terminal.type(phrase)
             terminal.send("Enter")
             terminal.wait_for("now o allows it")
+            time.sleep(0.2)
             terminal.type("o")
             wait_until((world.workspace / "b").exists, "it is done")
 
@@ -179,9 +182,9 @@ def early(world):
             expect("phrase" not in question, "no phrase", question)
             done = approve(world, question, "--once")
             expect(done.code == 1 and "a yes is not possible yet" in done.errors, "too early", done)
-            expect(re.search(r"a yes is possible in [1-5]\d seconds", done.errors), "the hint", done)
+            expect(re.search(r"a yes is possible in \d\d seconds", done.errors), "the hint", done)
             expect_equal(approve(world, question, "--deny").code, 0, "no")
-            expect_equal(end(process)[1], "code 126\n", "denied")
+            expect_equal(end(process)[1], "code 77\n", "denied")
 
 
 @test("text in the action reaches the model as data only, and the agent's own reason not at all")
@@ -224,17 +227,20 @@ def check(world):
     base = '[approval]\nreviewer = "http://127.0.0.1:8080/v1"\n'
     for text, why in (('[network]\nallow = ["localhost:8080"]\n' + base, "could change the model that reviews it"),
                       ('[network]\npublish = ["8080:3000"]\n' + base, "the room would be its own reviewer"),
-                      (base.replace("http:", "https:"), "https for [approval] reviewer is not built yet"),
                       (base.replace("127.0.0.1", "example.org"), "must be on this machine"),
                       (base.replace("http://127.0.0.1", "https://example.org"), "each question's content would go there"),
                       ('[approval]\nrequire = "human+reviewer"\n', "there is no reviewer"),
-                      (base + 'require = "human+reviewer"\nfriction = { wait = "5m" }\n', "nobody could say yes"),
                       (base + 'friction = { wait = 5, phrases = true }\n', "unknown key 'phrases'"),
                       ('[network]\nallow = [{ to = "localhost:8080", as = "llm" }]\n' + base, "")):
         world.profile("asks", 'extends = ["default"]\n' + text)
         done = world.agentbox("check", "asks")
         expect_equal(done.code, 1 if why else 0, f"{text}\n{done}")
         expect(why in done.errors + done.text, why, done)
+    for text, why in ((base.replace("http:", "https:"), "https for [approval] reviewer is not built yet"),
+                      (base + 'require = "human+reviewer"\nfriction = { wait = "5m" }\n', "nobody could say yes")):
+        world.profile("asks", 'extends = ["default"]\n' + text)
+        done = world.agentbox("run", "asks", "--", "true")
+        expect(done.code == 125 and why in done.errors, why, done)
 
 
 # ---- the undo window
@@ -298,6 +304,7 @@ def killed(world):
     expect_equal(wallet.paid(), [], "nothing was paid")
     expect_equal([one["state"] for one in ledger(world)["payments"]], ["reserved"], "the ledger")
     expect_equal([one["by"] for one in verdicts(world)], ["rule"], "the record doesn't say that its time was over")
+    world.agentbox("doctor", "--sweep")
 
 
 @test("the console shows what waits, and d cancels it")
@@ -314,9 +321,10 @@ def console(world):
         screen = terminal.wait_for_keys("it was allowed and waits: d cancels it")
         expect("done in 0:" in screen and "allow once" not in screen, "what can be said", screen)
         terminal.type("o")
-        terminal.wait_for("d cancels it")
+        terminal.wait_for("it was allowed, and waits to be done")
+        time.sleep(0.2)  # a key that comes with others is not taken
         terminal.type("d")
-        terminal.wait_for("cancelled")
+        terminal.wait_for("nothing is waiting")
         terminal.type("q")
     end(process)
     expect_equal(wallet.paid(), [], "nothing was paid")

@@ -3,11 +3,11 @@
 
 // As standard.hpp, for the rooms that live on the event loop.
 
-#include "standard.hpp"
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include "standard.hpp"
 
 #endif

@@ -1,10 +1,10 @@
 #include "agentbox/base/diagnostic.hpp"
 
-#include "agentbox/base/escape.hpp"
-
 #include <algorithm>
 
 #include <fmt/format.h>
+
+#include "agentbox/base/escape.hpp"
 
 namespace agentbox::base {
 
@@ -49,15 +49,9 @@ std::string render(const Diagnostic& diagnostic, Colour colour) {
     fmt::format_to(to, ":{} ", style.off);
   }
   switch (diagnostic.severity) {
-    case Severity::error:
-      fmt::format_to(to, "{}error:{} ", style.red, style.off);
-      break;
-    case Severity::warning:
-      fmt::format_to(to, "{}warning:{} ", style.yellow, style.off);
-      break;
-    case Severity::note:
-      fmt::format_to(to, "{}note:{} ", style.cyan, style.off);
-      break;
+    case Severity::error: fmt::format_to(to, "{}error:{} ", style.red, style.off); break;
+    case Severity::warning: fmt::format_to(to, "{}warning:{} ", style.yellow, style.off); break;
+    case Severity::note: fmt::format_to(to, "{}note:{} ", style.cyan, style.off); break;
   }
   fmt::format_to(to, "{}\n", diagnostic.message);
   if (diagnostic.at.line > 0 && !diagnostic.source_line.empty()) {

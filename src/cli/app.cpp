@@ -140,8 +140,7 @@ void CommandLine::check_try(base::Diagnostics& errors) {
   if (name() != "try" || !errors.empty()) return;
   if (given.arguments.empty()) {
     errors.push_back(complain(fmt::format("missing ARGUMENT of '{}'", given.what), see("try")));
-  } else if (given.arguments.size() > 1 && given.what != "command" && given.what != "pay" &&
-             given.what != "send") {
+  } else if (given.arguments.size() > 1 && given.what != "command" && given.what != "pay" && given.what != "send") {
     errors.push_back(complain(fmt::format("unexpected argument '{}'", base::escape(given.arguments[1])), see("try")));
   }
 }

@@ -135,6 +135,7 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
                                       : lists.default_ == profile::Default::allow ? "allow"
                                                                                   : "deny"},
                           {"limit", messages.limit ? rule(*messages.limit) : ordered_json(nullptr)}};
+    if (messages.delay.count() > 0) object["messages"]["delay"] = messages.delay.count();
     object["messages"]["ways"] = each(messages.ways, [](const policy::Rules::Way& way) {
       ordered_json item = {{"name", way.name}};
       if (way.post) {

@@ -357,6 +357,9 @@ class Text {
                                      (way.format == profile::MessageFormat::mail ? "the mail" : "the text"),
                       {}});
     }
+    if (rules.delay.count() > 0) {
+      rows.push_back({duration(rules.delay), "each message waits, and `agentbox approve` can cancel it", {}});
+    }
     section("Messages", "sent outside the room, with your rights", rows, style_.yellow);
   }
 

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <climits>
-
 #include <fmt/format.h>
 
 #include "process.hpp"
@@ -26,9 +25,7 @@ constexpr std::size_t most_parents = 4;
 // asks is better than a supervisor that stands still.
 class Patience {
  public:
-  [[nodiscard]] bool is_over() {
-    return ++looks_ % 64 == 0 && std::chrono::steady_clock::now() > until_;
-  }
+  [[nodiscard]] bool is_over() { return ++looks_ % 64 == 0 && std::chrono::steady_clock::now() > until_; }
 
  private:
   std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);

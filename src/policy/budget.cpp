@@ -126,8 +126,8 @@ std::string in_words(const Balance& balance) {
   const profile::Budget& budget = balance.limit.budget;
   const Scale scale = scale_of(budget.amount, budget.unit);
   auto number = [&](std::int64_t amount) { return bare(amount, budget.unit, scale); };
-  std::string text = fmt::format("{} of {} used {}", number(balance.used),
-                                 amount_in_words(budget.amount, budget.unit), period_in_words(budget));
+  std::string text = fmt::format("{} of {} used {}", number(balance.used), amount_in_words(budget.amount, budget.unit),
+                                 period_in_words(budget));
   if (balance.reserved > 0) text += fmt::format(" ({} of it reserved)", number(balance.reserved));
   return text + (balance.left() == 0 ? ", none left" : fmt::format(", {} left", number(balance.left())));
 }

@@ -31,9 +31,9 @@ constexpr std::array foreign_table = {
 };
 
 constexpr std::array marker_table = {
-    "package.json"sv,   "deno.json"sv,   "Cargo.toml"sv, "pyproject.toml"sv, "setup.py"sv, "go.mod"sv,
-    "composer.json"sv,  "Gemfile"sv,     "pom.xml"sv,    "build.gradle"sv,   "mix.exs"sv,  "stack.yaml"sv,
-    "flake.nix"sv,
+    "package.json"sv, "deno.json"sv,     "Cargo.toml"sv, "pyproject.toml"sv, "setup.py"sv,
+    "go.mod"sv,       "composer.json"sv, "Gemfile"sv,    "pom.xml"sv,        "build.gradle"sv,
+    "mix.exs"sv,      "stack.yaml"sv,    "flake.nix"sv,
 };
 
 class Collector {

@@ -264,6 +264,7 @@ Rules::Messages messages_of(const profile::Profile& profile) {
     if (!way.send.empty() || way.post) messages.ways.push_back(std::move(way));
   }
   if (messages.ways.empty()) return messages;
+  if (said.delay) messages.delay = said.delay->value;
   messages.limit = said.limit;
   if (!messages.limit) {
     messages.limit = profile::defaults().messages.limit;

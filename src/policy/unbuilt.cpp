@@ -69,8 +69,6 @@ base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
   refusals.scalar(profile.files_section.deletes, "[files] deletes");
   refuse_network(profile, refusals);
 
-  refusals.scalar(profile.messages.delay, "[messages] delay", "a message is sent at once after its yes");
-
   if (profile.approval.reviewer && profile.approval.reviewer->value.starts_with("https:")) {
     refusals.scalar(profile.approval.reviewer, "https for [approval] reviewer", "http works, on this machine");
   }

@@ -373,7 +373,9 @@ std::vector<Row> make_rows() {
       "counts once for each of its recipients, also after a yes, and where it could not be sent.",
       "[messages]\nlimit = \"20/day\""));
   add(scalar<AT(messages.delay), duration>("messages", "delay", "time", "",
-      "How long a message waits after its yes, visible and cancellable, before it is sent.",
+      "How long a message waits before it is sent, after its yes or where no question was needed: visible and "
+      "cancellable with `agentbox approve`. One that is cancelled counts against the limit all the same. If agentbox "
+      "ends before, it is not sent.",
       "[messages]\ndelay = \"30s\""));
   add({{"messages.NAME", "send", "command and its arguments", "",
       "How a message of this kind is really sent: a program of this machine with its arguments; no shell. "

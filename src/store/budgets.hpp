@@ -15,8 +15,8 @@ namespace agentbox::store {
 void keep_latest(Store::Impl& impl, Time time);
 
 [[nodiscard]] policy::Balance balance_of(Store::Impl& impl, const std::string& profile, const std::string& session,
-                                           const policy::Limit& limit, std::int64_t charge, Time now,
-                                           const policy::Day& today);
+                                         const policy::Limit& limit, std::int64_t charge, Time now,
+                                         const policy::Day& today);
 [[nodiscard]] std::vector<policy::Balance> balances_of(Store::Impl& impl, const Taking& taking, Time now);
 [[nodiscard]] bool all_fit(const std::vector<policy::Balance>& balances) noexcept;
 // Returns the use's id.

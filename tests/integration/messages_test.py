@@ -270,6 +270,21 @@ def denied(world):
         expect(done.code == 126 and "no message can be sent" in done.errors, "a profile without a way", done)
 
 
+@test("with a delay it waits in sight, can be cancelled, and goes when the time is over")
+def delayed(world):
+    with smtp() as server:
+        mail_profile(world, server, RULES + 'delay = "3s"\n')
+        process = start_queued(world, send(body="take it back"))
+        question = wait_until(lambda: open_questions(world), "it waits")[0]
+        expect_equal((question["stage"], question["phrase"] if "phrase" in question else ""), ("delayed", ""), "what waits")
+        answer(world, question, "--deny", "--comment", "not today")
+        _, out, err = end(process)
+        expect("not today" in out + err, "the agent hears it", out, err)
+        done = room(world, send(body="let it go"))
+        expect_equal(done.code, 0, f"sent\n{done}")
+        expect_equal([text_of(parsed(mail)[2]).strip() for mail in server.mails], ["let it go"], "on the wire")
+
+
 @test("what the program says of it: its exit code, and killed is unknown")
 def outcomes(world):
     with smtp() as server:

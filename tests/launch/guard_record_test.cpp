@@ -1,14 +1,14 @@
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 
 #include "guard_support.hpp"
 #include "guard_text.hpp"
 #include "guard_tree.hpp"
 #include "record.hpp"
-
-#include <filesystem>
-
-#include <fcntl.h>
-#include <sys/stat.h>
 
 using namespace agentbox::launch::test;
 using namespace agentbox::launch;
@@ -92,7 +92,8 @@ TEST_CASE("a session's folder is locked while it is held, and private") {
   }
   CHECK(living_records(state).empty());
   CHECK(RunFolder::seize(runs, "s1"));
-  CHECK_THROWS_WITH(RunFolder::create(runs, "../s1", spares), "a session's name must be a plain word: Invalid argument");
+  CHECK_THROWS_WITH(RunFolder::create(runs, "../s1", spares),
+                    "a session's name must be a plain word: Invalid argument");
 }
 
 TEST_CASE("an empty directory becomes a spare and is used again, a filled one stays") {

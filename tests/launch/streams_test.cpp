@@ -1,7 +1,5 @@
 #include "streams.hpp"
 
-#include "agentbox/base/error.hpp"
-
 #include <string>
 
 #include <fcntl.h>
@@ -10,6 +8,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+
+#include "agentbox/base/error.hpp"
 
 using namespace agentbox;
 

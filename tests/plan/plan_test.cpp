@@ -25,7 +25,9 @@ Lines options(const LaunchPlan& plan) {
   }
   return lines;
 }
-bool has(const Lines& lines, std::string_view line) { return std::ranges::find(lines, line) != lines.end(); }
+bool has(const Lines& lines, std::string_view line) {
+  return std::ranges::find(lines, line) != lines.end();
+}
 
 World busy() {
   World world;
@@ -39,9 +41,9 @@ World busy() {
 
 TEST_CASE("bwrap unshares each namespace by name, and never goes on without one") {
   Lines lines = options(plan::make(World().policy()));
-  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-                             "--unshare-cgroup", "--disable-userns", "--cap-drop ALL", "--as-pid-1",
-                             "--add-seccomp-fd FD", "--block-fd FD", "--info-fd FD"}) {
+  for (const char* option :
+       {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup",
+        "--disable-userns", "--cap-drop ALL", "--as-pid-1", "--add-seccomp-fd FD", "--block-fd FD", "--info-fd FD"}) {
     CHECK(has(lines, option));
   }
   for (const std::string& line : lines) {
@@ -97,7 +99,8 @@ TEST_CASE("everything comes after what it lies in, nothing twice, and the seals 
 TEST_CASE("each kind of mount becomes the furnishing that it means") {
   LaunchPlan plan = plan::make(busy().policy());
   auto at = [&](std::string_view target) -> const plan::Furnishing& {
-    auto found = std::ranges::find_if(plan.furnishings, [&](const auto& one) { return plan::target_of(one) == path(target); });
+    auto found =
+        std::ranges::find_if(plan.furnishings, [&](const auto& one) { return plan::target_of(one) == path(target); });
     REQUIRE(found != plan.furnishings.end());
     return *found;
   };
@@ -142,7 +145,8 @@ TEST_CASE("init gets the command, the environment and the limits") {
 TEST_CASE("what is described can be read and pasted, whatever the names are") {
   World world;
   world.flags.command = {"sh", "-c", "echo 'a b'"};
-  std::string text = plan::describe(plan::make(world.folder_at("/home/u/a\n\033[2J b").read("/home/u/a\n\033[2J b").policy()));
+  std::string text =
+      plan::describe(plan::make(world.folder_at("/home/u/a\n\033[2J b").read("/home/u/a\n\033[2J b").policy()));
   CHECK(text.starts_with("bwrap \\\n  --unshare-user \\\n"));
   CHECK(text.find("\033") == std::string::npos);
   CHECK(text.find("read   $'/home/u/a\\n\\x1b[2J b'  # granted\n") != std::string::npos);

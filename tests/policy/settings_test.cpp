@@ -289,7 +289,6 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
                                 "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "[messages] delay is not built yet",
                                 "https for [approval] reviewer is not built yet"});
 }
 

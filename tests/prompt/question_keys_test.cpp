@@ -455,5 +455,7 @@ TEST_CASE("where a phrase is wanted, o asks for it, and only o after it was type
     CHECK(answer->kind == Answer::Kind::deny);
     CHECK(answer->phrase.empty());
   }
-  SECTION("Ctrl-C denies while it is typed") { CHECK(asked.type(ctrl_c)->kind == Answer::Kind::deny); }
+  SECTION("Ctrl-C denies while it is typed") {
+    CHECK(asked.type(ctrl_c)->kind == Answer::Kind::deny);
+  }
 }

@@ -50,7 +50,6 @@ enum class Colour { off, on };
 
 // The candidate that was probably meant: within two edits (one for words under five letters), nearest first;
 // empty when none is near.
-[[nodiscard]] std::string_view nearest(std::string_view word,
-                                       const std::vector<std::string_view>& candidates);
+[[nodiscard]] std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates);
 
 }  // namespace agentbox::base

@@ -6,14 +6,7 @@
 namespace agentbox::base {
 
 // Exit codes of `agentbox` itself (DESIGN: as env(1), timeout(1) and podman(1) have them).
-enum class ExitCode {
-  ok = 0,
-  failed = 1,
-  usage = 2,
-  agentbox_failed = 125,
-  not_executable = 126,
-  not_found = 127
-};
+enum class ExitCode { ok = 0, failed = 1, usage = 2, agentbox_failed = 125, not_executable = 126, not_found = 127 };
 
 // A protection or a step that the system refused. Caught once, in main: nothing goes on after it.
 // `code` is an errno value, 0 where there is none.

@@ -92,8 +92,7 @@ class Decider {
     return balances;
   }
   // What was used of them since the last time, for the record. False: it could not be written, and is told again later.
-  [[nodiscard]] virtual bool counted(std::span<const policy::Use> /*uses*/,
-                                     std::span<const policy::Limit> /*limits*/) {
+  [[nodiscard]] virtual bool counted(std::span<const policy::Use> /*uses*/, std::span<const policy::Limit> /*limits*/) {
     return true;
   }
 

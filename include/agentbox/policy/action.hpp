@@ -88,9 +88,9 @@ struct ToolCall {
 
 // More than a limit of [network] lets go without a question.
 struct Excess {
-  std::string limit;    // "network.bytes_out"
-  std::string budget;   // as the profile has it: "50 MB/session"
-  std::string subject;  // the host that it is counted for; empty: all
+  std::string limit;         // "network.bytes_out"
+  std::string budget;        // as the profile has it: "50 MB/session"
+  std::string subject;       // the host that it is counted for; empty: all
   std::int64_t used = 0;     // of it, when it was asked, in its unit's smallest part
   std::int64_t portion = 0;  // so much more goes with one yes
   friend bool operator==(const Excess&, const Excess&) = default;

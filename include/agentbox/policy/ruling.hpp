@@ -47,6 +47,7 @@ struct Rules {
     profile::List<profile::RecipientRule> self;
     std::optional<profile::Located<profile::Budget>> limit;  // always, where there is a way to send
     std::vector<Way> ways;                                   // empty: nothing is sent
+    std::chrono::seconds delay{0};                           // between a yes and its sending
     [[nodiscard]] const Way* way(std::string_view name) const noexcept;
   } messages;
 };

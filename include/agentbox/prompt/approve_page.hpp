@@ -20,8 +20,8 @@ namespace agentbox::prompt {
 struct OpenQuestion {
   std::string session, id;
   std::string profile;
-  std::string kind;     // "command"
-  std::string summary;  // one line; cut where it does not fit, for the question itself shows it in full
+  std::string kind;                   // "command"
+  std::string summary;                // one line; cut where it does not fit, for the question itself shows it in full
   Clock::time_point asked, deadline;  // a deadline of zero: none
 };
 

@@ -21,8 +21,7 @@ namespace agentbox::wire {
 // Descriptors that init finds open.
 inline constexpr int init_control_fd = 3;
 inline constexpr int init_start_fd = 4;
-inline constexpr int init_stream_fd =
-    5;  // 5, 6, 7: the agent's fds 0, 1, 2, where they are not the room's terminal
+inline constexpr int init_stream_fd = 5;  // 5, 6, 7: the agent's fds 0, 1, 2, where they are not the room's terminal
 
 // Bytes of an encoded start message; Linux itself takes at most 6 MiB of arguments and environment.
 inline constexpr std::size_t start_limit = 8 << 20;
@@ -52,15 +51,7 @@ struct Signal {  // to the agent's foreground group
 using ToInit = std::variant<Continue, Signal>;
 
 // Init → supervisor.
-enum class Step : std::uint8_t {
-  read_start,
-  set_session,
-  open_terminal,
-  set_limits,
-  change_directory,
-  fork,
-  execute
-};
+enum class Step : std::uint8_t { read_start, set_session, open_terminal, set_limits, change_directory, fork, execute };
 struct Started {
   friend bool operator==(const Started&, const Started&) = default;
 };

@@ -284,6 +284,7 @@ std::shared_ptr<Job> MessageGate::Impl::take(const Requester& from, const wire::
       job->program = *std::move(measured);
     }
     asked = question_about(job->message, request.to, *way, job->program, request.why);
+    asked.delay = setup_.rules.messages.delay;
   }
   jobs_.insert(job);
   job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {

@@ -93,7 +93,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     const std::uint64_t left = tap_->left();
     if (left != 0) return left;
     char byte = 0;
-    if (::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) return 1;  // whatever it is, it is none
+    if (::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+      return 1;  // whatever it is, it is none
     held_ = true;
     tap_->wants_more();
     return 0;
@@ -103,8 +104,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     const std::uint64_t most = most_from_client();
     if (most == 0) return;
     if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
-    const ssize_t count = ::recv(client_.native_handle(), piece.data(), std::min<std::uint64_t>(most, piece.size()),
-                                 MSG_DONTWAIT);
+    const ssize_t count =
+        ::recv(client_.native_handle(), piece.data(), std::min<std::uint64_t>(most, piece.size()), MSG_DONTWAIT);
     if (count > 0 && tap_) tap_->passed(static_cast<std::uint64_t>(count));
     const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");

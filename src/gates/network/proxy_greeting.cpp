@@ -52,8 +52,9 @@ void ProxyGreeting::listen_to_http() {
     case HttpHeadEnd::Found::need_more:
       if (peeked.ended) return turn_away("");
       // A server might pass over what comes before a method; our reader doesn't.
-      if (const Protocol spoken = protocol_of(text); (!text.empty() && !is_token(std::string_view(text).substr(0, 1))) ||
-                                                     spoken == Protocol::tls || spoken == Protocol::other) {
+      if (const Protocol spoken = protocol_of(text);
+          (!text.empty() && !is_token(std::string_view(text).substr(0, 1))) || spoken == Protocol::tls ||
+          spoken == Protocol::other) {
         return turn_away(http_answer(400, "this is an HTTP proxy"));
       }
       if (peeked.bytes.size() >= most_peeked) return turn_away(http_answer(431, "the head is too long"));

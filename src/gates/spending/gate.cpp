@@ -156,7 +156,8 @@ std::expected<Measured, std::string> PaymentGate::Impl::program() {
     const auto named = base::AbsPath::parse(word);
     if (!named) continue;
     if (std::ranges::any_of(setup_.writable, [&](const base::AbsPath& root) { return named->is_within(root); })) {
-      return std::unexpected(base::escape(word) + " is part of the payment's command, and lies where the agent can "
+      return std::unexpected(base::escape(word) +
+                             " is part of the payment's command, and lies where the agent can "
                              "change it");
     }
   }

@@ -438,10 +438,8 @@ TEST_CASE("a server that isn't there has sent nothing, and one that is silent is
   auto request = World::mail();
   request.via = "home";
   SECTION("nobody listens") {
-    std::uint16_t port = 0;
     {
       Daemon gone("");
-      port = gone.port;
       world.setup.rules.messages.ways = {gone.way()};
     }
     world.start();

@@ -251,7 +251,10 @@ std::vector<std::string> Recorder::strangers(const policy::Action& action) {
 
 void Recorder::settle(std::int64_t payment, store::Ending ending, const std::string& note,
                       std::vector<store::Event> events) {
-  (void)store().end_payment(payment, ending, note, events, now());
+  // What became of money is worth a wait, also where the record was locked a moment ago.
+  patience_ = ordinary_patience;
+  if (store_) store_->set_patience(patience_);
+  (void)with_store([&](store::Store& store) { return store.end_payment(payment, ending, note, events, now()); });
 }
 
 void Recorder::end(const Summary& summary) {

@@ -16,7 +16,7 @@ std::string field(const std::string& detail, const char* name) {
 
 void add(std::vector<Deed>& deeds, const store::Event& event) {
   using What = store::Event::What;
-  if (event.what == What::request) deeds.push_back({.session = event.session, .question = event.question});
+  if (event.what == What::request) deeds.push_back({event.session, event.question, event.kind});
   const auto deed = std::ranges::find_if(deeds, [&](const Deed& each) {
     return each.session == event.session && each.question == event.question && !event.question.empty();
   });

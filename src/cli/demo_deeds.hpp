@@ -14,9 +14,9 @@ namespace agentbox::cli::stage {
 
 // One request, its verdict and what came of it.
 struct Deed {
-  std::string session, question;
-  std::string verdict, by, reason;  // as store::Event has them; empty: there is none yet
-  std::string outcome;              // empty: nothing was done
+  std::string session, question, kind;  // as store::Event has them
+  std::string verdict, by, reason;      // the same; empty: there is none yet
+  std::string outcome;                  // empty: nothing was done
 };
 
 class Deeds {

@@ -46,16 +46,27 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+// What a no means.
+std::string_view nothing_of(const Deed& deed) {
+  if (deed.kind == "message") return "nothing was sent";
+  if (deed.kind == "payment") return "nothing was paid";
+  return "nothing ran";
+}
+
 // What the person has answered, in words.
 std::string words_for(const Deed& deed, Answers answers) {
   if (deed.verdict == "allow") {
-    std::string who = deed.by == "human" ? "you said yes" : "a rule allowed it";
+    std::string who = deed.by == "human"   ? "you said yes"
+                      : deed.by == "limit" ? "it fits the limits"
+                                           : "a rule allowed it";
     if (deed.outcome.empty()) return who;
+    if (deed.kind != "command") return fmt::format("{}; {}", who, base::escape(deed.outcome));
     const bool ran = !deed.outcome.starts_with("not started");
     return fmt::format("{}; {}{}", who, ran ? "it ran: " : "it was ", base::escape(deed.outcome));
   }
   if (deed.by == "human") {
-    return answers == Answers::by_person ? "you said no; nothing ran" : "answered with deny; nothing ran";
+    return fmt::format("{}; {}", answers == Answers::by_person ? "you said no" : "answered with deny",
+                       nothing_of(deed));
   }
   if (deed.by == "rule") return "refused without a question: no rule of the profile allows it";
   if (deed.verdict == "expired") return "nobody answered in time, and that is a no";
@@ -72,6 +83,9 @@ class Tour {
     fs::create_directories(profiles);
     write(profiles / fmt::format("{}.toml", doors_profile_name), doors_profile(home()));
     write(world_.project() + "/deploy", "#!/bin/sh\necho 'the page is where it should be'\n", 0755);
+    fs::create_directory(home() + "/bin");
+    write(home() + "/bin/mail", "#!/bin/sh\ncat >>'" + home() + "/outbox'\n", 0755);
+    write(home() + "/bin/wallet", "#!/bin/sh\necho \"$@\" >>'" + home() + "/paid'\n", 0755);
   }
 
   int run();

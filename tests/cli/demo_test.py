@@ -65,8 +65,8 @@ def doors(text):
     """title → what became of it, of each scene"""
     found, title = {}, None
     for line in text.split("\nThe doors\n")[1].splitlines():
-        if " of 7  " in line:
-            title = line.split(" of 7  ")[1]
+        if " of 9  " in line:
+            title = line.split(" of 9  ")[1]
         elif line.startswith("  -> "):
             found[title] = line[5:]
     return found
@@ -80,6 +80,8 @@ def answers_itself(world):
     expect_equal(doors(done.text),
                  {"A harmless command": no, "Words that attack your terminal": no, "A push that is a shell": rule,
                   "An interpreter": no, "A host that nobody named": no,
+                  "A mail to you, and one to somebody new": "answered with deny; nothing was sent",
+                  "Money beyond the limit": "answered with deny; nothing was paid",
                   "A program that changes while you read": no, "A question that isn't one": rule},
                  "what became of the wishes")
     expect("the owner says: the demo says no to everything" in done.text, "the agent hears it", done)
@@ -119,6 +121,14 @@ def person_answers(world):
         key(terminal, "d", "connect to a host")
         terminal.wait_for("collector.example")
         terminal.wait_for("-> you said no; nothing ran")
+        go_on(terminal, "A mail to you")
+        key(terminal, "d", "send a message")
+        screen = terminal.wait_for("-> you said no; nothing was sent")
+        expect("; sent: exit code 0" in screen, "the mail to himself", screen)
+        go_on(terminal, "Money beyond")
+        key(terminal, "d", "pay 6.00 USD")
+        screen = terminal.wait_for("-> you said no; nothing was paid")
+        expect("; paid" in screen, "the payment that fits", screen)
         go_on(terminal, "A program that changes")
         key(terminal, "o")
         screen = terminal.wait_for("-> you said yes; it was not started")
@@ -147,7 +157,7 @@ def left(world):
 
 @test("a signal ends the demo wherever it is, and leaves nothing")
 def signalled(world):
-    for line in (b"A program plays", b"The doors", b"3 of 7", b"6 of 7"):
+    for line in (b"A program plays", b"The doors", b"3 of 9", b"8 of 9"):
         demo = world.start([agentbox_binary(), "demo"], env=world.env(AGENTBOX_PROFILES=os.environ["AGENTBOX_PROFILES"]))
         while line not in demo.stdout.readline():
             expect(demo.poll() is None, "it runs")

@@ -235,7 +235,7 @@ TEST_CASE("a descriptor is a plain number") {
 
 TEST_CASE("the record's options are checked before it is opened") {
   CHECK(complaint({"log", "--kind", "conect"}) ==
-        "agentbox: error: --kind is one of connect, open, change, command, message, payment, tool, not 'conect'\n"
+        "agentbox: error: --kind is one of connect, open, change, command, message, payment, tool, excess, not 'conect'\n"
         "hint: did you mean 'connect'?\n");
   CHECK(complaint({"log", "--verdict", "no"}) ==
         "agentbox: error: --verdict is one of allow, deny, expired, unavailable, duplicate, cancelled, not 'no'\n"

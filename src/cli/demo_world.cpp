@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -119,12 +120,21 @@ void World::start_victim() {
   char* argv[] = {name.data(), seconds.data(), nullptr};
   char* environment[] = {secret.data(), nullptr};
   pid_t parent = ::getpid();
+  // Closed by its exec: before that it has our environment, not its own.
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw base::SystemError(errno, "cannot make a pipe");
+  const base::UniqueFd from(ends[0]);
+  base::UniqueFd to(ends[1]);
   target_.victim = ::fork();
   if (target_.victim < 0) throw base::SystemError(errno, "cannot start a process for the demo");
   if (target_.victim == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() == parent) ::execve("/bin/sleep", argv, environment);
     ::_exit(127);
+  }
+  to.reset();
+  char byte = 0;
+  while (::read(from.get(), &byte, 1) < 0 && errno == EINTR) {
   }
 }
 

@@ -91,9 +91,10 @@ def answers_itself(world):
 
 
 def key(terminal, letter, wish="run a command on your machine"):
-    """Answers the question that is on the screen."""
-    terminal.wait_for_keys(f"agent wants to {wish}")
+    """Answers the question that is on the screen, and returns that."""
+    screen = terminal.wait_for_keys(f"agent wants to {wish}")
     terminal.type(letter)
+    return screen
 
 
 def go_on(terminal, title):
@@ -118,11 +119,12 @@ def person_answers(world):
         key(terminal, "o")  # the control: what is stolen is found
         terminal.wait_for("and ~/project/key.txt is there, because of your yes")
         go_on(terminal, "A host that nobody named")
-        key(terminal, "d", "connect to a host")
-        terminal.wait_for("collector.example")
+        screen = key(terminal, "d", "connect to a host")
+        expect("collector.example" in screen, "which host", screen)
         terminal.wait_for("-> you said no; nothing ran")
         go_on(terminal, "A mail to you")
-        key(terminal, "d", "send a message")
+        screen = key(terminal, "d", "send a message")
+        expect("collector@example.net" in screen and "The password is hunter2." in screen, "what, and to whom", screen)
         screen = terminal.wait_for("-> you said no; nothing was sent")
         expect("; sent: exit code 0" in screen, "the mail to himself", screen)
         go_on(terminal, "Money beyond")

@@ -93,12 +93,10 @@ refuses("a write grant on what is missing",
         profile='extends = ["default"]\n[files]\nwrite = ["~/not-there"]\n')
 
 UNBUILT = {
-    "network via": '[network]\nvia = "socks5h://127.0.0.1:9050"\n',
     "files ask": '[files]\nask = ["~/.ssh"]\n',
     "workspace review": '[workspace]\nmode = "review"\n',
-    "a message backend": '[messages.email]\nsend = ["sendmail", "-t"]\n',
-    "a payment backend": '[spending]\nlimit = "1 USD/day"\n[spending.pay]\ncommand = ["pay"]\n',
-    "a reviewer": '[approval]\nreviewer = "http://127.0.0.1:8080/v1"\n',
+    "questions about deleting": '[files]\ndeletes = "20/session"\n',
+    "a reviewer elsewhere": '[approval]\nreviewer = "https://models.example/v1"\nreviewer_remote = true\n',
 }
 
 

@@ -424,9 +424,6 @@ def words(world):
         world.profile("mailer", f'{RULES}[messages.email]\nsend = ["{program}", "-t"]\n')
         done = room(world, "echo started")
         expect(done.code == 125 and why in done.errors and "started" not in done.text, str(program), done)
-    world.profile("mailer", f'{RULES}delay = "30s"\n[messages.email]\nsend = ["msmtp", "-t"]\n')
-    done = room(world, "echo started")
-    expect(done.code == 125 and "[messages] delay is not built yet" in done.errors, "delay", done)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import time
 
 from client_servers import hello, site
-from gate_world import QUIET, Net
+from gate_world import Net
 from harness import SECRET, difference, expect, expect_equal, run_tests, snapshot, test
 from model_server import ModelServer
 from pi_setup import Pi
@@ -163,9 +163,8 @@ def fetches(world):
             terminal.type(wish)
             terminal.wait_for("far.example")
             terminal.send("Enter")
-            screen = terminal.wait_for("connect to a host")
+            screen = terminal.wait_for_keys("connect to a host")
             expect(f"far.example:{server.port}" in screen and "curl" in screen, "the question", screen)
-            time.sleep(QUIET)
             terminal.type("o")
             terminal.wait_for("TOOLS-SAID <<hello")
             terminal.send("C-d")

@@ -10,7 +10,8 @@ import textwrap
 
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
 from processes import descendants
-from wallet import Wallet, end, ledger, open_questions, pay, start_queued
+from wallet import Wallet, end, ledger, pay, start_queued
+from wallet import open_questions as open_lines
 
 LIMITS = 'limit = "100 USD/day"\ncount = "20/day"\n'
 
@@ -23,6 +24,10 @@ def profile(world, wallet, limits=LIMITS, name="payer", argv='"{amount}", "{curr
 
 def room(world, script, options=(), name="payer", **how):
     return world.agentbox("run", *options, name, "--", "sh", "-c", script, **how)
+
+
+def open_questions(world):
+    return [line["question"] for line in open_lines(world)]
 
 
 @test("below the limit it is paid without a question, once for each key, and the ledger says so")
@@ -129,7 +134,7 @@ def attacks(world):
             one = socket.socket(socket.AF_UNIX); one.connect("/run/agentbox/request.sock")
             try: one.sendall(line)
             except OSError: pass
-            try: return one.makefile().readline()[:200]
+            try: return one.makefile().readline()[:200].rstrip()
             except OSError: return "closed"
         good = dict(amount="1", currency="USD", to="a", key="k")
         print(say(**{**good, "memo": "x" * 1000000}))

@@ -110,7 +110,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void begin_delay(OpenQuestion& open, Verdict verdict);
   void end_delay(Questions::iterator at);
   void cancel_delayed(Questions::iterator at, Verdict verdict, const std::string& by);
-  void leave_delay(Questions::iterator at, Verdict verdict, const std::string& by);
+  void leave_delay(Questions::iterator at, const Verdict& verdict, const std::string& by);
   Taken answer_delayed(Questions::iterator at, const prompt::Answer& answer, const std::string& by);
   [[nodiscard]] Questions::iterator find_delayed(const std::string& id);
   // True: it was a waiter of one of these.

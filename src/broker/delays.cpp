@@ -73,7 +73,7 @@ void Broker::Impl::end_delay(Questions::iterator at) {
                            .reason = fmt::format("that it is done now can't be recorded: {}", error.what())},
                           "fault");
   }
-  leave_delay(at, std::move(verdict), "clock");
+  leave_delay(at, verdict, "clock");
 }
 
 void Broker::Impl::cancel_delayed(Questions::iterator at, Verdict verdict, const std::string& by) {
@@ -91,10 +91,10 @@ void Broker::Impl::cancel_delayed(Questions::iterator at, Verdict verdict, const
   }
   --summary_.allowed;
   ++summary_.denied;
-  leave_delay(at, std::move(verdict), by);
+  leave_delay(at, verdict, by);
 }
 
-void Broker::Impl::leave_delay(Questions::iterator at, Verdict verdict, const std::string& by) {
+void Broker::Impl::leave_delay(Questions::iterator at, const Verdict& verdict, const std::string& by) {
   const std::string id = at->question.id;
   const Kind kind = verdict.kind;
   tell_all(*at, verdict);

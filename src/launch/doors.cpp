@@ -299,8 +299,8 @@ class Doors::Impl {
       setup.spending = [this] { return broker_.spending(); };
     }
     if (messages_) {
-      setup.gates.message = [this](auto from, auto request, auto content) {
-        return messages_->take(std::move(from), std::move(request), std::move(content));
+      setup.gates.message = [this](const auto& from, const auto& request, auto content) {
+        return messages_->take(from, request, std::move(content));
       };
       setup.messages = [this] { return broker_.messages(); };
     }

@@ -460,7 +460,8 @@ MessageGate::MessageGate(boost::asio::io_context& loop, Decider& decider, Setup 
 MessageGate::~MessageGate() {
   impl_->end();
 }
-std::shared_ptr<requests::Request> MessageGate::take(Requester from, wire::MessageRequest request, UniqueFd content) {
+std::shared_ptr<requests::Request> MessageGate::take(const Requester& from, const wire::MessageRequest& request,
+                                                     UniqueFd content) {
   return impl_->take(from, request, std::move(content));
 }
 std::string MessageGate::problem() {

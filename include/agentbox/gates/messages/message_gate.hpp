@@ -57,8 +57,8 @@ class MessageGate {
   MessageGate& operator=(const MessageGate&) = delete;
 
   // requests::Gates::message
-  [[nodiscard]] std::shared_ptr<requests::Request> take(requests::Requester from, wire::MessageRequest request,
-                                                        base::UniqueFd content);
+  [[nodiscard]] std::shared_ptr<requests::Request> take(const requests::Requester& from,
+                                                        const wire::MessageRequest& request, base::UniqueFd content);
 
   // Why one of the profile's programs could not be run, now; empty: all could.
   [[nodiscard]] std::string problem();

@@ -293,8 +293,8 @@ class Doors::Impl {
       setup.traffic = [this] { return broker_.traffic(); };
     }
     if (payments_) {
-      setup.gates.payment = [this](auto from, auto request) {
-        return payments_->take(std::move(from), std::move(request));
+      setup.gates.payment = [this](const auto& from, auto request) {
+        return payments_->take(from, std::move(request));
       };
       setup.spending = [this] { return broker_.spending(); };
     }

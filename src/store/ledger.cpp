@@ -119,7 +119,8 @@ Took Store::reserve(const Taking& taking, const Payment& payment, std::span<cons
   impl_->check_in_place();
   Transaction transaction(impl_->database());
   Took took;
-  if ((took.known = of_key(*impl_, taking.profile, payment.key))) {
+  took.known = of_key(*impl_, taking.profile, payment.key);
+  if (took.known) {
     took.how = Took::How::known;
     return took;
   }

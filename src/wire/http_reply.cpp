@@ -132,7 +132,7 @@ HttpReply::State HttpReply::step() {
 std::optional<std::string> HttpReply::line() {
   const std::size_t end = held_.find(end_of_line);
   if (end == std::string::npos && held_.size() <= most_line) return std::nullopt;
-  if (end == std::string::npos || end > most_line) {
+  if (end > most_line) {  // or there is none
     wrong("its server's answer is no HTTP");
     return std::nullopt;
   }

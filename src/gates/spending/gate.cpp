@@ -339,7 +339,7 @@ PaymentGate::PaymentGate(boost::asio::io_context& loop, Decider& decider, Setup 
 PaymentGate::~PaymentGate() {
   impl_->end();
 }
-std::shared_ptr<requests::Request> PaymentGate::take(Requester from, wire::PaymentRequest request) {
+std::shared_ptr<requests::Request> PaymentGate::take(const Requester& from, wire::PaymentRequest request) {
   return impl_->take(from, std::move(request));
 }
 std::string PaymentGate::problem() {

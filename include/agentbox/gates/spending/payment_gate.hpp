@@ -55,7 +55,7 @@ class PaymentGate {
   PaymentGate& operator=(const PaymentGate&) = delete;
 
   // requests::Gates::payment
-  [[nodiscard]] std::shared_ptr<requests::Request> take(requests::Requester from, wire::PaymentRequest request);
+  [[nodiscard]] std::shared_ptr<requests::Request> take(const requests::Requester& from, wire::PaymentRequest request);
 
   // Why the profile's payment command could not be run, now; empty: it could, or there is none.
   [[nodiscard]] std::string problem();

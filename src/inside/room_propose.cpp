@@ -3,35 +3,27 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "agentbox/base/escape.hpp"
 #include "agentbox/base/unique_fd.hpp"
 
-#include "room_client.hpp"
-#include "room_words.hpp"
+#include "room_ask.hpp"
 
 namespace agentbox::inside {
 
 namespace {
 
-constexpr std::uint64_t our_id = 1;
 constexpr std::size_t most_content = 1U << 20;
-constexpr int asking_is_slow = 1500;  // ms, then a line says what is waited for
 
 int code(Exit exit) {
   return static_cast<int>(exit);
-}
-void say(int stream, const std::string& text) {
-  (void)!::write(stream, text.data(), text.size());
 }
 int fail(const std::string& problem) {
   say(2, "agentbox: " + problem + "\n");
@@ -65,35 +57,6 @@ base::UniqueFd seal_input() {
   return memory;
 }
 
-// If we are killed meanwhile the connection goes, and the question with it.
-int await(RoomClient& client, const Proposal& proposal) {
-  bool said_so = false;
-  std::deque<RoomClient::Heard> heard;
-  while (heard.empty()) {
-    pollfd ready{client.fd(), POLLIN, 0};
-    const int count = ::poll(&ready, 1, said_so ? -1 : asking_is_slow);
-    if (count == 0 && !std::exchange(said_so, true)) say(2, "agentbox: waiting for the owner's answer\n");
-    if (count > 0 && client.receive(heard) == RoomClient::State::closed && heard.empty()) {
-      say(2, "agentbox: the broker has closed the connection\n");
-      return code(Exit::failed);
-    }
-  }
-  const auto& body = heard.front().message.body;
-  const std::string what = base::quote(proposal.path);
-  if (const auto* refusal = std::get_if<wire::Refusal>(&body)) {
-    say(2, in_words(what, *refusal, Deed::change));
-    return code(exit_of(refusal->code));
-  }
-  const auto* verdict = std::get_if<wire::Verdict>(&body);
-  if (verdict == nullptr) return code(Exit::failed);
-  if (verdict->verdict != wire::Verdict::Kind::allow) {
-    say(2, in_words(what, *verdict, Deed::change));
-    return code(exit_of(verdict->verdict));
-  }
-  say(1, (proposal.what == Proposal::What::remove ? "removed " : "changed ") + what + "\n");
-  return 0;
-}
-
 }  // namespace
 
 std::optional<std::string> absolute(const std::string& path, const std::string& directory) {
@@ -121,22 +84,24 @@ int propose(const Proposal& proposal) {
     content = seal_input();
     if (!content) return code(Exit::not_started);
   }
-  auto client = RoomClient::connect(socket_path());
-  if (!client) {
-    say(2, "agentbox: there is no broker at " + socket_path() + ": " + ::strerrordesc_np(errno) +
-               "\nThis program asks the owner of a room of agentbox; nothing was changed.\n");
-    return code(Exit::failed);
-  }
   using What = wire::ChangeRequest::What;
-  const wire::FromRoom request{
-      our_id, wire::ChangeRequest{.path = proposal.path,
-                                  .what = proposal.what == Proposal::What::remove ? What::remove : What::write,
-                                  .why = proposal.why}};
-  if (!client->send(request, content.get())) {
-    say(2, "agentbox: the broker has closed the connection\n");
-    return code(Exit::failed);
-  }
-  return await(*client, proposal);
+  const bool removes = proposal.what == Proposal::What::remove;
+  Wish wish{.deed = Deed::change,
+            .what = base::quote(proposal.path),
+            .nothing = "nothing was changed",
+            .doing = {},
+            .lost = {},
+            .done = Wish::Done::with_verdict,
+            .hear = {}};
+  // What is allowed has been done by then.
+  wish.hear = [&](const decltype(wire::ToRoom::body)& body) -> std::optional<Exit> {
+    if (!std::holds_alternative<wire::Verdict>(body)) return Exit::failed;
+    say(1, (removes ? "removed " : "changed ") + wish.what + "\n");
+    return Exit::done;
+  };
+  return ask(
+      wire::ChangeRequest{.path = proposal.path, .what = removes ? What::remove : What::write, .why = proposal.why},
+      content.get(), wish);
 }
 
 }  // namespace agentbox::inside

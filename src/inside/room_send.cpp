@@ -3,12 +3,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <optional>
 #include <utility>
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,20 +14,12 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/base/unique_fd.hpp"
 
-#include "room_client.hpp"
-#include "room_words.hpp"
+#include "room_ask.hpp"
 
 namespace agentbox::inside {
 
 namespace {
 
-constexpr std::uint64_t our_id = 1;
-constexpr int asking_is_slow = 1500;  // ms, then a line says what is waited for
-using Kind = wire::Verdict::Kind;
-
-void say(int stream, const std::string& text) {
-  (void)!::write(stream, text.data(), text.size());
-}
 int fail(const std::string& problem) {
   say(2, "agentbox: " + problem + "\n");
   return static_cast<int>(Exit::not_started);
@@ -102,74 +92,26 @@ std::string in_short(const wire::MessageRequest& message) {
   return text;
 }
 
-class Sending {
- public:
-  Sending(const wire::MessageRequest& message, RoomClient& client) : what_(in_short(message)), client_(client) {}
-
-  // If we are killed while the owner is asked the connection goes, and the question with it.
-  int wait() {
-    while (!code_) {
-      pollfd ready{client_.fd(), POLLIN, 0};
-      const int count = ::poll(&ready, 1, said_so_ ? -1 : asking_is_slow);
-      if (count == 0 && !std::exchange(said_so_, true)) {
-        say(2, allowed_ ? "agentbox: it is being sent\n" : "agentbox: waiting for the owner's answer\n");
-      }
-      if (count <= 0) continue;
-      std::deque<RoomClient::Heard> heard;
-      const auto state = client_.receive(heard);
-      for (const RoomClient::Heard& one : heard) take(one.message.body);
-      if (state == RoomClient::State::closed && !code_) code_ = lost();
-    }
-    return *code_;
-  }
-
- private:
-  void take(const decltype(wire::ToRoom::body)& body) {
-    if (code_) return;
-    if (const auto* refusal = std::get_if<wire::Refusal>(&body)) {
-      say(2, in_words(what_, *refusal, Deed::message));
-      code_ = static_cast<int>(exit_of(refusal->code));
-    } else if (const auto* verdict = std::get_if<wire::Verdict>(&body)) {
-      allowed_ = verdict->verdict == Kind::allow;
-      said_so_ = false;
-      if (allowed_) return;
-      say(2, in_words(what_, *verdict, Deed::message));
-      code_ = static_cast<int>(exit_of(verdict->verdict));
-    } else if (const auto* ended = std::get_if<wire::MessageEnded>(&body)) {
-      say(ended->outcome == wire::MessageEnded::Outcome::sent ? 1 : 2, in_words(what_, *ended));
-      code_ = static_cast<int>(exit_of(ended->outcome));
-    }
-  }
-
-  int lost() {
-    say(2, allowed_ ? "agentbox: the broker has closed the connection while this was being sent: " + what_ +
-                          "\n  it may have been sent: do not send it again, tell the owner\n"
-                    : "agentbox: the broker has closed the connection; nothing was sent\n");
-    return static_cast<int>(allowed_ ? Exit::try_later : Exit::failed);
-  }
-
-  std::string what_;
-  RoomClient& client_;
-  bool allowed_ = false, said_so_ = false;
-  std::optional<int> code_;
-};
-
 }  // namespace
 
 int send(wire::MessageRequest message, const std::vector<std::string>& paths) {
   const base::UniqueFd content = gather(message, paths);
   if (!content) return static_cast<int>(Exit::not_started);
-  auto client = RoomClient::connect(socket_path());
-  if (!client) {
-    say(2, "agentbox: there is no broker at " + socket_path() + ": " + ::strerrordesc_np(errno) +
-               "\nThis program asks the owner of a room of agentbox; nothing was sent.\n");
-    return static_cast<int>(Exit::failed);
-  }
-  if (!client->send({our_id, message}, content.get())) {
-    say(2, "agentbox: the broker has closed the connection; nothing was sent\n");
-    return static_cast<int>(Exit::failed);
-  }
-  return Sending(message, *client).wait();
+  const std::string what = in_short(message);
+  Wish wish{.deed = Deed::message,
+            .what = what,
+            .nothing = "nothing was sent",
+            .doing = "it is being sent",
+            .lost = "agentbox: the broker has closed the connection while this was being sent: " + what +
+                    "\n  it may have been sent: do not send it again, tell the owner\n",
+            .hear = {}};
+  wish.hear = [&](const decltype(wire::ToRoom::body)& body) -> std::optional<Exit> {
+    const auto* ended = std::get_if<wire::MessageEnded>(&body);
+    if (ended == nullptr) return std::nullopt;
+    say(ended->outcome == wire::MessageEnded::Outcome::sent ? 1 : 2, in_words(what, *ended));
+    return exit_of(ended->outcome);
+  };
+  return ask(std::move(message), content.get(), wish);
 }
 
 }  // namespace agentbox::inside

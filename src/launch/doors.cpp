@@ -237,20 +237,29 @@ class Doors::Impl {
                stderr);
   }
 
+  // Of a gate that runs a command of the profile's.
+  template <class Setup>
+  [[nodiscard]] Setup for_owner() {
+    return {.rules = request_.policy.rules,
+            .writable = writable(),
+            .owner = owner_of(request_.facts),
+            .folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name),
+            .refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); },
+            .limits = {}};
+  }
+  [[nodiscard]] std::vector<AbsPath> writable() const {
+    std::vector<AbsPath> roots;
+    for (const policy::Mount& mount : request_.policy.mounts) {
+      if (mount.access == policy::Access::write) roots.push_back(mount.source);
+    }
+    return roots;
+  }
+
   // What can't be paid at all is said before the agent starts.
   void let_pay() {
     const policy::Rules& rules = request_.policy.rules;
     if (rules.spending.pay.empty() || !rules.spending.limit) return;
-    gates::spending::Setup setup{
-        .rules = rules,
-        .writable = {},
-        .owner = owner_of(request_.facts),
-        .folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name),
-        .refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); }};
-    for (const policy::Mount& mount : request_.policy.mounts) {
-      if (mount.access == policy::Access::write) setup.writable.push_back(mount.source);
-    }
-    payments_.emplace(loop_, broker_, std::move(setup));
+    payments_.emplace(loop_, broker_, for_owner<gates::spending::Setup>());
     if (std::string problem = payments_->problem(); !problem.empty()) {
       throw SystemError(0, "nothing could be paid: " + problem,
                         "[spending.pay] command names it; mend it, or leave it out");
@@ -258,18 +267,8 @@ class Doors::Impl {
   }
 
   void let_send() {
-    const policy::Rules& rules = request_.policy.rules;
-    if (rules.messages.ways.empty()) return;
-    gates::messages::Setup setup{
-        .rules = rules,
-        .writable = {},
-        .owner = owner_of(request_.facts),
-        .folders = gates::commands::HostPrograms::usual_folders(request_.facts.user.name),
-        .refused = [this](const policy::Action& action, const std::string& why) { broker_.refused(action, why); }};
-    for (const policy::Mount& mount : request_.policy.mounts) {
-      if (mount.access == policy::Access::write) setup.writable.push_back(mount.source);
-    }
-    messages_.emplace(loop_, broker_, std::move(setup));
+    if (request_.policy.rules.messages.ways.empty()) return;
+    messages_.emplace(loop_, broker_, for_owner<gates::messages::Setup>());
     if (std::string problem = messages_->problem(); !problem.empty()) {
       throw SystemError(0, "nothing could be sent " + problem,
                         "[messages] names it; install or mend it, or leave it out");
@@ -316,6 +315,12 @@ class Doors::Impl {
     if (!program) {
       throw SystemError(ENOENT, "cannot find " + base::escape(argv.front()),
                         "[approval] notify names it; install it, or leave it out");
+    }
+    std::vector<std::string> words = argv;
+    words.front() = program->str();
+    if (std::string problem = gates::commands::within_reach(words, writable()); !problem.empty()) {
+      throw SystemError(0, "the notice would run what the agent can write: " + problem,
+                        "[approval] notify names it; put it elsewhere, or leave it out");
     }
     auto variable = [this](const char* name) -> const char* {
       auto found = request_.facts.environment.find(name);

@@ -113,6 +113,24 @@ def unbuilt(world):
     expect_equal(world.room("true", profile="p").code, 0, "control: a timeout alone is no use of it")
 
 
+@test("what agentbox itself runs outside names nothing that the agent can write")
+def within_reach(world):
+    script = world.workspace / "say.py"
+    script.write_text("")
+    for what, text in {
+        "a notice": f'[approval]\nnotify = ["python3", "{script}"]\n',
+        "a message": f'[messages.email]\nsend = ["python3", "{script}"]\n',
+        "a payment": f'[spending]\nlimit = "1 USD/day"\n[spending.pay]\ncommand = ["python3", "{script}"]\n',
+    }.items():
+        world.profile("p", f'extends = ["default"]\n{text}')
+        done = world.agentbox("run", "--on-ask", "queue", "p", "--", "touch", "ran")
+        expect(done.code == FAILED and f"{script} lies where the agent can change it" in done.errors, what, done)
+        expect(not (world.workspace / "ran").exists(), f"{what}: it ran")
+        world.profile("p", f'extends = ["default"]\n{text}'.replace(str(script), "/usr/share/say.py"))
+        done = world.agentbox("run", "--on-ask", "queue", "p", "--", "true")
+        expect_equal(done.code, 0, f"control: {what} from elsewhere\n{done}")
+
+
 @test("a profile of 10 MB is refused at once")
 def big_profile(world):
     path = world.profile("p", "# " + "x" * 10_000_000 + "\n")

@@ -1,9 +1,11 @@
 #include "agentbox/gates/commands/programs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ctime>
 #include <deque>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <utility>
@@ -140,6 +142,24 @@ FileHash::State FileHash::go_on() {
     done_ += count;
   }
   return State::unfinished;
+}
+
+std::string within_reach(const std::vector<std::string>& argv, std::span<const AbsPath> writable) {
+  const auto is_there = [&](const std::string& path) {
+    const auto named = AbsPath::parse(path);
+    return named && std::ranges::any_of(writable, [&](const AbsPath& root) { return named->is_within(root); });
+  };
+  for (const std::string& word : argv) {
+    const std::size_t value = word.starts_with('/') ? 0 : word.find("=/") + 1;  // npos + 1 is 0
+    const std::string path = std::filesystem::path(word.substr(value)).lexically_normal().string();
+    if (!path.starts_with('/')) continue;
+    std::error_code error;
+    const std::string leads = std::filesystem::weakly_canonical(path, error).string();
+    // What can't be told is no answer: a loop of links, a folder that can't be searched.
+    if (error) return base::escape(path) + " can't be followed: " + error.message();
+    if (is_there(path) || is_there(leads)) return base::escape(path) + " lies where the agent can change it";
+  }
+  return {};
 }
 
 HostPrograms::HostPrograms(std::vector<AbsPath> folders) : folders_(std::move(folders)) {

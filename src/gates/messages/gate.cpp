@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -22,8 +21,7 @@
 #include "agentbox/gates/messages/message_gate.hpp"
 #include "agentbox/policy/messages.hpp"
 
-#include "commands/environment.hpp"
-#include "commands/process.hpp"
+#include "commands/owners_command.hpp"
 #include "mail.hpp"
 #include "post.hpp"
 #include "posted.hpp"
@@ -37,15 +35,12 @@ using base::UniqueFd;
 using broker::Decider;
 using commands::HostPrograms;
 using commands::Measured;
-using commands::Process;
+using commands::OwnersCommand;
 using policy::Rules;
 using requests::Requester;
 using Outcome = wire::MessageEnded::Outcome;
 
 namespace {
-
-constexpr auto look_again = std::chrono::milliseconds(200);
-constexpr std::size_t most_said = 300;  // bytes of what the program has said, for the owner's record
 
 // What became of it: for the room, and for the record.
 struct Fate {
@@ -58,16 +53,17 @@ Fate not_sent(std::string why) {
 }
 
 // The contract of [messages.NAME] send. One that was told to end may say anything.
-Fate fate_of(int status, const std::string& ended_by_us) {
+Fate fate_of(const OwnersCommand::Ended& came) {
+  const int status = came.status;
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {{Outcome::sent, 0, {}}, "sent: exit code 0"};
-  if (WIFEXITED(status) && ended_by_us.empty()) {
+  if (WIFEXITED(status) && came.ended_by_us.empty()) {
     return {{Outcome::failed, WEXITSTATUS(status), "the program that sends says that it did not"},
             fmt::format("not sent: exit code {}", WEXITSTATUS(status))};
   }
   Fate fate{{Outcome::unknown, 0, "the program that sends was ended before it said what became of it"}, {}};
   fate.record = WIFSIGNALED(status) ? fmt::format("unknown: killed by signal {}", WTERMSIG(status))
                                     : fmt::format("unknown: exit code {}", WEXITSTATUS(status));
-  if (!ended_by_us.empty()) fate.record += ": " + ended_by_us;
+  if (!came.ended_by_us.empty()) fate.record += ": " + came.ended_by_us;
   return fate;
 }
 
@@ -82,29 +78,6 @@ Fate fate_of(const Post::Ended& ended) {
   if (ended.status < 300) return {{Outcome::sent, 0, {}}, fmt::format("sent: status {}", ended.status)};
   return {{Outcome::failed, ended.status, "the server that sends says that it did not"},
           fmt::format("not sent: status {}", ended.status)};
-}
-
-// The last line that holds anything, of what was written to the standard error, else to the standard output.
-std::string last_words(Process& process) {
-  std::vector<UniqueFd> streams;
-  try {
-    streams = process.take_streams();
-  } catch (const SystemError&) {
-    return {};
-  }
-  for (std::size_t stream : {2UZ, 1UZ}) {
-    if (streams.size() <= stream) continue;
-    std::array<char, 4096> bytes{};
-    const off_t size = ::lseek(streams[stream].get(), 0, SEEK_END);
-    const auto room = static_cast<off_t>(bytes.size());
-    const ssize_t count = ::pread(streams[stream].get(), bytes.data(), bytes.size(), std::max<off_t>(size - room, 0));
-    std::string_view text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
-    text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
-    if (text.empty()) continue;
-    text.remove_prefix(text.rfind('\n') + 1);  // npos + 1 is 0
-    return base::escape(text.substr(0, most_said));
-  }
-  return {};
 }
 
 // Lines of a message end with a newline alone, whoever wrote them.
@@ -150,10 +123,9 @@ struct Job final : requests::Request {
   std::optional<Measured> program;
   std::optional<Decider::Ticket> ticket;  // while it is asked
   broker::Verdict verdict;
-  std::unique_ptr<Process> process;  // while it is sent, one of the two
+  std::unique_ptr<OwnersCommand> command;  // while it is sent, one of the two
   std::unique_ptr<Post> post;
-  std::string ended_by_us;  // why; empty: it wasn't
-  std::unique_ptr<boost::asio::steady_timer> timer;
+  std::unique_ptr<boost::asio::steady_timer> timer;  // of `post`
 };
 
 class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl> {
@@ -168,21 +140,22 @@ class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl>
   }
   void end();
   [[nodiscard]] Counters counters() const noexcept {
-    auto sending = std::ranges::count_if(jobs_, [](const auto& job) { return job->process || job->post; });
+    auto sending = std::ranges::count_if(jobs_, [](const auto& job) { return job->command || job->post; });
     return {.open = jobs_.size(), .sending = static_cast<std::size_t>(sending)};
   }
 
  private:
   using Checked = std::expected<void, std::string>;
   [[nodiscard]] static Checked read(Job& job, const wire::MessageRequest& request);
-  [[nodiscard]] std::expected<Measured, std::string> program(const Rules::Way& way);
+  [[nodiscard]] std::expected<Measured, std::string> program(const Rules::Way& way) {
+    return commands::measure_for_owner(programs_, way.send, setup_.writable);
+  }
   void decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict);
   void carry_out(const std::shared_ptr<Job>& job);
   [[nodiscard]] Checked start(Job& job);
   [[nodiscard]] Checked start_program(Job& job, const Rules::Way& way, const std::vector<std::string>& contents);
-  void watch(const std::shared_ptr<Job>& job, std::chrono::steady_clock::time_point deadline);
-  void hang_up(const std::shared_ptr<Job>& job, std::string why);
-  void ended(const std::shared_ptr<Job>& job, int status);
+  void ended(const std::shared_ptr<Job>& job, const OwnersCommand::Ended& came);
+  void posted(const std::shared_ptr<Job>& job, const Post::Ended& what);
   void settle(Job& job, const Fate& fate);
   void forget(const std::shared_ptr<Job>& job);
 
@@ -203,16 +176,6 @@ void Job::abandon(const std::string& /*why*/) {
 }
 
 // ---- what is asked --------------------------------------------------------------------------------------------------
-
-std::expected<Measured, std::string> MessageGate::Impl::program(const Rules::Way& way) {
-  auto measured = programs_.measure(way.send.front());
-  if (!measured) return std::unexpected(measured.error().text);
-  const base::AbsPath& path = measured->program.path;
-  if (std::ranges::any_of(setup_.writable, [&](const base::AbsPath& root) { return path.is_within(root); })) {
-    return std::unexpected(base::escape(path.str()) + " sends messages, and lies where the agent can change it");
-  }
-  return *std::move(measured);
-}
 
 std::string MessageGate::Impl::problem() {
   for (const Rules::Way& way : setup_.rules.messages.ways) {
@@ -319,20 +282,21 @@ void MessageGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
     settle(*job, not_sent(started.error()));
     return forget(job);
   }
-  if (job->process) {
-    job->process->when_ended([weak = weak_from_this(), job](int status) {
-      if (auto self = weak.lock()) self->ended(job, status);
+  if (job->command) {
+    job->command->when_ended([weak = weak_from_this(), job](const OwnersCommand::Ended& came) {
+      if (auto self = weak.lock()) self->ended(job, came);
     });
-  } else {
-    job->post->when_ended([weak = weak_from_this(), job](const Post::Ended& what) {
-      auto self = weak.lock();
-      if (!self) return;
-      self->settle(*job, fate_of(what));
-      self->forget(job);
-    });
+    return;
   }
-  job->timer = std::make_unique<boost::asio::steady_timer>(loop_);
-  watch(job, std::chrono::steady_clock::now() + setup_.limits.time);
+  job->post->when_ended([weak = weak_from_this(), job](const Post::Ended& what) {
+    if (auto self = weak.lock()) self->posted(job, what);
+  });
+  job->timer = std::make_unique<boost::asio::steady_timer>(loop_, setup_.limits.time);
+  job->timer->async_wait([weak = weak_from_this(), job](boost::system::error_code error) {
+    auto self = weak.lock();
+    if (error || !self || !job->post) return;
+    self->posted(job, {.how = Post::Ended::How::lost, .why = "it took too long"});
+  });
 }
 
 // The very bytes that were hashed: nobody could change them since.
@@ -355,61 +319,33 @@ MessageGate::Impl::Checked MessageGate::Impl::start(Job& job) {
 
 MessageGate::Impl::Checked MessageGate::Impl::start_program(Job& job, const Rules::Way& way,
                                                             const std::vector<std::string>& contents) {
-  // Nobody in the room can plant anything there.
-  const base::AbsPath directory;
-  const UniqueFd root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) throw SystemError(errno, "cannot open /");
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   const UniqueFd input =
       in_memory(way.format == profile::MessageFormat::mail ? write_mail(job.message, contents, now) : job.message.body);
-  const policy::Command command{.argv = policy::message_argv(way, job.message), .directory = directory};
-  auto program = HostPrograms::open_again(job.program->program);
-  if (!program) return std::unexpected(program.error().text);
-  commands::ToRun run{.program = program->get(),
-                      .script = {},
-                      .argv = command.argv,
-                      .environment = commands::fixed_environment(setup_.owner, programs_.search_path(), command),
-                      .directory = root.get(),
-                      .streams = commands::Streams::kept,
-                      .input = input.get()};
-  if (job.program->form == Measured::Form::script) run.script = job.program->program.path.str();
-  auto process = Process::start(loop_, run);
-  if (!process) return std::unexpected("cannot be executed: " + base::errno_text(process.error()));
-  job.process = *std::move(process);
+  auto command = OwnersCommand::start(
+      loop_,
+      {.program = *job.program,
+       .argv = policy::message_argv(way, job.message),
+       .owner = setup_.owner,
+       .search_path = programs_.search_path(),
+       .input = input.get(),
+       .limits = {.time = setup_.limits.time, .hang_up = setup_.limits.hang_up, .output = setup_.limits.output}});
+  if (!command) return std::unexpected(std::move(command.error()));
+  job.command = *std::move(command);
   return {};
 }
 
-void MessageGate::Impl::watch(const std::shared_ptr<Job>& job, std::chrono::steady_clock::time_point deadline) {
-  job->timer->expires_at(std::min(deadline, std::chrono::steady_clock::now() + look_again));
-  job->timer->async_wait([weak = weak_from_this(), job, deadline](boost::system::error_code error) {
-    auto self = weak.lock();
-    if (error || !self || (!job->process && !job->post)) return;
-    if (job->process && job->process->kept() > self->setup_.limits.output) {
-      return self->hang_up(job, "it wrote too much");
-    }
-    if (std::chrono::steady_clock::now() >= deadline) return self->hang_up(job, "it took too long");
-    self->watch(job, deadline);
-  });
+void MessageGate::Impl::ended(const std::shared_ptr<Job>& job, const OwnersCommand::Ended& came) {
+  Fate fate = fate_of(came);
+  if (!came.said.empty()) fate.record += ": " + came.said;
+  job->command.reset();
+  settle(*job, fate);
+  forget(job);
 }
 
-void MessageGate::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
-  if (job->post) {
-    job->post.reset();
-    settle(*job, fate_of(Post::Ended{.how = Post::Ended::How::lost, .why = std::move(why)}));
-    return forget(job);
-  }
-  job->ended_by_us = std::move(why);
-  job->process->hang_up();
-  job->timer->expires_after(setup_.limits.hang_up);
-  job->timer->async_wait([job](boost::system::error_code error) {
-    if (!error && job->process) job->process->kill();
-  });
-}
-
-void MessageGate::Impl::ended(const std::shared_ptr<Job>& job, int status) {
-  Fate fate = fate_of(status, job->ended_by_us);
-  if (std::string said = last_words(*job->process); !said.empty()) fate.record += ": " + said;
-  job->process.reset();
+void MessageGate::Impl::posted(const std::shared_ptr<Job>& job, const Post::Ended& what) {
+  const Fate fate = fate_of(what);
+  job->post.reset();
   settle(*job, fate);
   forget(job);
 }
@@ -434,12 +370,12 @@ void MessageGate::Impl::end() {
   };
   for (const auto& job : std::exchange(jobs_, {})) {
     cancel(*job);
-    if (job->process) {
-      if (const std::optional<int> status = job->process->wait_for(left())) {
-        ended(job, *status);
+    if (job->command) {
+      if (const auto came = job->command->wait_for(left())) {
+        ended(job, *came);
         continue;
       }
-      job->process.reset();
+      job->command.reset();
     } else if (job->post) {
       if (const auto what = job->post->wait_for(left())) {
         settle(*job, fate_of(*what));

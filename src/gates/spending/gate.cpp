@@ -1,16 +1,10 @@
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include <fcntl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
@@ -18,26 +12,21 @@
 #include "agentbox/gates/spending/payment_gate.hpp"
 #include "agentbox/policy/budget.hpp"
 
-#include "commands/environment.hpp"
-#include "commands/process.hpp"
+#include "commands/owners_command.hpp"
 #include "question.hpp"
 
 namespace agentbox::gates::spending {
 
 using base::SystemError;
-using base::UniqueFd;
 using broker::Decider;
 using commands::HostPrograms;
 using commands::Measured;
-using commands::Process;
+using commands::OwnersCommand;
 using requests::Requester;
 using Paid = Decider::Paid;
 using Outcome = wire::PaymentEnded::Outcome;
 
 namespace {
-
-constexpr auto look_again = std::chrono::milliseconds(200);
-constexpr std::size_t most_said = 300;  // bytes of what the command has said, for the owner's record
 
 // The contract of [spending.pay] command.
 Paid paid_by(int status) {
@@ -63,29 +52,6 @@ wire::PaymentEnded for_room(Paid paid) {
           "the payment's program did not say what became of it: don't use another key, tell the owner"};
 }
 
-// The last line that holds anything, of what was written to the standard error, else to the standard output.
-std::string last_words(Process& process) {
-  std::vector<UniqueFd> streams;
-  try {
-    streams = process.take_streams();
-  } catch (const SystemError&) {
-    return {};
-  }
-  for (std::size_t stream : {2UZ, 1UZ}) {
-    if (streams.size() <= stream) continue;
-    std::array<char, 4096> bytes{};
-    const off_t size = ::lseek(streams[stream].get(), 0, SEEK_END);
-    const auto room = static_cast<off_t>(bytes.size());
-    const ssize_t count = ::pread(streams[stream].get(), bytes.data(), bytes.size(), std::max<off_t>(size - room, 0));
-    std::string_view text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
-    text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
-    if (text.empty()) continue;
-    text.remove_prefix(text.rfind('\n') + 1);  // npos + 1 is 0
-    return base::escape(text.substr(0, most_said));
-  }
-  return {};
-}
-
 }  // namespace
 
 // One request.payment, from its line to its end.
@@ -100,9 +66,7 @@ struct Job final : requests::Request {
   Measured program;
   std::optional<Decider::Ticket> ticket;  // while it is asked
   broker::Verdict verdict;
-  std::unique_ptr<Process> process;  // while it is paid
-  std::string ended_by_us;           // why; empty: it wasn't
-  std::unique_ptr<boost::asio::steady_timer> timer;
+  std::unique_ptr<OwnersCommand> command;  // while it is paid
 };
 
 class PaymentGate::Impl : public std::enable_shared_from_this<PaymentGate::Impl> {
@@ -118,7 +82,7 @@ class PaymentGate::Impl : public std::enable_shared_from_this<PaymentGate::Impl>
   }
   void end();
   [[nodiscard]] Counters counters() const noexcept {
-    auto paying = std::ranges::count_if(jobs_, [](const auto& job) { return job->process != nullptr; });
+    auto paying = std::ranges::count_if(jobs_, [](const auto& job) { return job->command != nullptr; });
     return {.open = jobs_.size(), .paying = static_cast<std::size_t>(paying)};
   }
 
@@ -126,9 +90,7 @@ class PaymentGate::Impl : public std::enable_shared_from_this<PaymentGate::Impl>
   void decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict);
   void carry_out(const std::shared_ptr<Job>& job);
   [[nodiscard]] std::expected<void, std::string> start(Job& job);
-  void watch(const std::shared_ptr<Job>& job, std::chrono::steady_clock::time_point deadline);
-  void hang_up(const std::shared_ptr<Job>& job, std::string why);
-  void ended(const std::shared_ptr<Job>& job, int status);
+  void ended(const std::shared_ptr<Job>& job, const OwnersCommand::Ended& came);
   void settle(Job& job, Paid paid, const std::string& what);
   void forget(const std::shared_ptr<Job>& job);
 
@@ -151,23 +113,7 @@ void Job::abandon(const std::string& /*why*/) {
 // ---- what is asked --------------------------------------------------------------------------------------------------
 
 std::expected<Measured, std::string> PaymentGate::Impl::program() {
-  // A link to the program, a script or settings that it is given: whoever can write them says what it does.
-  for (const std::string& word : setup_.rules.spending.pay) {
-    const auto named = base::AbsPath::parse(word);
-    if (!named) continue;
-    if (std::ranges::any_of(setup_.writable, [&](const base::AbsPath& root) { return named->is_within(root); })) {
-      return std::unexpected(base::escape(word) +
-                             " is part of the payment's command, and lies where the agent can "
-                             "change it");
-    }
-  }
-  auto measured = programs_.measure(setup_.rules.spending.pay.front());
-  if (!measured) return std::unexpected(measured.error().text);
-  const base::AbsPath& path = measured->program.path;
-  if (std::ranges::any_of(setup_.writable, [&](const base::AbsPath& root) { return path.is_within(root); })) {
-    return std::unexpected(base::escape(path.str()) + " pays, and lies where the agent can change it");
-  }
-  return *std::move(measured);
+  return commands::measure_for_owner(programs_, setup_.rules.spending.pay, setup_.writable);
 }
 
 std::shared_ptr<Job> PaymentGate::Impl::take(const Requester& from, wire::PaymentRequest request) {
@@ -244,62 +190,31 @@ void PaymentGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
     settle(*job, Paid::not_started, "not started: " + started.error());
     return forget(job);
   }
-  job->process->when_ended([weak = weak_from_this(), job](int status) {
-    if (auto self = weak.lock()) self->ended(job, status);
+  job->command->when_ended([weak = weak_from_this(), job](const OwnersCommand::Ended& came) {
+    if (auto self = weak.lock()) self->ended(job, came);
   });
-  job->timer = std::make_unique<boost::asio::steady_timer>(loop_);
-  watch(job, std::chrono::steady_clock::now() + setup_.limits.time);
 }
 
 std::expected<void, std::string> PaymentGate::Impl::start(Job& job) {
-  // Nobody in the room can plant anything there.
-  const base::AbsPath directory;
-  const UniqueFd root(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root) throw SystemError(errno, "cannot open /");
-  const policy::Command command{.argv = policy::payment_argv(setup_.rules.spending.pay, job.payment),
-                                .directory = directory};
-  auto program = HostPrograms::open_again(job.program.program);
-  if (!program) return std::unexpected(program.error().text);
-  commands::ToRun run{.program = program->get(),
-                      .script = {},
-                      .argv = command.argv,
-                      .environment = commands::fixed_environment(setup_.owner, programs_.search_path(), command),
-                      .directory = root.get(),
-                      .streams = commands::Streams::kept};
-  if (job.program.form == Measured::Form::script) run.script = job.program.program.path.str();
-  auto process = Process::start(loop_, run);
-  if (!process) return std::unexpected("cannot be executed: " + base::errno_text(process.error()));
-  job.process = *std::move(process);
+  auto command = OwnersCommand::start(
+      loop_,
+      {.program = job.program,
+       .argv = policy::payment_argv(setup_.rules.spending.pay, job.payment),
+       .owner = setup_.owner,
+       .search_path = programs_.search_path(),
+       .limits = {.time = setup_.limits.time, .hang_up = setup_.limits.hang_up, .output = setup_.limits.output}});
+  if (!command) return std::unexpected(std::move(command.error()));
+  job.command = *std::move(command);
   return {};
 }
 
-void PaymentGate::Impl::watch(const std::shared_ptr<Job>& job, std::chrono::steady_clock::time_point deadline) {
-  job->timer->expires_at(std::min(deadline, std::chrono::steady_clock::now() + look_again));
-  job->timer->async_wait([weak = weak_from_this(), job, deadline](boost::system::error_code error) {
-    auto self = weak.lock();
-    if (error || !self || !job->process) return;
-    if (job->process->kept() > self->setup_.limits.output) return self->hang_up(job, "it wrote too much");
-    if (std::chrono::steady_clock::now() >= deadline) return self->hang_up(job, "it took too long");
-    self->watch(job, deadline);
-  });
-}
-
-void PaymentGate::Impl::hang_up(const std::shared_ptr<Job>& job, std::string why) {
-  job->ended_by_us = std::move(why);
-  job->process->hang_up();
-  job->timer->expires_after(setup_.limits.hang_up);
-  job->timer->async_wait([job](boost::system::error_code error) {
-    if (!error && job->process) job->process->kill();
-  });
-}
-
-void PaymentGate::Impl::ended(const std::shared_ptr<Job>& job, int status) {
-  // One that was told to end may say anything.
-  const Paid paid = job->ended_by_us.empty() || paid_by(status) == Paid::paid ? paid_by(status) : Paid::unknown;
-  std::string what = in_words(paid, status);
-  if (!job->ended_by_us.empty()) what += ": " + job->ended_by_us;
-  if (std::string said = last_words(*job->process); !said.empty()) what += ": " + said;
-  job->process.reset();
+void PaymentGate::Impl::ended(const std::shared_ptr<Job>& job, const OwnersCommand::Ended& came) {
+  const Paid said = paid_by(came.status);
+  const Paid paid = came.ended_by_us.empty() || said == Paid::paid ? said : Paid::unknown;
+  std::string what = in_words(paid, came.status);
+  if (!came.ended_by_us.empty()) what += ": " + came.ended_by_us;
+  if (!came.said.empty()) what += ": " + came.said;
+  job->command.reset();
   settle(*job, paid, what);
   forget(job);
 }
@@ -311,7 +226,6 @@ void PaymentGate::Impl::settle(Job& job, Paid paid, const std::string& what) {
 
 void PaymentGate::Impl::forget(const std::shared_ptr<Job>& job) {
   job->from.done();
-  if (job->timer) job->timer->cancel();
   jobs_.erase(job);
 }
 
@@ -320,13 +234,12 @@ void PaymentGate::Impl::end() {
   const auto until = std::chrono::steady_clock::now() + setup_.limits.at_end;
   for (const auto& job : std::exchange(jobs_, {})) {
     cancel(*job);
-    if (!job->process) continue;
+    if (!job->command) continue;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    const std::optional<int> status = job->process->wait_for(std::max(left, std::chrono::milliseconds(0)));
-    if (status) {
-      ended(job, *status);
+    if (const auto came = job->command->wait_for(std::max(left, std::chrono::milliseconds(0)))) {
+      ended(job, *came);
     } else {
-      job->process.reset();
+      job->command.reset();
       settle(*job, Paid::unknown, "unknown: killed, since the session has ended");
     }
   }

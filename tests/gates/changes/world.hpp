@@ -6,7 +6,7 @@
 
 #include "agentbox/gates/changes/change_gate.hpp"
 
-#include "../commands/world.hpp"
+#include "../served.hpp"
 
 namespace agentbox::test::changes {
 
@@ -36,9 +36,9 @@ inline std::string content_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-class World {
+class World : public Served<gates::changes::ChangeGate> {
  public:
-  World() : decider(loop_) {
+  World() {
     for (const char* name : {"w", "w/sub", "w/hidden", "w/.git", "w/.git/hooks", "w/read", "outside"}) {
       std::filesystem::create_directory(folder / name);
     }
@@ -54,11 +54,9 @@ class World {
     setup.before = [this] { events.push_back("before"); };
     setup.changed = [this](const AbsPath& path) { events.push_back("changed " + std::string(path.name())); };
     setup.after = [this] { events.push_back("after"); };
-    setup.refused = [this](const policy::Action& action, const std::string& why) {
-      refused.push_back(policy::summary(action) + ": " + why);
-    };
+    setup.refused = note_refusals();
   }
-  ~World() { end(); }
+  ~World() { end(); }  // before the policy goes
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
@@ -68,31 +66,8 @@ class World {
     requests.gates.change = [this](auto from, auto request, auto content) {
       return gate->take(std::move(from), std::move(request), std::move(content));
     };
-    server.emplace(loop_, requests);
-    UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    socket().copy(address.sun_path, sizeof address.sun_path - 1);
-    if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(listener.get(), 64) != 0) {
-      throw std::runtime_error("listen");
-    }
-    server->serve(std::move(listener));
-    thread_ = std::thread([this] { loop_.run(); });
+    serve(std::move(requests));
   }
-  // Afterwards what the loop wrote may be read.
-  void end() {
-    if (!thread_.joinable()) return;
-    boost::asio::post(loop_, [this] {
-      server.reset();
-      gate.reset();
-      guard_.reset();
-      loop_.stop();
-    });
-    thread_.join();
-  }
-  [[nodiscard]] std::string socket() const { return folder / "request.sock"; }
-  [[nodiscard]] Client client() const { return Client(socket()); }
   [[nodiscard]] std::string at(const std::string& name) const { return workspace + "/" + name; }
 
   void propose(Client& client, const std::string& name, const std::string& content, std::uint64_t id = 1) const {
@@ -119,19 +94,11 @@ class World {
                              .origin = number == 0 ? profile::Origin{} : line(number)});
   }
 
-  boost::asio::io_context loop_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
-  std::thread thread_;
-
  public:
-  Folder folder;
   std::string workspace;
-  std::vector<std::string> events, refused;
-  FakeDecider decider;
+  std::vector<std::string> events;
   policy::Policy policy;
   gates::changes::Setup setup;
-  std::optional<gates::changes::ChangeGate> gate;
-  std::optional<gates::requests::RequestServer> server;
 };
 
 }  // namespace agentbox::test::changes

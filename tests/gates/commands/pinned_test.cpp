@@ -225,3 +225,28 @@ TEST_CASE("set-user-ID and scripts are found out") {
   CHECK(programs.measure(folder / "script")->form == Measured::Form::script);
   CHECK(programs.measure("/bin/true")->form == Measured::Form::binary);
 }
+
+TEST_CASE("a command of the profile's may name nothing that lies where the room writes, by no name") {
+  Folder folder;
+  const std::string real = std::filesystem::canonical(folder.str()).string();
+  std::filesystem::create_directories(real + "/w/sub");
+  std::filesystem::create_directories(real + "/elsewhere");
+  std::filesystem::create_directory_symlink(real + "/w", real + "/elsewhere/link");
+  std::filesystem::create_directory_symlink(real + "/elsewhere", real + "/w/out");
+  std::filesystem::create_symlink(real + "/elsewhere/loop", real + "/elsewhere/loop");
+  const std::vector<base::AbsPath> writable{abs_path(real + "/w")};
+  const auto reach = [&](const std::string& word) { return gates::commands::within_reach({"cat", word}, writable); };
+  for (const std::string word : {"/w/x", "/w", "/w/sub/../x", "/elsewhere/../w/x", "/elsewhere/link/x",
+                                 "/elsewhere/link/not/there", "/w/out/x", "//w/x"}) {
+    INFO(word);
+    CHECK(reach(real + word).ends_with(" lies where the agent can change it"));
+    CHECK(reach("--config=" + real + word).ends_with(" lies where the agent can change it"));
+  }
+  CHECK(reach(real + "/elsewhere/loop").find(" can't be followed: ") != std::string::npos);
+  for (const std::string& word :
+       {real + "/elsewhere/x", "--config=" + real + "/elsewhere/x", real + "/wide", real, std::string("w/x"),
+        std::string("{to}"), std::string("-t"), std::string(), std::string("--to={to}")}) {
+    INFO(word);
+    CHECK(reach(word).empty());
+  }
+}

@@ -7,7 +7,7 @@
 
 #include "agentbox/gates/messages/message_gate.hpp"
 
-#include "../commands/world.hpp"
+#include "../served.hpp"
 
 namespace agentbox::test::messages {
 
@@ -33,42 +33,15 @@ inline UniqueFd sealed(std::string_view content, int seals = F_SEAL_WRITE | F_SE
   return fd;
 }
 
-class World {
+class World : public WithProgram<gates::messages::MessageGate, gates::messages::Setup> {
  public:
-  explicit World(const std::string& sender = "exit 0") : decider(loop_) {
-    std::filesystem::create_directory(folder / "bin");
-    std::filesystem::create_directory(folder / "w");
-    script(sender);
+  explicit World(const std::string& sender = "exit 0") : WithProgram("sender", sender) {
     auto& messages = setup.rules.messages;
     messages.lists.default_ = profile::Default::ask;
     messages.lists.deny = {{{"press@example.org"}, {}}};
     messages.ways = {
         {.name = "email", .send = {real("bin/sender"), "-t"}, .post = {}, .format = MessageFormat::mail},
         {.name = "signal", .send = {real("bin/sender"), "send", "{to}"}, .post = {}, .format = MessageFormat::text}};
-    setup.writable = {abs_path(real("w"))};
-    setup.owner = {.name = "me", .home = "/home/me", .shell = "/bin/sh", .environment = {"LANG=C", "SECRET=x"}};
-    setup.folders = {abs_path("/usr/bin")};
-    setup.refused = [this](const policy::Action& action, const std::string& why) {
-      refused.push_back(policy::summary(action) + ": " + why);
-    };
-  }
-  ~World() { end(); }
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
-
-  [[nodiscard]] std::string real(const std::string& name) const {
-    return std::filesystem::canonical(folder.str()).string() + "/" + name;
-  }
-  void script(const std::string& end) {
-    write_file(folder / "bin/sender",
-               "#!/bin/sh\nfor word in \"$@\"; do printf '<%s>' \"$word\"; done >>" + (folder / "called") + "\nenv >" +
-                   (folder / "environment") + "; pwd >" + (folder / "directory") + "; cat >" + (folder / "input") +
-                   "\n" + end + "\n",
-               0755);
-  }
-  [[nodiscard]] std::string content(const std::string& name) const {
-    std::ifstream file(folder / name);
-    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   void start() {
@@ -78,28 +51,8 @@ class World {
       return gate->take(std::move(from), std::move(request), std::move(content));
     };
     requests.messages = [] { return Lines{"--via email: mail"}; };
-    server.emplace(loop_, requests);
-    UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = folder / "request.sock";
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    REQUIRE(::listen(listener.get(), 64) == 0);
-    server->serve(std::move(listener));
-    thread_ = std::thread([this] { loop_.run(); });
+    serve(std::move(requests));
   }
-  void end() {
-    if (!thread_.joinable()) return;
-    boost::asio::post(loop_, [this] {
-      server.reset();
-      gate.reset();
-      guard_.reset();
-      loop_.stop();
-    });
-    thread_.join();
-  }
-  [[nodiscard]] Client client() const { return Client(folder / "request.sock"); }
 
   static wire::MessageRequest mail(std::string to = "alice@example.org") {
     return {.via = "email", .to = {std::move(to)}, .subject = "lunch", .body = 5, .attachments = {}, .why = "w"};
@@ -122,19 +75,6 @@ class World {
     put(one, request, content);
     return one.expect<wire::Refusal>().message;
   }
-
- private:
-  boost::asio::io_context loop_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
-  std::thread thread_;
-
- public:
-  Folder folder;
-  Lines refused;
-  FakeDecider decider;
-  gates::messages::Setup setup;
-  std::optional<gates::messages::MessageGate> gate;
-  std::optional<gates::requests::RequestServer> server;
 };
 
 // A server that reads a request to its end, and answers with these bytes.
@@ -267,6 +207,12 @@ TEST_CASE("a sender that is missing, or that the room could change, is never ask
   SECTION("where the agent can write") {
     std::filesystem::rename(world.folder / "bin/sender", world.folder / "w/sender");
     std::filesystem::create_symlink(world.real("w/sender"), world.folder / "bin/sender");
+  }
+  SECTION("a script of the agent's, for an interpreter") {
+    world.setup.rules.messages.ways[0].send = {"python3", world.real("w/send.py")};
+  }
+  SECTION("settings of the agent's") {
+    world.setup.rules.messages.ways[0].send.push_back("--file=" + world.real("w/msmtprc"));
   }
   world.start();
   CHECK(world.refusal(World::mail()) == "the owner's way to send can't be used now: tell him");

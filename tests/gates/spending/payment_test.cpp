@@ -4,7 +4,7 @@
 
 #include "agentbox/gates/spending/payment_gate.hpp"
 
-#include "../commands/world.hpp"
+#include "../served.hpp"
 
 namespace agentbox::test::spending {
 
@@ -30,41 +30,13 @@ class FakeDecider final : public commands::FakeDecider {
   }
 };
 
-class World {
+class World : public WithProgram<gates::spending::PaymentGate, gates::spending::Setup, FakeDecider> {
  public:
-  explicit World(const std::string& wallet = "exit 0") : decider(loop_) {
-    std::filesystem::create_directory(folder / "bin");
-    std::filesystem::create_directory(folder / "w");
-    script(wallet);
+  explicit World(const std::string& wallet = "exit 0") : WithProgram("wallet", wallet) {
     setup.rules.spending.limit = {
         {.text = "100 USD/day", .amount = 10000, .unit = "USD", .period = profile::Period::day}, {}};
     setup.rules.spending.pay = {real("bin/wallet"), "send", "{amount}", "{minor}",
                                 "{currency}",       "{to}", "{memo}",   "{key}"};
-    setup.writable = {abs_path(real("w"))};
-    setup.owner = {.name = "me", .home = "/home/me", .shell = "/bin/sh", .environment = {"LANG=C", "SECRET=x"}};
-    setup.folders = {abs_path("/usr/bin")};
-    setup.refused = [this](const policy::Action& action, const std::string& why) {
-      refused.push_back(policy::summary(action) + ": " + why);
-    };
-  }
-  ~World() { end(); }
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
-
-  [[nodiscard]] std::string real(const std::string& name) const {
-    return std::filesystem::canonical(folder.str()).string() + "/" + name;
-  }
-  // What it was called with goes to "called", its environment to "environment".
-  void script(const std::string& end) {
-    write_file(folder / "bin/wallet",
-               "#!/bin/sh\nfor word in \"$@\"; do printf '<%s>' \"$word\"; done >>" + (folder / "called") + "\nenv >" +
-                   (folder / "environment") + "; pwd >" + (folder / "directory") + "; cat >" + (folder / "input") +
-                   "\n" + end + "\n",
-               0755);
-  }
-  [[nodiscard]] std::string content(const std::string& name) const {
-    std::ifstream file(folder / name);
-    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   void start() {
@@ -74,28 +46,8 @@ class World {
       return gate->take(std::move(from), std::move(request));
     };
     requests.spending = [] { return std::vector<std::string>{"40.00 left"}; };
-    server.emplace(loop_, requests);
-    UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string path = folder / "request.sock";
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    REQUIRE(::listen(listener.get(), 64) == 0);
-    server->serve(std::move(listener));
-    thread_ = std::thread([this] { loop_.run(); });
+    serve(std::move(requests));
   }
-  void end() {
-    if (!thread_.joinable()) return;
-    boost::asio::post(loop_, [this] {
-      server.reset();
-      gate.reset();
-      guard_.reset();
-      loop_.stop();
-    });
-    thread_.join();
-  }
-  [[nodiscard]] Client client() const { return Client(folder / "request.sock"); }
 
   static wire::PaymentRequest payment(std::string amount = "12.50", std::string to = "alice") {
     return {.amount = std::move(amount),
@@ -116,19 +68,6 @@ class World {
     one.send({1, std::move(request)});
     return one.expect<wire::Refusal>().message;
   }
-
- private:
-  boost::asio::io_context loop_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
-  std::thread thread_;
-
- public:
-  Folder folder;
-  Lines refused;
-  FakeDecider decider;
-  gates::spending::Setup setup;
-  std::optional<gates::spending::PaymentGate> gate;
-  std::optional<gates::requests::RequestServer> server;
 };
 
 }  // namespace agentbox::test::spending

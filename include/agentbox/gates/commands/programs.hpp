@@ -7,6 +7,7 @@
 #include <expected>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -54,6 +55,11 @@ class FileHash {
   base::Sha256 hash_;
   std::optional<std::string> digest_;
 };
+
+// Of a command that the profile names and agentbox runs outside the room: could the room change what it does? A program, a
+// script or settings that one of its words names ("/x", "--config=/x") may not lie in what the room can write to
+// (`writable`), neither by that name nor where its links lead. One clause that says so; empty: none does.
+[[nodiscard]] std::string within_reach(const std::vector<std::string>& argv, std::span<const base::AbsPath> writable);
 
 class HostPrograms {
  public:

@@ -382,7 +382,7 @@ std::vector<Row> make_rows() {
       "{to}, the recipients, and {subject} stand alone as an argument and are replaced in it. The program "
       "reads the message on its standard input; its exit code 0 says that it was sent, another one that it "
       "was not, and a signal that nobody knows. It runs with your rights in /, with a fixed environment, for "
-      "two minutes at most. The agent must not be able to change it.",
+      "two minutes at most. The agent must not be able to change anything that it names.",
       "[messages.signal]\nsend = [\"signal-cli\", \"-a\", \"+1555010\", \"send\", "
       "\"--message-from-stdin\", \"{to}\"]", by_key, ""}, read_send, fold_backends, nullptr});
   add({{"messages.NAME", "format", "\"mail\" or \"text\"", "",
@@ -431,7 +431,7 @@ std::vector<Row> make_rows() {
       "became of the payment: 0 it was paid, 1 it was not paid and will not be. Anything else, a signal "
       "too, means that nobody knows: the amount stays reserved until `agentbox ledger settle` is told. "
       "It runs with your rights in /, with a fixed environment and nothing to read, for ten minutes at "
-      "most. The agent must not be able to change it.",
+      "most. The agent must not be able to change anything that it names.",
       "[spending.pay]\ncommand = [\"wallet-cli\", \"send\", \"{amount}\", \"{to}\"]"));
 
   // ---- environment
@@ -520,7 +520,8 @@ std::vector<Row> make_rows() {
       "How many questions a session may put. Beyond it there is one banner instead: pause, deny the rest, "
       "or go on.", "[approval]\nquestions = \"10/10min\""));
   add(argv<AT(approval.notify), host_command>("approval", "notify",
-      "Run on the host when a question waits, with the question's title as its last argument.",
+      "Run on the host when a question waits, with the question's title as its last argument. The agent must not be "
+      "able to change anything that it names.",
       "[approval]\nnotify = [\"notify-send\", \"--app-name=agentbox\"]"));
   // clang-format on
   return table;

@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <map>
-#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -33,6 +32,7 @@
 #include "name_table.hpp"
 #include "proxy_greeting.hpp"
 #include "public_suffix.hpp"
+#include "verdicts.hpp"
 
 namespace agentbox::gates::network {
 
@@ -41,17 +41,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Verdict = broker::Verdict;
 
-// A remembered answer can be taken back while we run.
-constexpr std::chrono::seconds remembered_holds{60};
 // How soon a client that has gone away is noticed, and how long a row may wait for others to be written with it.
 constexpr std::chrono::milliseconds look_after{500};
 constexpr std::size_t most_rows_waiting = 256;
-// Verdicts in memory. The room chooses the names, so there is an end to them; what is forgotten is decided again.
-constexpr std::size_t most_known = 4096;
-// Denials that are recorded one by one, within a minute; of the others their number. A room that does nothing but knock
-// would fill the owner's disk.
-constexpr std::size_t most_denials = 300;
-constexpr std::chrono::seconds denials_in{60};
 // Who made a connection is looked up in /proc, which costs: so many in a second.
 constexpr int most_looks = 20;
 // After a no to more of a limit nobody asks again for so long.
@@ -91,11 +83,6 @@ std::vector<std::string> names_in(const policy::Rules& rules) {
   return names;
 }
 
-using Key = std::pair<std::string, std::uint16_t>;
-Key key_of(const policy::Connect& action) {
-  return {action.host, action.port};
-}
-
 }  // namespace
 
 class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnection::Gate {
@@ -112,7 +99,10 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
         dns_(loop, names_, setup_.rules),
         timer_(loop),
         named_(names_in(setup_.rules)),
-        meter_(setup_.rules, decider) {}
+        yes_(setup_.once_holds),
+        meter_(setup_.rules, decider),
+        by_rule_(decider),
+        otherwise_(decider) {}
 
   void serve_connections(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
   void serve_loopback(base::UniqueFd listener, std::uint16_t port) {
@@ -156,20 +146,13 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     held_.clear();
     meter_.write(Meter::Due::all, Clock::now());
     write_rows();
-    tell(by_rule_);
-    tell(otherwise_);
+    for (Denials* denials : {&by_rule_, &otherwise_}) denials->tell(Denials::When::at_once, Clock::now());
   }
   [[nodiscard]] const GateCounters& counters() const noexcept { return counters_; }
 
   // ---- for a connection ----
 
-  const Verdict* known(const policy::Connect& action) override {
-    const auto yes = yes_.find(key_of(action));
-    if (yes == yes_.end()) return nullptr;
-    if (Clock::now() < yes->second.until) return &yes->second.verdict;
-    yes_.erase(yes);
-    return nullptr;
-  }
+  const Verdict* known(const policy::Connect& action) override { return yes_.find(key_of(action), Clock::now()); }
 
   void decide(GateConnection& connection, Heard heard) override {
     const Key key = key_of(connection.wanted());
@@ -288,15 +271,6 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
  private:
-  struct Yes {
-    Verdict verdict;
-    Clock::time_point until;
-  };
-  struct Denials {
-    Clock::time_point until;  // a minute is over
-    std::size_t recorded = 0, untold = 0;
-    broker::Decider::Done last;
-  };
   struct Waiting {
     std::weak_ptr<GateConnection> connection;
     Heard heard;
@@ -435,15 +409,11 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
   void answered(const Key& key, const Verdict& verdict) {
+    const policy::Connect action{.host = key.first, .port = key.second};
     if (verdict.kind == Verdict::Kind::allow) {
-      keep(key, verdict);
+      yes_.keep(key, verdict, Clock::now());
     } else {
-      Denials& denials = denials_of({.host = key.first, .port = key.second});
-      ++denials.recorded;
-      denials.last = {.verdict = verdict,
-                      .action = policy::Connect{.host = key.first, .port = key.second},
-                      .what = {},
-                      .traffic = {}};
+      denials_of(action).recorded(action, verdict, Clock::now());
     }
     auto node = open_.extract(key);
     if (node.empty()) return;
@@ -452,51 +422,16 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     }
   }
 
-  // A person's yes is never the one that makes room: it would be asked for again.
-  void keep(const Key& key, const Verdict& verdict) {
-    if (yes_.size() >= most_known) {
-      std::erase_if(yes_, [now = Clock::now()](const auto& yes) {
-        return yes.second.verdict.by != Verdict::By::human || yes.second.until <= now;
-      });
-    }
-    yes_.insert_or_assign(key, Yes{verdict, Clock::now() + holds(verdict)});
-  }
-
   // What a rule denies anyway, and what would otherwise be asked for: one doesn't use up the other's share.
   Denials& denials_of(const policy::Connect& action) {
-    Denials& denials = rule(action).decision == policy::Decision::deny ? by_rule_ : otherwise_;
-    if (Clock::now() >= denials.until) {
-      tell(denials);
-      denials = {.until = Clock::now() + denials_in, .last = {}};
-    }
-    return denials;
+    return rule(action).decision == policy::Decision::deny ? by_rule_ : otherwise_;
   }
 
-  // Too many of its kind were denied: it is refused without another look. What a rule allows is not.
+  // Too many of its kind were denied. What a rule allows is not refused for that.
   bool knocks(const policy::Connect& action) {
-    if (rule(action).decision == policy::Decision::allow) return false;
-    Denials& denials = denials_of(action);
-    if (denials.recorded < most_denials) return false;
-    ++denials.untold;
+    if (rule(action).decision == policy::Decision::allow || !denials_of(action).refuses(Clock::now())) return false;
     watch();
     return true;
-  }
-
-  // How many there were, as what came of the last one that is on record.
-  void tell(Denials& denials) {
-    if (denials.untold == 0) return;
-    denials.last.what =
-        fmt::format("{} more connections, here or elsewhere, were denied within a minute", denials.untold);
-    denials.untold = 0;
-    decider_.outcomes(std::span(&denials.last, 1));
-  }
-
-  [[nodiscard]] std::chrono::seconds holds(const Verdict& verdict) const {
-    switch (verdict.by) {
-      case Verdict::By::rule: return std::chrono::hours(24 * 365);  // rules don't change while a room runs
-      case Verdict::By::human: return setup_.once_holds;
-      default: return remembered_holds;
-    }
   }
 
   void watch() {
@@ -509,12 +444,9 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
       self->write_rows();
       self->meter_.write(Meter::Due::now_and_then, Clock::now());
       self->let_go();
-      for (Denials* denials : {&self->by_rule_, &self->otherwise_}) {
-        if (Clock::now() >= denials->until) self->tell(*denials);
-      }
-      if (!self->open_.empty() || !self->held_.empty() || self->meter_.has_unwritten() ||
-          self->by_rule_.untold + self->otherwise_.untold > 0)
-        self->watch();
+      for (Denials* denials : {&self->by_rule_, &self->otherwise_}) denials->tell(Denials::When::due, Clock::now());
+      const bool untold = self->by_rule_.has_untold() || self->otherwise_.has_untold();
+      if (!self->open_.empty() || !self->held_.empty() || self->meter_.has_unwritten() || untold) self->watch();
     });
   }
 
@@ -571,7 +503,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   boost::asio::steady_timer timer_;
   bool watching_ = false;
   const std::vector<std::string> named_;
-  std::map<Key, Yes> yes_;
+  KnownYes yes_;
   std::map<Key, Open> open_;
   Meter meter_;
   std::map<std::shared_ptr<Meter::Tally>, Held> held_;

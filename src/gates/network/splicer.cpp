@@ -1,88 +1,25 @@
-#include "agentbox/gates/network/splicer.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <deque>
-#include <optional>
-#include <string_view>
-#include <unordered_map>
 #include <utility>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/base/error.hpp"
 
-#include "pipe_pool.hpp"
+#include "splicer_impl.hpp"
 
 namespace agentbox::gates::network {
 
 namespace {
-
-// Of one connection at a time, so that a bulk transfer leaves the others their turn.
-constexpr std::size_t turn = 1024 * 1024;
-constexpr std::size_t most_at_once = 1024 * 1024;  // of one splice(2); the pipe decides
-// A message of at most this size is copied: that takes two system calls instead of three, and no pipe. What then can't
-// be sent waits in a pipe, and this is what even the smallest one holds.
-constexpr std::size_t small = 8 * 1024;
-// A reset overtakes what is still in the send queue. So it waits until the receiver's kernel has it all,
-// looking again now and then, for a while.
-constexpr auto look_again = std::chrono::milliseconds(20);
-constexpr int most_looks = 500;
-
-enum Side : unsigned { client = 0, upstream = 1 };
-
-struct Direction {
-  std::optional<Pipe> pipe;
-  std::size_t in_pipe = 0;
-  std::uint64_t bytes = 0;
-  bool bulk = false;    // more comes than is worth copying, until the source falls silent
-  bool ended = false;   // the source has said all
-  bool closed = false;  // and the other side was told
-};
-
-struct Connection;
-
-// What epoll gives back.
-struct End {
-  Connection* connection = nullptr;
-  Side side = client;
-  base::UniqueFd socket;
-  // Edge-triggered: true until the kernel has said EAGAIN.
-  bool readable = true, writable = true;
-  bool watched = false;          // by epoll
-  bool awaits_writable = false;  // and for room to write, too
-  bool hung_up = false;          // there will be no further event: what is to be read must be read to its end
-  bool broken = false;           // reset, or closed while we wrote; what it said before may still be there to read
-};
-
-struct Connection {
-  std::array<End, 2> ends;              // client, upstream
-  std::array<Direction, 2> directions;  // from the client, from upstream
-  std::vector<Target> targets;          // not tried yet
-  Splicer::MakeSocket make_socket;
-  Splicer::Done done;
-  Splicer::Id id = 0;
-  std::shared_ptr<Tap> tap;  // of what the client says
-  bool connecting = false;
-  bool queued = false;
-  bool dead = false;
-  int looks = 0;  // at the send queue
-};
 
 void set_up(int socket) {
   const int on = 1;
@@ -112,117 +49,12 @@ void make_reset(int socket) {
 
 }  // namespace
 
-Target Target::of(const sockaddr* address, socklen_t size) noexcept {
-  Target target;
-  std::memcpy(&target.address_, address, std::min<std::size_t>(size, sizeof target.address_));
-  target.size_ = size;
-  return target;
+Splicer::Impl::Impl(boost::asio::io_context& loop) : loop_(loop), epoll_(loop), linger_timer_(loop) {
+  base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) throw base::SystemError(errno, "cannot create an epoll instance");
+  epoll_.assign(epoll.release());
+  survive_broken_pipes();
 }
-
-std::uint16_t Target::port() const noexcept {
-  return ntohs(family() == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address_).sin6_port
-                                    : reinterpret_cast<const sockaddr_in&>(address_).sin_port);
-}
-
-std::string Target::text() const {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const void* bytes = &reinterpret_cast<const sockaddr_in&>(address_).sin_addr;
-  int form = AF_INET;
-  if (family() == AF_INET6) {
-    const in6_addr& six = reinterpret_cast<const sockaddr_in6&>(address_).sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(&six)) {
-      bytes = &six.s6_addr[12];
-    } else {
-      bytes = &six;
-      form = AF_INET6;
-    }
-  }
-  return ::inet_ntop(form, bytes, text.data(), text.size()) == nullptr ? std::string() : std::string(text.data());
-}
-
-Target Target::loopback(int family, std::uint16_t port) noexcept {
-  Target target;
-  if (family == AF_INET6) {
-    auto& address = reinterpret_cast<sockaddr_in6&>(target.address_);
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(port);
-    address.sin6_addr = in6addr_loopback;
-    target.size_ = sizeof address;
-  } else {
-    auto& address = reinterpret_cast<sockaddr_in&>(target.address_);
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    target.size_ = sizeof address;
-  }
-  return target;
-}
-
-base::UniqueFd own_socket(int family) {
-  return base::UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-}
-
-class Splicer::Impl : public std::enable_shared_from_this<Impl> {
- public:
-  explicit Impl(boost::asio::io_context& loop) : loop_(loop), epoll_(loop), linger_timer_(loop) {
-    base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll) throw base::SystemError(errno, "cannot create an epoll instance");
-    epoll_.assign(epoll.release());
-    survive_broken_pipes();
-  }
-
-  void begin() { wait(); }
-  void connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket, Done done);
-  Id relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done, std::shared_ptr<Tap> tap);
-  void go_on(Id id);
-  void stop(Id id);
-  void close();
-  [[nodiscard]] std::size_t open() const noexcept { return connections_.size(); }
-
- private:
-  enum class Progress : std::uint8_t { waits, more, lingers, finished, reset };
-
-  Connection& add(base::UniqueFd client_socket, Done done);
-  bool watch(End& end);
-  void blocked(End& sink);
-  void release(End& end);
-  void next_target(Connection& connection);
-  void established(Connection& connection);
-  void wait();
-  void on_events();
-  void on_event(End& end, std::uint32_t events);
-  void enqueue(Connection& connection);
-  void run_queue();
-  Progress pump(Connection& connection);
-  // True if it could go on, but has had its turn. `tap`: nullptr if there is none.
-  bool move(Direction& direction, End& source, End& sink, Tap* tap);
-  // How much may be taken from it; asks for more where that is nothing.
-  std::uint64_t most_from(Direction& direction, End& source, Tap* tap);
-  // A small message at once. True if there may be more.
-  bool copy(Direction& direction, End& source, End& sink, Tap* tap);
-  bool keep(Direction& direction, std::string_view rest);
-  // True if bytes went, or the end of them came.
-  bool fill(End& source, Direction& direction, Tap* tap);
-  bool empty(Direction& direction, End& sink);
-  void drop_pipe(Direction& direction);
-  void linger(Connection& connection);
-  void end(Connection& connection, Outcome outcome);
-
-  boost::asio::io_context& loop_;
-  // One epoll instance within that of the loop: each socket is registered once, edge-triggered, instead of
-  // being armed again for each wait.
-  boost::asio::posix::stream_descriptor epoll_;
-  PipePool pipes_;
-  std::array<char, small> buffer_{};
-  std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
-  std::unordered_map<Id, Connection*> tapped_;
-  Id last_id_ = 0;
-  std::vector<std::unique_ptr<Connection>> dead_;  // events of this turn may still point to them
-  std::deque<Connection*> queue_;
-  std::vector<Connection*> lingering_;
-  boost::asio::steady_timer linger_timer_;
-  bool posted_ = false, closed_ = false;
-};
 
 // ---- Connections come and go ----
 
@@ -433,183 +265,6 @@ void Splicer::Impl::run_queue() {
   }
   // A queued one is needed until its turn comes.
   std::erase_if(dead_, [](const auto& connection) { return !connection->queued; });
-}
-
-// ---- Bytes ----
-
-Splicer::Impl::Progress Splicer::Impl::pump(Connection& connection) {
-  End& near = connection.ends[client];
-  End& far = connection.ends[upstream];
-  Direction& outward = connection.directions[client];
-  Direction& inward = connection.directions[upstream];
-  Tap* const tap = connection.tap.get();
-  bool more = move(outward, near, far, tap);
-  more = move(inward, far, near, nullptr) || more;
-  // What broke in the second may matter to the first.
-  if (near.broken || far.broken) more = move(outward, near, far, tap) || more;
-
-  if (near.broken && far.broken) return Progress::reset;
-  if (outward.closed && inward.closed) {
-    if (!near.broken && !far.broken) return Progress::finished;
-    int unsent = 0;
-    const End& whole = near.broken ? far : near;
-    const bool arrived = ::ioctl(whole.socket.get(), SIOCOUTQ, &unsent) != 0 || unsent == 0;
-    return arrived || connection.looks >= most_looks ? Progress::reset : Progress::lingers;
-  }
-  return more ? Progress::more : Progress::waits;
-}
-
-bool Splicer::Impl::move(Direction& direction, End& source, End& sink, Tap* tap) {
-  if (direction.closed) return false;
-  const std::uint64_t until = direction.bytes + turn;
-  while (!sink.broken) {
-    if (direction.bytes >= until) return true;
-    if (!direction.bulk && direction.in_pipe == 0) {
-      if (!copy(direction, source, sink, tap)) break;
-      continue;
-    }
-    const bool filled = fill(source, direction, tap);
-    const bool emptied = empty(direction, sink);
-    if (!filled && !emptied) break;
-  }
-  if (sink.broken) {  // nobody to tell
-    drop_pipe(direction);
-    direction.closed = true;
-    return false;
-  }
-  if (direction.in_pipe != 0) return false;
-  drop_pipe(direction);
-  if (direction.ended) {
-    direction.closed = true;
-    if (!source.broken && ::shutdown(sink.socket.get(), SHUT_WR) != 0) sink.broken = true;
-  }
-  return false;
-}
-
-// Whoever has nothing to say asks for nothing, and who has said all is not held.
-std::uint64_t Splicer::Impl::most_from(Direction& direction, End& source, Tap* tap) {
-  if (tap == nullptr) return most_at_once;
-  if (const std::uint64_t left = tap->left(); left != 0) return std::min<std::uint64_t>(left, most_at_once);
-  char byte = 0;
-  const auto count = ::recv(source.socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count > 0) {
-    tap->wants_more();
-  } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
-    source.readable = false;
-  } else {
-    direction.ended = true;
-    source.broken = source.broken || count < 0;
-  }
-  return 0;
-}
-
-bool Splicer::Impl::copy(Direction& direction, End& source, End& sink, Tap* tap) {
-  if (!source.readable || direction.ended || !sink.writable) return false;
-  const std::size_t most = std::min<std::uint64_t>(most_from(direction, source, tap), buffer_.size());
-  if (most == 0) return false;
-  const auto count = ::recv(source.socket.get(), buffer_.data(), most, MSG_DONTWAIT);
-  if (count < 0 && errno == EINTR) return true;
-  if (count < 0 && errno == EAGAIN) {
-    source.readable = false;
-    return false;
-  }
-  if (count <= 0) {
-    direction.ended = true;
-    source.broken = source.broken || count < 0;
-    return false;
-  }
-  const std::string_view said(buffer_.data(), static_cast<std::size_t>(count));
-  direction.bytes += said.size();
-  if (tap != nullptr) tap->passed(said.size());
-  direction.bulk = said.size() == buffer_.size();
-  // Less than was asked for is all that there was: what comes then is an event again, unless the last one has been.
-  if (said.size() < most && !source.hung_up) source.readable = false;
-  auto sent = ::send(sink.socket.get(), said.data(), said.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-    sink.broken = true;
-    return false;
-  }
-  sent = std::max<decltype(sent)>(sent, 0);
-  if (static_cast<std::size_t>(sent) == said.size()) return source.readable;
-  if (!keep(direction, said.substr(static_cast<std::size_t>(sent)))) {
-    source.broken = sink.broken = true;
-    return false;
-  }
-  return true;
-}
-
-bool Splicer::Impl::keep(Direction& direction, std::string_view rest) {
-  direction.pipe = pipes_.take();
-  if (!direction.pipe) return false;  // no descriptor left: better this connection lost than all stuck
-  direction.in_pipe = rest.size();
-  return ::write(direction.pipe->write_end.get(), rest.data(), rest.size()) == static_cast<ssize_t>(rest.size());
-}
-
-bool Splicer::Impl::fill(End& source, Direction& direction, Tap* tap) {
-  if (!source.readable || direction.ended) return false;
-  const std::uint64_t most = most_from(direction, source, tap);
-  if (most == 0) return direction.ended;
-  if (!direction.pipe) direction.pipe = pipes_.take();
-  const auto count = direction.pipe ? ::splice(source.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr,
-                                               most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
-                                    : -1;  // no descriptor left: better this connection lost than all stuck
-  if (count > 0) {
-    direction.in_pipe += static_cast<std::size_t>(count);
-    direction.bytes += static_cast<std::size_t>(count);
-    if (tap != nullptr) tap->passed(static_cast<std::uint64_t>(count));
-    return true;
-  }
-  if (count < 0 && errno == EINTR) return true;
-  if (count < 0 && errno == EAGAIN) {
-    // With bytes in the pipe it may be the pipe that is full: then the socket has not said EAGAIN.
-    if (direction.in_pipe == 0) source.readable = direction.bulk = false;
-    return false;
-  }
-  direction.ended = true;
-  if (count < 0) source.broken = true;
-  return true;
-}
-
-bool Splicer::Impl::empty(Direction& direction, End& sink) {
-  if (direction.in_pipe == 0 || !sink.writable) return false;
-  const auto count = ::splice(direction.pipe->read_end.get(), nullptr, sink.socket.get(), nullptr, direction.in_pipe,
-                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  if (count > 0) {
-    direction.in_pipe -= static_cast<std::size_t>(count);
-    return true;
-  }
-  if (count < 0 && errno == EINTR) return true;
-  if (count < 0 && errno == EAGAIN) {
-    blocked(sink);
-    return false;
-  }
-  sink.broken = true;
-  return false;
-}
-
-void Splicer::Impl::drop_pipe(Direction& direction) {
-  if (!direction.pipe) return;
-  if (std::exchange(direction.in_pipe, 0) == 0) {
-    pipes_.give_back(std::move(*direction.pipe));
-  } else {
-    pipes_.discard(std::move(*direction.pipe));
-  }
-  direction.pipe.reset();
-}
-
-void Splicer::Impl::linger(Connection& connection) {
-  ++connection.looks;
-  connection.queued = true;  // keeps it in memory until its turn
-  lingering_.push_back(&connection);
-  if (lingering_.size() > 1) return;
-  linger_timer_.expires_after(look_again);
-  linger_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-    if (error || self->closed_) return;
-    for (Connection* waiting : std::exchange(self->lingering_, {})) {
-      waiting->queued = false;
-      self->enqueue(*waiting);
-    }
-  });
 }
 
 // ---- The outside ----

@@ -236,8 +236,8 @@ void Database::fail(int code) const {
 
 // ---- Transaction ----
 
-Transaction::Transaction(Database& database) : database_(database) {
-  database_.execute("BEGIN IMMEDIATE");
+Transaction::Transaction(Database& database, For what) : database_(database) {
+  database_.execute(what == For::writing ? "BEGIN IMMEDIATE" : "BEGIN DEFERRED");
 }
 
 Transaction::~Transaction() {

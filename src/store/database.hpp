@@ -104,7 +104,9 @@ class Database {
 // BEGIN IMMEDIATE: the one writer from here on. Rolled back unless committed.
 class Transaction {
  public:
-  explicit Transaction(Database& database);
+  // For writing it has the only place of a writer from its beginning on; for reading all that it reads is of one moment.
+  enum class For { writing, reading };
+  explicit Transaction(Database& database, For what = For::writing);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

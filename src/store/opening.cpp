@@ -16,7 +16,8 @@ namespace {
 // "abox": what file(1) and a second program can know our file by.
 constexpr std::int64_t application_id = 0x61626f78;
 
-// 0: an empty file. Throws for what is no record, or one that we don't know.
+// 0: an empty file. Throws for what is no record, or one that we don't know. Within a transaction: of three questions
+// that another process may come between, the first would be about its beginning and the last about its end.
 std::size_t version_of(Database& database, Steps steps) {
   std::int64_t application = database.number("PRAGMA application_id");
   std::int64_t version = database.number("PRAGMA user_version");
@@ -27,6 +28,11 @@ std::size_t version_of(Database& database, Steps steps) {
                                               record_at(database.file()), version, steps.size()));
   }
   return static_cast<std::size_t>(version);
+}
+
+std::size_t version_now(Database& database, Steps steps) {
+  Transaction transaction(database, Transaction::For::reading);
+  return version_of(database, steps);
 }
 
 // Several processes may open a new file at once, and SQLite doesn't wait for this lock by itself.
@@ -63,7 +69,7 @@ std::unique_ptr<Database> open_record(const base::AbsPath& file, Access access, 
                                       Steps steps) {
   base::AbsPath settled = settle_place(file, access);
   auto database = std::make_unique<Database>(settled, access, patience);
-  std::size_t version = version_of(*database, steps);
+  const std::size_t version = version_now(*database, steps);
   if (access == Access::read) {
     if (version == steps.size()) return database;
     if (version == 0) {

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sqlite3
 
-from harness import expect, expect_equal, run_tests, test, wait_until
+from harness import expect, expect_equal, run_tests, test
 from room_client import Room, open_questions
 
 
@@ -72,6 +72,7 @@ told = hear(client)["result"]
 say([told["verdict"], told["reason"]])
 client.sendall(line(2, "cp", "a", "c"))
 say(hear(client)["result"]["verdict"])
+while hear(client)["method"] != "command.exited": pass
 ''') as room:
         question, = open_questions(world, 1)
         holder = sqlite3.connect(path, isolation_level=None)
@@ -85,8 +86,8 @@ say(hear(client)["result"]["verdict"])
         question, = open_questions(world, 1)
         world.agentbox("approve", "--answer", question["id"], "--once")
         expect_equal(room.hear(), "allow", "control: when it is free")
-        wait_until(lambda: (world.workspace / "c").exists(), "done")
         room.end()
+        expect((world.workspace / "c").exists(), "done")
 
 
 @test("the record can only be read: denied, with that reason")

@@ -24,6 +24,7 @@ struct Listener {
     dns_datagram,  // DNS over UDP
     http_proxy,    // for programs that are told of it
     socks_proxy,
+    socket_table,  // whose connection is it (socket_table.hpp)
   } use = Use::loopback;
   std::uint16_t port = 0;
   int family = 0;  // AF_INET or AF_INET6

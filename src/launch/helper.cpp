@@ -21,6 +21,7 @@
 #include "agentbox/launch/sessions.hpp"
 
 #include "furnisher.hpp"
+#include "socket_table.hpp"
 
 namespace agentbox::launch {
 
@@ -225,6 +226,14 @@ struct SessionFolder {
   std::string name;
 };
 
+// A room's program that makes thousands of short connections to one place has used up the ports for it in no time: each is
+// kept for a minute after its end, and only on 127.0.0.1 is one taken again sooner. All is on this machine, where nothing
+// arrives late. Where it can't be had the room works without.
+void reuse_ports_soon() {
+  const UniqueFd setting(::open("/proc/sys/net/ipv4/tcp_tw_reuse", O_WRONLY | O_CLOEXEC));
+  [[maybe_unused]] const ssize_t written = setting ? ::write(setting.get(), "1", 1) : 0;
+}
+
 // While bwrap still lays its floor.
 void load_capture(const HelperWork& work, std::optional<Capture>& capture, std::optional<SystemError>& why_not) {
   if (work.outside != policy::Outside::ruled) return;
@@ -253,6 +262,7 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
   Namespaces namespaces(bwrap, child);
   std::optional<SystemError> uncaptured;
   std::optional<Capture> capture;
+  if (work.outside == policy::Outside::ruled) reuse_ports_soon();
   load_capture(work, capture, uncaptured);
   Furnisher furnisher(namespaces);
   furnisher.clone_ahead(work.furnishings, work.init);
@@ -277,6 +287,9 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
     }
   }
   for (const Listener& listener : open_network(work, capture, uncaptured)) send_listener(listener);
+  if (UniqueFd table = work.outside == policy::Outside::ruled ? SocketTable::open() : UniqueFd()) {
+    send_listener({Listener::Use::socket_table, 0, AF_NETLINK, std::move(table)});
+  }
   capture.reset();
   if (uncaptured) send_packet(socket, {.tag = Tag::uncaptured}, uncaptured->what(), uncaptured->hint());
   furnisher.place_init();

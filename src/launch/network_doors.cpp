@@ -73,7 +73,7 @@ class NetworkDoors::Impl {
       setup.secret = random_secret();
       setup.connections = limits_.connections;
       setup.look_up = network::look_up_by_system;
-      setup.who = [init](const sockaddr_storage& peer) { return find_requester(init, peer); };
+      setup.who = [this, init](const network::Ends& ends) { return find_requester(init, table_, ends); };
       gate_.emplace(loop, decider, splicer(), std::move(setup));
     }
     for (Listener& listener : listeners) serve(policy, std::move(listener));
@@ -104,6 +104,7 @@ class NetworkDoors::Impl {
       case Use::dns_datagram: return gate_->serve_dns_datagrams(std::move(listener.fd));
       case Use::http_proxy: return gate_->serve_proxy(std::move(listener.fd), network::Gate::Proxy::http);
       case Use::socks_proxy: return gate_->serve_proxy(std::move(listener.fd), network::Gate::Proxy::socks);
+      case Use::socket_table: table_ = SocketTable(std::move(listener.fd)); return;
       case Use::loopback: break;
     }
     auto grant = std::ranges::find(policy.loopback, listener.port, &policy::Loopback::port);
@@ -128,6 +129,7 @@ class NetworkDoors::Impl {
   std::map<std::uint16_t, std::unique_ptr<network::ModelGate>> models_;
   std::vector<std::unique_ptr<network::PublishGate>> publish_;
   std::vector<std::unique_ptr<network::PageGate>> pages_;
+  SocketTable table_{base::UniqueFd()};
   std::optional<network::Gate> gate_;
 };
 

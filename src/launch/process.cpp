@@ -1,7 +1,9 @@
 #include "process.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <string_view>
 
@@ -65,6 +67,19 @@ std::vector<pid_t> room_processes(pid_t init) {
   for (std::size_t next = 0; next < room.size(); ++next) {
     auto [first, last] = children.equal_range(room[next]);
     for (; first != last; ++first) room.push_back(first->second);
+  }
+  return room;
+}
+
+std::vector<pid_t> glance_at_room(pid_t init) {
+  std::vector<pid_t> room = {init};
+  for (std::size_t next = 0; next < room.size(); ++next) {
+    const std::string tasks = "/proc/" + std::to_string(room[next]) + "/task";
+    for (pid_t thread : numbers_in(tasks)) {
+      std::ifstream children(tasks + "/" + std::to_string(thread) + "/children");
+      if (!children && errno == ENOENT && room[next] == init) return room_processes(init);  // a kernel without it
+      for (pid_t child = 0; children >> child;) room.push_back(child);
+    }
   }
   return room;
 }

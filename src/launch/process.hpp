@@ -23,5 +23,8 @@ struct ProcessStat {
 [[nodiscard]] std::vector<pid_t> numbers_in(const std::string& path);
 // An orphan of the room becomes init's child, so the tree below init is the whole room, init included.
 [[nodiscard]] std::vector<pid_t> room_processes(pid_t init);
+// The same without a look at the rest of the machine (/proc/PID/task/TID/children). Good enough to show: what is being
+// forked or ends in this moment may hide others.
+[[nodiscard]] std::vector<pid_t> glance_at_room(pid_t init);
 
 }  // namespace agentbox::launch

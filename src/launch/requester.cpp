@@ -2,16 +2,11 @@
 
 #include <array>
 #include <chrono>
-#include <fstream>
-#include <sstream>
 #include <string>
-#include <string_view>
 
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <climits>
-#include <fmt/format.h>
 
 #include "process.hpp"
 
@@ -32,11 +27,6 @@ class Patience {
   unsigned looks_ = 0;
 };
 
-std::uint16_t port_of(const sockaddr_storage& address) {
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
-                                             : reinterpret_cast<const sockaddr_in&>(address).sin_port);
-}
-
 std::string folder_of(pid_t pid) {
   return "/proc/" + std::to_string(pid);
 }
@@ -45,26 +35,6 @@ std::string link_at(const std::string& path) {
   std::array<char, PATH_MAX> text{};
   const ssize_t size = ::readlink(path.c_str(), text.data(), text.size());
   return size < 0 ? std::string() : std::string(text.data(), static_cast<std::size_t>(size));
-}
-
-// The socket of the room's network whose own port is this one, as /proc/PID/net/tcp lists them: the second word ends in
-// the port, in four hexadecimal digits, and the tenth is the inode. "socket:[4711]", or nothing.
-std::string socket_at(const std::string& table, std::uint16_t port, Patience& patience) {
-  std::ifstream file(table);
-  std::string line;
-  std::getline(file, line);
-  // A crowd has thousands of lines: only the one that is sought is taken apart.
-  const std::string wanted = fmt::format(":{:04X} ", port);
-  while (!patience.is_over() && std::getline(file, line)) {
-    const std::size_t local = line.find(": ");
-    const std::size_t end = local == std::string::npos ? local : line.find(' ', local + 2);
-    if (end == std::string::npos || line.compare(end - 5, wanted.size(), wanted) != 0) continue;
-    std::istringstream words(line);
-    std::string inode;
-    for (int i = 1; i <= 10; ++i) words >> inode;
-    if (inode != "0") return "socket:[" + inode + "]";
-  }
-  return {};
 }
 
 bool holds(pid_t pid, const std::string& socket, Patience& patience) {
@@ -82,12 +52,13 @@ std::string program_of(pid_t pid) {
 
 }  // namespace
 
-std::optional<gates::network::Requester> find_requester(pid_t init, const sockaddr_storage& peer) {
+std::optional<gates::network::Requester> find_requester(pid_t init, SocketTable& table,
+                                                        const gates::network::Ends& ends) {
+  const std::optional<std::uint32_t> inode = table.inode_of(ends);
+  if (!inode) return std::nullopt;
+  const std::string socket = "socket:[" + std::to_string(*inode) + "]";
   Patience patience;
-  std::string socket = socket_at(folder_of(init) + "/net/tcp", port_of(peer), patience);
-  if (socket.empty()) socket = socket_at(folder_of(init) + "/net/tcp6", port_of(peer), patience);
-  if (socket.empty()) return std::nullopt;
-  for (pid_t pid : room_processes(init)) {
+  for (pid_t pid : glance_at_room(init)) {
     if (patience.is_over()) return std::nullopt;
     if (!holds(pid, socket, patience)) continue;
     gates::network::Requester found{.pid = static_cast<std::uint32_t>(pid), .program = program_of(pid), .parents = {}};

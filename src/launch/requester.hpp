@@ -4,14 +4,16 @@
 
 #include <optional>
 
-#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "agentbox/gates/network/gate.hpp"
 
+#include "socket_table.hpp"
+
 namespace agentbox::launch {
 
-// `init`: the room's first process. `peer`: the address of the room's end of a TCP connection.
-[[nodiscard]] std::optional<gates::network::Requester> find_requester(pid_t init, const sockaddr_storage& peer);
+// `init`: the room's first process. `table`: of the room's network.
+[[nodiscard]] std::optional<gates::network::Requester> find_requester(pid_t init, SocketTable& table,
+                                                                      const gates::network::Ends& ends);
 
 }  // namespace agentbox::launch

@@ -3,6 +3,7 @@ granted."""
 
 import os
 import pathlib
+import re
 import resource
 import subprocess
 
@@ -254,8 +255,9 @@ print(good, flush=True); line()
         before = supervisor(process)
         go_on(process)
         heard(process, "connected")
-        wait_until(lambda: server.connections == 1025, "as many as may be open are")
+        wait_until(lambda: server.connections >= 1025, "as many as may be open are")
         peak = supervisor(process)
+        expect_equal(server.connections, 1025, "no more than may be open")
         expect(peak[0] >= before[0] + 2048, "two descriptors each", peak)
         expect(peak[1] < 64 * 1024, f"memory: {peak[1]} kB", peak)
         go_on(process)
@@ -428,11 +430,12 @@ print(reach("web.example", int(sys.argv[1])).decode().strip(), reach("web.exampl
         done = net.python(script, server.port)
         expect_equal(done.text, "echo hello True\n", f"control\n{done}")
         rows = net.record("--lines", "100000")
-        denied = [row for row in rows if row.get("verdict") == "deny"]
-        expect_equal(len(denied), 300, "denials that are recorded one by one")
-        told = [str(row["detail"]) for row in rows if "more connections" in str(row["detail"])]
-        # Port 53 is the resolver's, of whatever address.
-        expect(len(told) == 1 and "700 more connections" in told[0], "the others as a number", told)
+        denied = len([row for row in rows if row.get("verdict") == "deny"])
+        told = [int(re.search(r"(\d+) more connections", str(row["detail"]))[1])
+                for row in rows if "more connections" in str(row["detail"])]
+        # So many a minute, and a slow machine may need more than one. Port 53 is the resolver's, of whatever address.
+        expect(told and 300 <= denied <= 300 * (len(told) + 1), "denials that are recorded one by one", denied, told)
+        expect_equal(denied + sum(told), 1000, "the others as a number")
 
 
 run_tests()

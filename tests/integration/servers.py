@@ -13,7 +13,7 @@ class Server:
     def __init__(self, talk=None, family=socket.AF_INET, port=0):
         self.talk = talk or (lambda link: link.sendall(b"echo " + link.makefile("rb").readline()))
         self.listener = socket.create_server(("127.0.0.1" if family == socket.AF_INET else "::1", port), family=family,
-                                             backlog=200)
+                                             backlog=4096)
         self.port = self.listener.getsockname()[1]
         self.connections = 0
         threading.Thread(target=self.serve, daemon=True).start()

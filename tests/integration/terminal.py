@@ -69,12 +69,10 @@ class Tmux:
     def wait_for_keys(self, text, timeout=harness.DEADLINE):
         """The screen, once `text` (or what `text` says) is on it and the question there takes keys, by its own word."""
         holds = text if callable(text) else (lambda screen: text in screen)
-        seen = []
-
         def takes_keys(screen):
-            # Twice in a row, since a screen may be caught half drawn.
-            seen.append(bool(holds(screen)) and "keys work in a moment" not in screen)
-            return seen[-2:] == [True, True]
+            # A screen may be caught half drawn: the keys are named below its last rule, and are drawn last.
+            *_, below = screen.rpartition("\n─")
+            return bool(holds(screen)) and "\n" in below and "keys work in a moment" not in below
         return self.wait_for(takes_keys, timeout)
 
     def command(self, text, timeout=harness.DEADLINE):

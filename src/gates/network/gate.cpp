@@ -9,8 +9,6 @@
 #include <utility>
 
 #include <arpa/inet.h>
-#include <linux/netfilter_ipv4.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
@@ -23,6 +21,7 @@
 
 #include "acceptor.hpp"
 #include "address_class.hpp"
+#include "arrival.hpp"
 #include "dns_server.hpp"
 #include "gate_connection.hpp"
 #include "gate_question.hpp"
@@ -48,18 +47,6 @@ constexpr std::size_t most_rows_waiting = 256;
 constexpr int most_looks = 20;
 // After a no to more of a limit nobody asks again for so long.
 constexpr std::chrono::seconds no_holds{60};
-
-constexpr int original_destination_v6 = 80;  // IP6T_SO_ORIGINAL_DST; its header doesn't go with netinet/in.h
-
-// Nothing: the connection was made to the listener itself.
-std::optional<Target> original_destination(int socket, int family) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  const int level = family == AF_INET ? SOL_IP : SOL_IPV6;
-  const int option = family == AF_INET ? SO_ORIGINAL_DST : original_destination_v6;
-  if (::getsockopt(socket, level, option, &address, &size) != 0) return std::nullopt;
-  return Target::of(reinterpret_cast<const sockaddr*>(&address), size);
-}
 
 NameTable::Prefix names_prefix() {
   std::array<std::uint8_t, 16> bytes{};
@@ -226,8 +213,6 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
   void identify(GateConnection& connection) override {
-    sockaddr_storage peer{};
-    socklen_t size = sizeof peer;
     if (!setup_.who || connection.requester() || connection.client() < 0) return;
     const Clock::time_point now = Clock::now();
     if (now >= looks_until_) {
@@ -235,9 +220,10 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
       looks_ = 0;
     }
     if (looks_ >= most_looks) return;
-    if (::getpeername(connection.client(), reinterpret_cast<sockaddr*>(&peer), &size) != 0) return;
+    const std::optional<Ends> ends = ends_of(connection.client());
+    if (!ends) return;
     ++looks_;
-    connection.set_requester(setup_.who(peer));
+    connection.set_requester(setup_.who(*ends));
   }
 
   Lookup& lookup() override { return lookup_; }

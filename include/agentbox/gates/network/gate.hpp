@@ -32,10 +32,15 @@ struct Requester {
   std::vector<std::string> parents;  // raw: executables, from its parent up to the agent
 };
 
+// A connection as the program in the room has it.
+struct Ends {
+  sockaddr_storage own, other;
+};
+
 struct GateSetup {
   policy::Rules rules;
-  // Who holds the socket of the room with this address; nothing if it can't be found.
-  std::function<std::optional<Requester>(const sockaddr_storage& peer)> who;
+  // Who holds the room's end of this connection; nothing if it can't be found.
+  std::function<std::optional<Requester>(const Ends& ends)> who;
   // Addresses of a name, in the order of preference; called on a thread of its own. Throws base::SystemError.
   std::function<std::vector<Target>(const std::string& name, std::uint16_t port)> look_up;
   std::string secret;              // of this session, for telling streams apart; never shown

@@ -40,7 +40,7 @@ const store::Remembered* covering(std::span<const store::Remembered> answers, co
 }  // namespace
 
 Broker::Impl::Impl(Broker& self, asio::io_context& loop, Settings settings)
-    : self_(self), loop_(loop), settings_(std::move(settings)), recorder_(settings_) {}
+    : self_(self), loop_(loop), settings_(std::move(settings)), recorder_(settings_), refusals_due_(loop) {}
 
 Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&)> done) {
   Waiter waiter{++last_ticket_, std::move(done)};
@@ -79,6 +79,11 @@ Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&
                        "the owner has denied this {} times; it is denied for the rest of this session", patience)});
   }
   if (join_twin(asked, waiter)) return last_ticket_;
+  if (refusals_.is_full(asked.action, Clock::now())) {
+    return settle({.kind = Kind::deny,
+                   .by = By::limit,
+                   .reason = "too many of its kind were refused or given up within a minute; wait that long"});
+  }
   if (!anybody() && settings_.absent == Settings::Absent::deny) return settle(nobody());
   if (questions_.size() >= settings_.most_open) {
     return settle(
@@ -123,6 +128,10 @@ Verdict Broker::Impl::nobody() const {
 void Broker::Impl::settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
                                   std::optional<std::int64_t> used) {
   verdict.question = id;
+  if (verdict.kind != Kind::allow && !is_recorded(asked.action, verdict)) {
+    ++summary_.denied;
+    return tell(std::move(waiter), std::move(verdict));
+  }
   std::string digest = digest_of(id, asked, settings_);
   try {
     std::vector<store::Event> rows{recorder_.request(id, asked, digest),
@@ -140,6 +149,36 @@ void Broker::Impl::settle_at_once(const std::string& id, const Asked& asked, Ver
   }
   ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
   give(id, asked, std::move(verdict), std::move(waiter));
+}
+
+bool Broker::Impl::is_recorded(const policy::Action& action, const Verdict& verdict) {
+  if (refusals_.is_recorded(action, verdict, Clock::now())) return true;
+  tell_refusals_when_due();
+  return false;
+}
+
+void Broker::Impl::tell_refusals_when_due() {
+  const std::optional<Clock::time_point> due = refusals_.due();
+  if (!due || std::exchange(tells_refusals_, true)) return;
+  refusals_due_.expires_at(*due);
+  refusals_due_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    auto self = weak.lock();
+    if (!self || error) return;
+    self->tells_refusals_ = false;
+    self->tell_refusals(Refusals::When::due);
+    self->tell_refusals_when_due();
+  });
+}
+
+void Broker::Impl::tell_refusals(Refusals::When when) {
+  std::vector<store::Event> rows;
+  for (const Refusals::Told& told : refusals_.tell(when, Clock::now())) {
+    rows.push_back(recorder_.outcome(told.verdict.question, told.action, told.what));
+  }
+  try {
+    if (!rows.empty()) recorder_.append(std::move(rows));
+  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): the first ones are on record
+  }
 }
 
 void Broker::Impl::give(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter) {
@@ -242,8 +281,9 @@ void Broker::Impl::refused(const policy::Action& action, const std::string& why)
   const std::string id = std::to_string(++last_id_);
   const Asked asked{.action = action};
   const Verdict verdict{.kind = Kind::deny, .by = By::fault, .reason = why, .question = id};
-  const std::string digest = digest_of(id, asked, settings_);
   ++summary_.denied;
+  if (!is_recorded(action, verdict)) return;
+  const std::string digest = digest_of(id, asked, settings_);
   try {
     recorder_.append({recorder_.request(id, asked, digest), recorder_.verdict(id, action, digest, verdict)});
   } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): it is refused, recorded or not

@@ -21,6 +21,7 @@
 
 #include "questions.hpp"
 #include "recorder.hpp"
+#include "refusals.hpp"
 #include "reviewer.hpp"
 
 namespace agentbox::broker {
@@ -88,6 +89,10 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void record(const OpenQuestion& open, Verdict& verdict);
   void settle_at_once(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter,
                       std::optional<std::int64_t> used);
+  // False: only that there was one more is on record, in a while.
+  [[nodiscard]] bool is_recorded(const policy::Action& action, const Verdict& verdict);
+  void tell_refusals(Refusals::When when);
+  void tell_refusals_when_due();
   [[nodiscard]] bool join_twin(const Asked& asked, Waiter& waiter);
   void put(const std::string& id, Asked asked, Waiter waiter);
   void show_or_hold(OpenQuestion& open);
@@ -131,6 +136,9 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Questions delayed_;
   std::unique_ptr<Reviewer> reviewer_;  // once there is something to ask it
   std::vector<Panel*> panels_;
+  Refusals refusals_;
+  asio::steady_timer refusals_due_;
+  bool tells_refusals_ = false;
   std::map<std::string, int> denials_;    // by a person, of each exact thing
   std::deque<Clock::time_point> put_at_;  // of the questions that were shown lately
   bool flooded_ = false, paused_ = false, deny_rest_ = false, finished_ = false;

@@ -112,6 +112,10 @@ void Broker::Impl::close(Questions::iterator at, Verdict verdict, const std::str
     }
   }
   ++(verdict.kind == Kind::allow ? summary_.allowed : summary_.denied);
+  // Its rows are there; many of them are a reason to ask for no more.
+  if (verdict.by != By::human && verdict.kind != Kind::allow) {
+    refusals_.recorded(open.asked.action, verdict, Clock::now());
+  }
   if (verdict.kind == Kind::allow && is_delayed(open.asked)) {
     delay(at, std::move(verdict));
   } else {
@@ -266,6 +270,8 @@ void Broker::Impl::finish() {
     cancel_delayed(delayed_.begin(), {.kind = Kind::cancelled, .by = By::requester, .reason = "the session is over"},
                    "requester");
   }
+  refusals_due_.cancel();
+  tell_refusals(Refusals::When::at_once);
   try {
     recorder_.end(summary_);
   } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): the next session of this name forgets for us

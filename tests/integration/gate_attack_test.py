@@ -431,8 +431,8 @@ print(reach("web.example", int(sys.argv[1])).decode().strip(), reach("web.exampl
         expect_equal(done.text, "echo hello True\n", f"control\n{done}")
         rows = net.record("--lines", "100000")
         denied = len([row for row in rows if row.get("verdict") == "deny"])
-        told = [int(re.search(r"(\d+) more connections", str(row["detail"]))[1])
-                for row in rows if "more connections" in str(row["detail"])]
+        told = [int(re.search(r"(\d+) more connections were", str(row["detail"]))[1])
+                for row in rows if "more connections were refused" in str(row["detail"])]
         # So many a minute, and a slow machine may need more than one. Port 53 is the resolver's, of whatever address.
         expect(told and 300 <= denied <= 300 * (len(told) + 1), "denials that are recorded one by one", denied, told)
         expect_equal(denied + sum(told), 1000, "the others as a number")

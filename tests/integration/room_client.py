@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 from harness import DEADLINE, agentbox_binary, expect, expect_equal, wait_until
@@ -116,6 +117,16 @@ def open_questions(world, count):
     return wait_until(listed, f"{count} open questions")
 
 
+def command_rows(world):
+    return [json.loads(line) for line in world.agentbox("log", "--json", "--kind", "command").text.splitlines()]
+
+
 def verdicts(world):
-    rows = [json.loads(line) for line in world.agentbox("log", "--json", "--kind", "command").text.splitlines()]
-    return [(row["verdict"], row["by"]) for row in rows if row["what"] == "verdict"]
+    return [(row["verdict"], row["by"]) for row in command_rows(world) if row["what"] == "verdict"]
+
+
+def refused_without_rows(world):
+    """How many requests are on record only as a number."""
+    said = [re.search(r"(\d+) more commands were refused within a minute", str(row["detail"]))
+            for row in command_rows(world)]
+    return sum(int(one[1]) for one in said if one)

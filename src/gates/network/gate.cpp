@@ -25,13 +25,13 @@
 #include "dns_server.hpp"
 #include "gate_connection.hpp"
 #include "gate_question.hpp"
+#include "known_yes.hpp"
 #include "look_alike.hpp"
 #include "lookup.hpp"
 #include "meter.hpp"
 #include "name_table.hpp"
 #include "proxy_greeting.hpp"
 #include "public_suffix.hpp"
-#include "verdicts.hpp"
 
 namespace agentbox::gates::network {
 
@@ -87,9 +87,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
         timer_(loop),
         named_(names_in(setup_.rules)),
         yes_(setup_.once_holds),
-        meter_(setup_.rules, decider),
-        by_rule_(decider),
-        otherwise_(decider) {}
+        meter_(setup_.rules, decider) {}
 
   void serve_connections(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
   void serve_loopback(base::UniqueFd listener, std::uint16_t port) {
@@ -133,7 +131,6 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     held_.clear();
     meter_.write(Meter::Due::all, Clock::now());
     write_rows();
-    for (Denials* denials : {&by_rule_, &otherwise_}) denials->tell(Denials::When::at_once, Clock::now());
   }
   [[nodiscard]] const GateCounters& counters() const noexcept { return counters_; }
 
@@ -146,12 +143,6 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     // It may have come while this one looked ahead.
     if (const Verdict* yes = known(connection.wanted())) return heard(*yes);
     auto [open, first] = open_.try_emplace(key);
-    if (first && knocks(connection.wanted())) {
-      open_.erase(open);
-      return heard({.kind = Verdict::Kind::deny,
-                    .by = Verdict::By::limit,
-                    .reason = "too many connections were denied within a minute; wait that long"});
-    }
     // One question for a name and port, for all that want it while it is open; it stays when they give up.
     open->second.waiting.push_back({connection.weak_from_this(), std::move(heard)});
     watch();
@@ -395,29 +386,12 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
   void answered(const Key& key, const Verdict& verdict) {
-    const policy::Connect action{.host = key.first, .port = key.second};
-    if (verdict.kind == Verdict::Kind::allow) {
-      yes_.keep(key, verdict, Clock::now());
-    } else {
-      denials_of(action).recorded(action, verdict, Clock::now());
-    }
+    if (verdict.kind == Verdict::Kind::allow) yes_.keep(key, verdict, Clock::now());
     auto node = open_.extract(key);
     if (node.empty()) return;
     for (Waiting& waiting : node.mapped().waiting) {
       if (waiting.connection.lock()) waiting.heard(verdict);
     }
-  }
-
-  // What a rule denies anyway, and what would otherwise be asked for: one doesn't use up the other's share.
-  Denials& denials_of(const policy::Connect& action) {
-    return rule(action).decision == policy::Decision::deny ? by_rule_ : otherwise_;
-  }
-
-  // Too many of its kind were denied. What a rule allows is not refused for that.
-  bool knocks(const policy::Connect& action) {
-    if (rule(action).decision == policy::Decision::allow || !denials_of(action).refuses(Clock::now())) return false;
-    watch();
-    return true;
   }
 
   void watch() {
@@ -430,9 +404,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
       self->write_rows();
       self->meter_.write(Meter::Due::now_and_then, Clock::now());
       self->let_go();
-      for (Denials* denials : {&self->by_rule_, &self->otherwise_}) denials->tell(Denials::When::due, Clock::now());
-      const bool untold = self->by_rule_.has_untold() || self->otherwise_.has_untold();
-      if (!self->open_.empty() || !self->held_.empty() || self->meter_.has_unwritten() || untold) self->watch();
+      if (!self->open_.empty() || !self->held_.empty() || self->meter_.has_unwritten()) self->watch();
     });
   }
 
@@ -495,7 +467,6 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   std::map<std::shared_ptr<Meter::Tally>, Held> held_;
   int looks_ = 0;  // at programs, in this second
   Clock::time_point looks_until_;
-  Denials by_rule_, otherwise_;
   std::map<Proxy, std::unique_ptr<Acceptor>> proxies_;
   std::unordered_set<std::shared_ptr<ProxyGreeting>> greetings_;
   std::unordered_map<std::shared_ptr<GateConnection>, Acceptor*> connections_;  // and who accepted it

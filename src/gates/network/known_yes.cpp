@@ -1,8 +1,4 @@
-#include "verdicts.hpp"
-
-#include <span>
-
-#include <fmt/format.h>
+#include "known_yes.hpp"
 
 namespace agentbox::gates::network {
 
@@ -14,8 +10,6 @@ namespace {
 constexpr std::chrono::seconds remembered_holds{60};
 // The room chooses the names, so there is an end to them; what is forgotten is decided again.
 constexpr std::size_t most_known = 4096;
-constexpr std::size_t most_denials = 300;
-constexpr std::chrono::seconds denials_in{60};
 
 }  // namespace
 
@@ -47,35 +41,6 @@ std::chrono::seconds KnownYes::holds(const Verdict& verdict) const {
     case Verdict::By::human: return once_holds_;
     default: return remembered_holds;
   }
-}
-
-bool Denials::refuses(Clock::time_point now) {
-  begin_again(now);
-  if (recorded_ < most_denials) return false;
-  ++untold_;
-  return true;
-}
-
-void Denials::recorded(const policy::Connect& action, const Verdict& verdict, Clock::time_point now) {
-  begin_again(now);
-  ++recorded_;
-  last_ = {.verdict = verdict, .action = action, .what = {}, .traffic = {}};
-}
-
-void Denials::begin_again(Clock::time_point now) {
-  if (now < until_) return;
-  tell(When::at_once, now);
-  until_ = now + denials_in;
-  recorded_ = 0;
-  last_ = {};
-}
-
-// As what came of the last one that is on record.
-void Denials::tell(When when, Clock::time_point now) {
-  if (untold_ == 0 || (when == When::due && now < until_)) return;
-  last_.what = fmt::format("{} more connections, here or elsewhere, were denied within a minute", untold_);
-  untold_ = 0;
-  decider_.outcomes(std::span(&last_, 1));
 }
 
 }  // namespace agentbox::gates::network

@@ -197,3 +197,33 @@ TEST_CASE("a request that may not be sent is refused in words, one that is half 
   loop.stop();
   relay.reset();
 }
+
+TEST_CASE("a refusal that must wait for an earlier answer still says why") {
+  Pair room = pair(), outside = pair();
+  Loop loop;
+  std::atomic<int> done = 0;
+  HttpRequests::Passing passing;
+  passing.authority = "web.example";
+  std::optional<HttpRelay> relay;
+  for (UniqueFd* fd : {&room.theirs, &outside.theirs}) ::fcntl(fd->get(), F_SETFL, O_NONBLOCK);
+  relay.emplace(loop.context, std::move(room.theirs), std::move(outside.theirs), "", passing, HttpRelay::Judge{},
+                [&](HttpRelay::End) { ++done; });
+  const auto running = loop.start();
+  const std::string request = "GET / HTTP/1.1\r\nHost: web.example\r\n\r\n";
+  say(room.ours, request);
+  CHECK(hear(outside.ours, request.size()).text.size() == request.size());
+  std::atomic<int> stopped = 0;
+  boost::asio::post(loop.context, [&] {
+    relay->stop(std::string(40, 'n') + "o");
+    ++stopped;
+  });
+  wait_for(stopped);
+  say(outside.ours, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  const std::string said = hear(room.ours).text;
+  CHECK(said.starts_with("HTTP/1.1 200 OK"));
+  CHECK(said.ends_with(std::string(40, 'n') + "o\n"));
+  room.ours.reset();
+  wait_for(done);
+  loop.stop();
+  relay.reset();
+}

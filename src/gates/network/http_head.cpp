@@ -18,7 +18,7 @@ constexpr std::size_t most_method = 32;
 using Problem = std::optional<HttpRefusal>;
 
 std::unexpected<HttpRefusal> refuse(std::string_view text, int status = 400) {
-  return std::unexpected(HttpRefusal{status, text});
+  return std::unexpected(HttpRefusal{status, std::string(text)});
 }
 
 bool is_token_byte(char c) {
@@ -90,7 +90,7 @@ Problem take_absolute(std::string_view target, std::string_view own, HttpRequest
   target.remove_prefix(scheme.size());
   const std::string_view text = target.substr(0, target.find_first_of("/?"));
   auto authority = canonical_authority(text, own);
-  if (!authority) return HttpRefusal{400, text_of(authority.error())};
+  if (!authority) return HttpRefusal{400, std::string(text_of(authority.error()))};
   if (!authority->port) authority->port = 80;
   request.authority = std::move(*authority);
   request.target = HttpRequest::Target::absolute;
@@ -106,7 +106,7 @@ Problem take_absolute(std::string_view target, std::string_view own, HttpRequest
 Problem take_target(std::string_view target, std::string_view own, HttpRequest& request) {
   if (request.method == "CONNECT") {
     auto authority = canonical_authority(target);
-    if (!authority) return HttpRefusal{400, text_of(authority.error())};
+    if (!authority) return HttpRefusal{400, std::string(text_of(authority.error()))};
     if (!authority->port) return HttpRefusal{400, "CONNECT needs a port"};
     request.target = HttpRequest::Target::authority;
     request.authority = std::move(*authority);
@@ -201,7 +201,7 @@ Problem judge_host(std::string_view own, HttpRequest& request) {
     return std::nullopt;
   }
   auto host = canonical_authority(find(request.fields, "host")->value, own);
-  if (!host) return HttpRefusal{400, text_of(host.error())};
+  if (!host) return HttpRefusal{400, std::string(text_of(host.error()))};
   if (!request.authority) {
     request.authority = std::move(*host);
     return std::nullopt;

@@ -19,7 +19,7 @@ namespace agentbox::gates::network {
 // Why a request goes no further, as an answer to the client.
 struct HttpRefusal {
   int status = 400;
-  std::string_view text;  // one clause, lower case; holds no byte of the request
+  std::string text;  // one clause, lower case; holds no byte of the request
 };
 
 struct HttpField {

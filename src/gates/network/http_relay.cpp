@@ -12,6 +12,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "aside.hpp"
 #include "bulk.hpp"
 #include "http_responses.hpp"
 #include "waitable.hpp"
@@ -27,6 +28,8 @@ using Error = boost::system::error_code;
 thread_local std::array<char, 64 * 1024> piece;
 constexpr int most_pieces = 16;               // at once, then others have their turn
 constexpr std::size_t most_outstanding = 64;  // requests without their answers
+// A body of this size is judged beside the loop.
+constexpr std::size_t large_body = 256 * 1024;
 // What is left of the answers before ours, and then for the client to hear it.
 constexpr std::chrono::seconds farewell{10};
 // So long may a head take, once it has begun.
@@ -71,6 +74,10 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   void stop(std::string why) {
     if (ended_ || refused_) return;
+    if (judging_) {
+      stopped_ = HttpRefusal{403, std::move(why)};
+      return;
+    }
     requests_.refuse({403, std::move(why)});
     refuse();
   }
@@ -155,7 +162,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // As far as the requests can be told, judged and sent.
   void go_on() {
-    while (!ended_ && flush_upstream()) {
+    while (!ended_ && !judging_ && flush_upstream()) {
       if (raw_) return client_said_all_ ? end_of_requests() : read_client();
       stalled_ = responses_.outstanding() >= most_outstanding;
       if (stalled_) return;  // an answer goes on with it
@@ -228,10 +235,31 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void judge_body() {
-    if (auto refusal = judge_.body ? judge_.body(requests_.request(), requests_.body()) : std::nullopt) {
-      return requests_.refuse(*refusal);
-    }
-    pass();
+    if (judge_.body && requests_.body().size() >= large_body) return judge_aside();
+    judged(judge_.body ? judge_.body(requests_.request(), requests_.body()) : std::nullopt);
+  }
+
+  void judged(const std::optional<HttpRefusal>& refusal) { refusal ? requests_.refuse(*refusal) : pass(); }
+
+  void judge_aside() {
+    struct Judgement {
+      decltype(Judge::body) judge;
+      HttpRequest request;
+      std::string body;
+      std::optional<HttpRefusal> refusal;
+    };
+    auto judgement = std::make_shared<Judgement>(judge_.body, requests_.request(), requests_.lend_body(), std::nullopt);
+    if (!aside_) aside_.emplace(loop_);
+    judging_ = true;
+    aside_->run([judgement] { judgement->refusal = judgement->judge(judgement->request, judgement->body); },
+                [weak = weak_from_this(), judgement] {
+                  auto self = weak.lock();
+                  if (!self || self->ended_) return;
+                  self->judging_ = false;
+                  self->requests_.return_body(std::move(judgement->body));
+                  self->judged(self->stopped_ ? self->stopped_ : judgement->refusal);
+                  self->go_on();
+                });
   }
 
   void pass() {
@@ -428,6 +456,9 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   Done done_;
   std::shared_ptr<Tap> tap_;
   bool held_ = false;  // by the tap
+  std::optional<Aside> aside_;
+  bool judging_ = false;                // beside the loop
+  std::optional<HttpRefusal> stopped_;  // meanwhile
   HttpRequests requests_;
   HttpResponses responses_;
   std::string to_upstream_, to_client_, why_, instead_;

@@ -53,6 +53,9 @@ class HttpRequests {
   // caller says "HTTP/1.1 100 Continue" itself.
   void collect(std::size_t most);
   [[nodiscard]] const std::string& body() const noexcept { return body_; }
+  // For a while; nothing else is done with the request meanwhile.
+  [[nodiscard]] std::string lend_body() noexcept { return std::exchange(body_, {}); }
+  void return_body(std::string body) noexcept { body_ = std::move(body); }
   // Instead of an answer to the request: all that was fed and has not gone on, from its head. Ends this reader.
   [[nodiscard]] std::string take_back();
   // After CONNECT, and the caller's 200: raw.

@@ -176,7 +176,7 @@ class BodyWatcher : public nlohmann::json_sax<nlohmann::json> {
   static constexpr std::size_t most_names = 4096;  // of one object
 
   bool refuse(std::string_view text, int status = 403) {
-    problem_ = HttpRefusal{status, text};
+    problem_ = HttpRefusal{status, std::string(text)};
     return false;
   }
   bool value() { return !frames_.empty() || refuse("its body is not a JSON object", 400); }
@@ -258,7 +258,7 @@ bool BodyWatcher::judge(std::string_view text) {
 
 std::expected<ModelBody, HttpRefusal> rule_model_call(const HttpRequest& request) {
   const auto refuse = [](std::string_view text, int status = 403) {
-    return std::unexpected(HttpRefusal{status, text});
+    return std::unexpected(HttpRefusal{status, std::string(text)});
   };
   if (request.target == HttpRequest::Target::authority || request.target == HttpRequest::Target::asterisk) {
     return refuse("only the listed calls of a model server pass here");

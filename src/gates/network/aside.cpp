@@ -1,0 +1,98 @@
+#include "aside.hpp"
+
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+namespace agentbox::gates::network {
+
+struct Aside::Owner {
+  std::mutex mutex;
+  boost::asio::io_context* loop;  // nullptr: it is gone
+};
+
+namespace {
+
+struct Piece {
+  std::function<void()> work;
+  std::function<void()> done;
+};
+
+// One thread for the whole process, from the first piece on.
+class Worker {
+ public:
+  void take(Piece piece) {
+    std::scoped_lock lock(mutex_);
+    if (!started_) {
+      // Signals are for the loop's own thread.
+      sigset_t all, before;
+      ::sigfillset(&all);
+      ::pthread_sigmask(SIG_SETMASK, &all, &before);
+      try {
+        std::thread([this] { work(); }).detach();
+        started_ = true;
+      } catch (...) {
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        throw;
+      }
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    pieces_.push_back(std::move(piece));
+    more_.notify_one();
+  }
+
+ private:
+  [[noreturn]] void work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      more_.wait(lock, [this] { return !pieces_.empty(); });
+      Piece piece = std::move(pieces_.front());
+      pieces_.pop_front();
+      lock.unlock();
+      piece.work();
+      piece.done();
+      piece = {};
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable more_;
+  std::deque<Piece> pieces_;
+  bool started_ = false;
+};
+
+// Never destroyed: its thread may be at work when the process ends.
+Worker& worker() {
+  static Worker* const one = new Worker;
+  return *one;
+}
+
+}  // namespace
+
+Aside::Aside(boost::asio::io_context& loop) : owner_(std::make_shared<Owner>()) {
+  owner_->loop = &loop;
+}
+
+Aside::~Aside() {
+  const std::scoped_lock lock(owner_->mutex);
+  owner_->loop = nullptr;
+}
+
+void Aside::run(std::function<void()> work, std::function<void()> then) {
+  worker().take({.work = std::move(work), .done = [owner = owner_, then = std::move(then)] {
+                   const std::scoped_lock lock(owner->mutex);
+                   if (owner->loop == nullptr) return;
+                   boost::asio::post(*owner->loop, [owner, then] {
+                     // Its owner may have gone since.
+                     if (owner->loop != nullptr) then();
+                   });
+                 }});
+}
+
+}  // namespace agentbox::gates::network

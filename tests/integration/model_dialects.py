@@ -139,7 +139,8 @@ class Gemini:
 
     @staticmethod
     def write(model, _number, step, stream):
-        part = {"text": step} if isinstance(step, str) else {"functionCall": {"name": step.name, "args": step.arguments}}
+        part = ({"text": step} if isinstance(step, str)
+                else {"functionCall": {"name": step.name, "args": step.arguments}})
         answer = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}],
                   "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 10, "totalTokenCount": 20},
                   "modelVersion": model}

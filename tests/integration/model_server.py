@@ -9,6 +9,7 @@ final answer: a string, or a function of the texts that the tools returned.
 import http.server
 import json
 import re
+import sys
 import threading
 
 from model_dialects import dialect_of
@@ -94,7 +95,12 @@ class ModelServer:
                 else:
                     self.reply(json.dumps(owner.envelope("chat.completion", message=message, finish_reason=reason)))
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                if not isinstance(sys.exc_info()[1], ConnectionError):
+                    super().handle_error(request, client_address)  # a client that just goes is no news
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
 

@@ -1,5 +1,6 @@
 """A scripted model behind an OpenAI-compatible address on the loopback: it says what the script says, and keeps every
-request for the test to look at. No intelligence, so the same prompt always makes the same tool calls.
+request for the test to look at. No intelligence, so the same prompt always makes the same tool calls. It speaks the
+dialects of model_dialects.py as well.
 
 The script is a function from the last prompt of the user to a list of steps. A step is Call(tool, arguments) or a
 final answer: a string, or a function of the texts that the tools returned.
@@ -8,7 +9,10 @@ final answer: a string, or a function of the texts that the tools returned.
 import http.server
 import json
 import re
+import sys
 import threading
+
+from model_dialects import dialect_of
 
 
 class Call:
@@ -37,6 +41,11 @@ def text_of(content):
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content or [] if isinstance(part, dict))
+
+
+def added_by_program(text):
+    """OpenClaw puts a message of its own behind the user's."""
+    return text.startswith("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>")
 
 
 class ModelServer:
@@ -71,6 +80,11 @@ class ModelServer:
 
             def do_POST(self):
                 request = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                dialect = dialect_of(self.path)
+                if dialect:
+                    owner.requests.append(request)
+                    self.reply(*owner.say(dialect, request, self.path))
+                    return
                 if self.path != "/v1/chat/completions":
                     self.send_error(404)
                     return
@@ -81,14 +95,20 @@ class ModelServer:
                 else:
                     self.reply(json.dumps(owner.envelope("chat.completion", message=message, finish_reason=reason)))
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, request, client_address):
+                if not isinstance(sys.exc_info()[1], ConnectionError):
+                    super().handle_error(request, client_address)  # a client that just goes is no news
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
 
     def answer(self, request):
         """The assistant's next message, given the whole conversation."""
         messages = request["messages"]
-        last = max(index for index, message in enumerate(messages) if message["role"] == "user")
+        last = max(index for index, message in enumerate(messages)
+                   if message["role"] == "user" and not added_by_program(text_of(message["content"])))
         steps = self.script(text_of(messages[last]["content"]))
         results = [text_of(message["content"]) for message in messages[last:] if message["role"] == "tool"]
         step = steps[min(len(results), len(steps) - 1)]
@@ -97,6 +117,18 @@ class ModelServer:
                     "function": {"name": step.name, "arguments": json.dumps(step.arguments)}}
             return {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
         return {"role": "assistant", "content": step(results) if callable(step) else step}, "stop"
+
+    def say(self, dialect, request, path):
+        """The next step in another dialect. A request that offers no such tool is one of the program's own, for a title
+        and the like."""
+        prompt, results, tools, stream = dialect.read(request, path)
+        steps = self.script(prompt)
+        step = steps[min(len(results), len(steps) - 1)]
+        if isinstance(step, Call) and step.name not in tools:
+            step = "untitled"
+        elif callable(step):
+            step = step(results)
+        return dialect.write(self.MODEL, len(self.requests), step, stream)
 
     def envelope(self, kind, **choice):
         return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": self.MODEL,

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -77,7 +78,7 @@ test::Files shipped() {
 
 TEST_CASE("every shipped profile is sound, described, and says what it exposes") {
   test::Files files = shipped();
-  CHECK(files.size() >= 7);
+  CHECK(files.size() >= 17);
   for (const auto& [name, toml] : files) {
     INFO(name);
     CHECK(test::errors(files, name) == "");
@@ -124,10 +125,21 @@ TEST_CASE("pi writes its sessions alone, and reaches one port of this machine") 
   CHECK(pi.git.config->value == GitConfig::inert);
 }
 
+namespace {
+// An agent's own key to its own model, where it works with nothing less.
+const std::map<std::string, std::set<std::string>> own_keys{
+    {"claude", {"ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"}},
+    {"codex", {"CODEX_API_KEY"}},
+    {"gemini", {"GEMINI_API_KEY"}},
+};
+}  // namespace
+
 TEST_CASE("no shipped profile passes a variable that may hold a secret or a way out") {
   test::Files files = shipped();
   for (const auto& [name, toml] : files) {
+    auto own = own_keys.find(name);
     for (const auto& item : test::sound(files, name).environment.pass) {
+      if (own != own_keys.end() && own->second.contains(item.value)) continue;
       for (const char* word : {"TOKEN", "KEY", "SECRET", "PASS", "AUTH_SOCK", "DBUS", "RUNTIME", "DISPLAY", "PRELOAD",
                                "NODE_OPTIONS", "PYTHONPATH"}) {
         INFO(name << " " << item.value);
@@ -135,4 +147,75 @@ TEST_CASE("no shipped profile passes a variable that may hold a secret or a way 
       }
     }
   }
+}
+
+TEST_CASE("a shipped profile grants the hosts that its program can't work without, and no others") {
+  const std::map<std::string, std::set<std::string>> expected{
+      {"claude", {"api.anthropic.com:443"}},
+      {"codex", {"api.openai.com:443", "chatgpt.com:443"}},
+      {"gemini", {"generativelanguage.googleapis.com:443"}},
+      {"openclaw", {"localhost:8080"}},
+      {"pi", {"localhost:8080"}},
+  };
+  test::Files files = shipped();
+  for (const auto& [name, toml] : files) {
+    std::set<std::string> granted;
+    for (const auto& host : test::sound(files, name).network.allow) granted.insert(host.value.text);
+    INFO(name);
+    auto wanted = expected.find(name);
+    CHECK(granted == (wanted == expected.end() ? std::set<std::string>{} : wanted->second));
+  }
+}
+
+TEST_CASE("an agent's profile lets it write at most its sessions, and shows no login but the one it needs") {
+  test::Files files = shipped();
+  const std::map<std::string, std::string> sessions{{"codex", "~/.codex/sessions"}, {"pi", "~/.pi/agent/sessions"}};
+  for (const char* name : {"claude", "codex", "gemini", "openclaw", "pi"}) {
+    INFO(name);
+    Profile agent = test::sound(files, name);
+    CHECK(agent.command);
+    CHECK_FALSE(agent.workspace.protect.empty());
+    std::set<std::string> written;
+    for (const auto& path : agent.files_section.write) written.insert(path.value.text);
+    auto wanted = sessions.find(name);
+    CHECK(written == (wanted == sessions.end() ? std::set<std::string>{} : std::set<std::string>{wanted->second}));
+    for (const auto& path : agent.files_section.read) {
+      const std::string& text = path.value.text;
+      INFO(text);
+      for (const char* whole : {"~", "~/.claude", "~/.codex", "~/.gemini", "~/.openclaw", "~/.openclaw/state"}) {
+        CHECK(text != whole);
+      }
+      for (const char* login : {"credentials", "oauth", ".env", "secrets", "accounts"}) {
+        CHECK(text.find(login) == std::string::npos);
+      }
+      CHECK((text.find("auth.json") == std::string::npos || text == "~/.codex/auth.json"));
+    }
+    CHECK(agent.commands.allow.empty());
+    CHECK(agent.commands.ask.empty());
+  }
+}
+
+TEST_CASE("a model server has the GPU and one port, and reaches nothing") {
+  test::Files files = shipped();
+  for (const char* name : {"llama-server", "ollama"}) {
+    INFO(name);
+    Profile server = test::sound(files, name);
+    CHECK(server.network.default_->value == Default::deny);
+    CHECK(server.network.allow.empty());
+    CHECK(server.network.publish.size() == 1);
+    CHECK(server.devices.gpu->value);
+    CHECK(server.files_section.write.empty());
+    CHECK(server.workspace.mode->value == WorkspaceMode::read_only);
+  }
+}
+
+TEST_CASE("nix grants the store, never the daemon, and asks for what it would build outside") {
+  Profile nix = test::sound(shipped(), "nix");
+  for (const auto& path : nix.files_section.read) {
+    for (const char* reach : {"/", "/nix", "/nix/var", "/nix/var/nix", "/nix/var/nix/daemon-socket"}) {
+      CHECK(path.value.text != reach);
+    }
+  }
+  CHECK(nix.commands.allow.empty());
+  CHECK(nix.commands.ask.size() == 2);
 }

@@ -5,11 +5,14 @@ import contextlib
 import email
 import email.policy
 import json
+import os
+import signal
 import subprocess
 import textwrap
 
 from harness import Failed, agentbox_binary, expect, expect_equal, need_program, run_tests, test, wait_until
 from mail_server import Daemon, Smtp
+from processes import descendants
 from terminal import Tmux
 
 RULES = '''extends = ["default"]
@@ -281,8 +284,12 @@ def delayed(world):
         answer(world, question, "--deny", "--comment", "not today")
         _, out, err = end(process)
         expect("not today" in out + err, "the agent hears it", out, err)
+        expect("allowed; it is sent in 3 seconds unless the owner takes it back" in err, "and what it waits for", err)
+        expect("waiting for the owner's answer" not in err, "nobody is asked", err)
+        expect("0 of 20 messages used in the last hour" in room(world, "agentbox status").text, "its count is back")
         done = room(world, send(body="let it go"))
         expect_equal(done.code, 0, f"sent\n{done}")
+        expect("1 of 20 messages used in the last hour" in room(world, "agentbox status").text, "what is sent counts")
         expect_equal([text_of(parsed(mail)[2]).strip() for mail in server.mails], ["let it go"], "on the wire")
 
 
@@ -303,6 +310,57 @@ def outcomes(world):
     expect(done.code == 75 and "nobody knows whether this was sent" in done.errors, "killed", done)
     log = world.agentbox("log", "--kind", "message", "--json").text.splitlines()
     expect("unknown: killed by signal 9" in log[-1], "the record", log[-1])
+
+
+def kill(process):
+    """All of it at once, by kill -9: agentbox, the room, and what it has started outside."""
+    its = [process.pid, *descendants(process.pid)]
+    others = set(descendants(os.getpid())) - set(its)
+    for pid in its:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not set(descendants(os.getpid())) - others, "all are dead")
+
+
+def logged(world, kind="message"):
+    lines = world.agentbox("log", "--kind", kind, "--json").text.splitlines()
+    return [one for one in map(json.loads, lines) if one["what"] == "outcome"]
+
+
+@test("killed while a message is sent: the next look at the record says that nobody knows what became of it, once")
+def killed(world):
+    calls = world.base / "calls"
+    program = world.base / "hangs"
+    program.write_text(f"#!/bin/sh\necho >>{calls}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    world.profile("mailer", f'{RULES}[messages.email]\nsend = ["{program}"]\n')
+    process = world.start([agentbox_binary(), "run", "mailer", "--", "sh", "-c", f"{send()}; agentbox host -- true; sleep 1000"])
+    wait_until(calls.exists, "it is being sent")
+    expect_equal(logged(world), [], "while it lives nobody judges")
+    kill(process)
+    outcomes = logged(world)
+    expect_equal([one["detail"]["outcome"] for one in outcomes],
+                 ["unknown: agentbox was killed before it could say what became of it"], "the record")
+    expect_equal(outcomes, logged(world), "another look adds nothing")
+    table = world.agentbox("log").text
+    expect("unknown" in table and "killed" in table and "agentbox was killed before" in table, "for people", table)
+    expect_equal(world.agentbox("log", "--verify").code, 0, "the chain")
+    expect_equal(len(calls.read_text().splitlines()), 1, "nothing sends it again")
+    world.agentbox("doctor", "--sweep")
+
+
+@test("killed while a message waits its delay: it is not sent, and the record says so")
+def killed_waiting(world):
+    with Smtp() as server:
+        mail_profile(world, server, RULES + 'delay = "60s"\n')
+        process = start_queued(world, send())
+        wait_until(lambda: open_questions(world), "it waits")
+        kill(process)
+        expect_equal([one["detail"]["outcome"] for one in logged(world)],
+                     ["not sent: agentbox was killed while it waited"], "the record")
+        expect_equal(server.lines, [], "the wire")
+    world.agentbox("doctor", "--sweep")
 
 
 def signal_profile(world):

@@ -31,7 +31,7 @@
         let pkgs = pkgsFor.${system}; in {
           default = pkgs.mkShell {
             inputsFrom = [ pkgs.agentbox ];
-            packages = with pkgs; [ bubblewrap clang-tools git tmux mandoc msmtp ];
+            packages = with pkgs; [ bubblewrap clang-tools git tmux mandoc msmtp python3Packages.aiosmtpd ];
           };
         });
 

@@ -17,6 +17,7 @@
 , nettle
 , nftables
 , nlohmann_json
+, openssl
 , sqlite
 , tomlplusplus
 , glibc
@@ -41,6 +42,7 @@ stdenv.mkDerivation {
     libseccomp
     nettle
     nlohmann_json
+    openssl
     sqlite
     tomlplusplus
     # What runs inside the room before the agent is static, so that it needs nothing of the room.
@@ -52,6 +54,7 @@ stdenv.mkDerivation {
     # The end-to-end tests need namespaces within the build, which few builders allow; the checks of the flake have them.
     (lib.mesonBool "tests" false)
     (lib.mesonOption "bwrap" (lib.getExe bubblewrap))
+    (lib.mesonOption "ssl_library" "${lib.getLib openssl}/lib/libssl.so.3")
     (lib.mesonOption "sqlite_library" "${lib.getLib sqlite}/lib/libsqlite3.so.0")
     (lib.mesonOption "nftables_library" "${lib.getLib nftables}/lib/libnftables.so.1")
     (lib.mesonOption "psl_library" "${lib.getLib libpsl}/lib/libpsl.so.5")

@@ -43,7 +43,7 @@ Broker::Impl::Impl(Broker& self, asio::io_context& loop, Settings settings)
     : self_(self), loop_(loop), settings_(std::move(settings)), recorder_(settings_), refusals_due_(loop) {}
 
 Decider::Ticket Broker::Impl::ask(Asked asked, std::function<void(const Verdict&)> done) {
-  Waiter waiter{++last_ticket_, std::move(done)};
+  Waiter waiter{++last_ticket_, std::move(done), std::move(asked.waits)};
   say_that_it_waits(asked);
   std::string id = std::to_string(++last_id_);
   policy::Ruling ruling = policy::rule(settings_.rules, asked.action);
@@ -193,6 +193,7 @@ bool Broker::Impl::join_twin(const Asked& asked, Waiter& waiter) {
     if (twin == questions->end()) continue;
     if (twin->waiters.size() >= settings_.most_waiting) return false;
     twin->waiters.push_back(std::move(waiter));
+    if (questions == &delayed_) tell_delay(*twin, twin->waiters.back());
     return true;
   }
   return false;

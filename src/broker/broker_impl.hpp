@@ -32,6 +32,7 @@ using prompt::Clock;
 struct Waiter {
   Decider::Ticket ticket = 0;
   std::function<void(const Verdict&)> done;
+  std::function<void(std::chrono::seconds)> waits;
 };
 
 struct OpenQuestion {
@@ -113,6 +114,8 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void delay(Questions::iterator at, Verdict verdict);
   void delay(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter);
   void begin_delay(OpenQuestion& open, Verdict verdict);
+  // That it waits.
+  void tell_delay(const OpenQuestion& open, const Waiter& waiter);
   void end_delay(Questions::iterator at);
   void cancel_delayed(Questions::iterator at, Verdict verdict, const std::string& by);
   void leave_delay(Questions::iterator at, const Verdict& verdict, const std::string& by);

@@ -1,9 +1,12 @@
-// What was allowed and waits before it is done, in sight of the owner: he can still cancel it. Nothing of it is on disk
-// but the verdict: an agentbox that dies meanwhile has done nothing, and what it had reserved stays reserved.
+// What was allowed and waits before it is done, in sight of the owner: he can still cancel it, and it gives back what it
+// has taken of the limits. Nothing of it is on disk but the verdict: an agentbox that dies meanwhile has done nothing, and
+// what it had reserved stays reserved.
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include "broker_impl.hpp"
@@ -18,7 +21,10 @@ bool Broker::Impl::is_delayed(const Asked& asked) {
 }
 
 void Broker::Impl::say_that_it_waits(Asked& asked) {
-  if (!is_delayed(asked)) return;
+  if (!is_delayed(asked)) {
+    asked.delay = {};
+    return;
+  }
   asked.facts.push_back(
       {.label = "after a yes",
        .value = fmt::format("it waits {}; until then `agentbox approve` can cancel it", in_words(asked.delay))});
@@ -54,6 +60,15 @@ void Broker::Impl::begin_delay(OpenQuestion& open, Verdict verdict) {
     if (!self || error) return;
     if (auto at = self->find_delayed(id); at != self->delayed_.end()) self->end_delay(at);
   });
+  for (const Waiter& waiter : open.waiters) tell_delay(open, waiter);
+}
+
+void Broker::Impl::tell_delay(const OpenQuestion& open, const Waiter& waiter) {
+  if (!waiter.waits) return;
+  const auto left = std::chrono::ceil<std::chrono::seconds>(open.question.deadline - Clock::now());
+  asio::post(loop_, [weak = weak_from_this(), waits = waiter.waits, left] {
+    if (weak.lock()) waits(std::max(left, std::chrono::seconds(1)));
+  });
 }
 
 Broker::Impl::Questions::iterator Broker::Impl::find_delayed(const std::string& id) {
@@ -84,6 +99,8 @@ void Broker::Impl::cancel_delayed(Questions::iterator at, Verdict verdict, const
     std::vector<store::Event> rows{recorder_.verdict(verdict.question, action, at->question.digest, verdict)};
     if (entry != 0 && std::holds_alternative<policy::Payment>(action)) {
       recorder_.settle(entry, store::Ending::not_started, "cancelled before it was made", std::move(rows));
+    } else if (entry != 0) {
+      recorder_.give_back(entry, action, std::move(rows));
     } else {
       recorder_.append(std::move(rows));
     }

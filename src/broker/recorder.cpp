@@ -4,6 +4,7 @@
 
 #include "agentbox/base/escape.hpp"
 #include "agentbox/policy/messages.hpp"
+#include "agentbox/store/process.hpp"
 
 namespace agentbox::broker {
 
@@ -140,6 +141,7 @@ store::Store& Recorder::store() {
   opened.forget_session(settings_.session);  // of a killed session that had the same short name
   store::Event began = event(store::Event::What::session_began);
   began.at = began_;
+  began.detail = dump(json{{"process", store::this_process()}});
   opened.append(began);
   return store_.emplace(std::move(opened));
 }
@@ -257,6 +259,11 @@ void Recorder::settle(std::int64_t payment, store::Ending ending, const std::str
   (void)with_store([&](store::Store& store) { return store.end_payment(payment, ending, note, events, now()); });
 }
 
+void Recorder::give_back(std::int64_t use, const policy::Action& action, std::vector<store::Event> events) {
+  const std::vector<std::string> reached = policy::strangers_of(settings_.rules, action);
+  (void)with_store([&](store::Store& store) { return store.give_back(use, reached, events); });
+}
+
 void Recorder::end(const Summary& summary) {
   if (!store_) return;
   store::Event ended = event(store::Event::What::session_ended);
@@ -274,6 +281,8 @@ store::Event Recorder::request(const std::string& question, const Asked& asked, 
   json detail = std::visit(Fields{}, asked.action);
   if (!asked.program.empty()) detail["program"] = bytes(asked.program);
   if (!asked.said.empty()) detail["said"] = bytes(asked.said);
+  // Allowed, it is not done before the clock says so: store::Interrupted.
+  if (asked.delay.count() > 0) detail["delay"] = asked.delay.count();
   row.detail = dump(detail);
   return row;
 }

@@ -40,6 +40,9 @@ class Recorder {
   [[nodiscard]] std::vector<std::string> strangers(const policy::Action& action);
   void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
 
+  // Of what `take` took, and what was not done.
+  void give_back(std::int64_t use, const policy::Action& action, std::vector<store::Event> events);
+
   // Nothing if nothing was ever recorded.
   void end(const Summary& summary);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <list>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,10 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/wire/reviewer_message.hpp"
 
+#include "addresses.hpp"
+#include "key_file.hpp"
+#include "tls.hpp"
+
 namespace agentbox::broker {
 
 namespace asio = boost::asio;
@@ -29,18 +34,17 @@ using Tcp = asio::ip::tcp;
 
 namespace {
 
-// Names are not looked up: the profile takes none but this one.
-std::vector<asio::ip::address> addresses_of(const std::string& host) {
-  if (host == "localhost") return {asio::ip::address_v4::loopback(), asio::ip::address_v6::loopback()};
-  error_code error;
-  const asio::ip::address address = asio::ip::make_address(host, error);
-  if (error || !address.is_loopback()) return {};
-  return {address};
-}
+using Scheme = policy::Reviewer::Scheme;
 
-std::string host_header(const policy::Reviewer& where) {
-  const bool brackets = where.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", brackets ? "[" : "", where.host, brackets ? "]" : "", where.port);
+// Of what needs no look-up. Without TLS nothing leaves this machine.
+std::vector<Tcp::endpoint> endpoints_of(const policy::Reviewer& where) {
+  if (where.host == "localhost") {
+    return {{asio::ip::address_v4::loopback(), where.port}, {asio::ip::address_v6::loopback(), where.port}};
+  }
+  error_code error;
+  const asio::ip::address address = asio::ip::make_address(where.host, error);
+  if (error || (where.scheme == Scheme::http && !address.is_loopback())) return {};
+  return {{address, where.port}};
 }
 
 std::string seconds(std::chrono::milliseconds time) {
@@ -63,7 +67,7 @@ Opinion silent(std::string why) {
 class Reviewer::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& loop, policy::Reviewer where)
-      : loop_(loop), where_(std::move(where)), addresses_(addresses_of(where_.host)) {}
+      : loop_(loop), where_(std::move(where)), known_(endpoints_of(where_)) {}
 
   void ask(const std::string& id, std::string about, std::function<void(const Opinion&)> done);
   void forget(const std::string& id);
@@ -73,14 +77,23 @@ class Reviewer::Impl : public std::enable_shared_from_this<Impl> {
   // One question: GET /models, then POST /chat/completions, each on a connection of its own.
   struct Job {
     Job(asio::io_context& loop, std::string of, std::string what, std::function<void(const Opinion&)> whom)
-        : id(std::move(of)), about(std::move(what)), done(std::move(whom)), deadline(loop), socket(loop) {}
+        : id(std::move(of)),
+          about(std::move(what)),
+          done(std::move(whom)),
+          deadline(loop),
+          attempt(loop),
+          socket(loop) {}
     std::string id, about;
     std::function<void(const Opinion&)> done;
-    asio::steady_timer deadline;
+    asio::steady_timer deadline, attempt;  // of it all; of one address among several
+    std::unique_ptr<Addresses> search;
+    std::vector<Tcp::endpoint> endpoints;
+    std::size_t at = 0;  // of endpoints
     Tcp::socket socket;
-    std::size_t address = 0;
+    std::unique_ptr<Tls> tls;  // with https
+    std::string key;
     enum class Asks : std::uint8_t { models, opinion } asks = Asks::models;
-    std::string request;
+    std::string request, wire;  // what is sent; with TLS the latter
     wire::HttpReply reply;
     std::array<char, 8192> buffer{};
     bool begun = false, over = false;
@@ -88,9 +101,16 @@ class Reviewer::Impl : public std::enable_shared_from_this<Impl> {
   using JobPtr = std::shared_ptr<Job>;
 
   void begin_next();
+  void begin(const JobPtr& job);
+  void look_up(const JobPtr& job);
   void connect(const JobPtr& job);
+  void watch_attempt(const JobPtr& job);
   void send(const JobPtr& job);
   void read(const JobPtr& job);
+  void heard(const JobPtr& job, std::string_view bytes);
+  void hung_up(const JobPtr& job);
+  void go_on_with_tls(const JobPtr& job);
+  void read_tls(const JobPtr& job);
   void take(const JobPtr& job);
   void fail(const JobPtr& job, std::string why);
   void end(const JobPtr& job, const Opinion& opinion);
@@ -98,7 +118,7 @@ class Reviewer::Impl : public std::enable_shared_from_this<Impl> {
 
   asio::io_context& loop_;
   policy::Reviewer where_;
-  std::vector<asio::ip::address> addresses_;
+  std::vector<Tcp::endpoint> known_;
   policy::Breaker breaker_;
   std::list<JobPtr> jobs_;
 };
@@ -126,33 +146,80 @@ void Reviewer::Impl::begin_next() {
     if (std::exchange(job->begun, true)) continue;
     ++begun;
     asio::post(loop_, [weak = weak_from_this(), job] {
-      if (auto self = weak.lock(); self && !job->over) self->connect(job);
+      if (auto self = weak.lock(); self && !job->over) self->begin(job);
     });
   }
 }
 
+void Reviewer::Impl::begin(const JobPtr& job) {
+  if (where_.key_file) {
+    auto key = read_key(*where_.key_file);
+    if (!key) return fail(job, "its key can't be used: " + key.error());
+    job->key = *std::move(key);
+  }
+  job->request =
+      wire::http_get({.host = policy::authority_of(where_), .path = where_.path + "/models", .key = job->key});
+  job->endpoints = known_;
+  if (!known_.empty() || where_.scheme == Scheme::http) return connect(job);
+  look_up(job);
+}
+
+void Reviewer::Impl::look_up(const JobPtr& job) {
+  auto found = [weak = weak_from_this(), weak_job = std::weak_ptr(job)](const Addresses::Found& result) {
+    auto self = weak.lock();
+    const JobPtr asking = weak_job.lock();
+    if (!self || !asking || asking->over) return;
+    if (result.endpoints.empty()) return self->fail(asking, "its address can't be found: " + result.problem);
+    asking->endpoints = result.endpoints;
+    self->connect(asking);
+  };
+  job->search = std::make_unique<Addresses>(loop_, where_.host, where_.port, std::move(found));
+}
+
 void Reviewer::Impl::connect(const JobPtr& job) {
-  if (job->address >= addresses_.size()) return fail(job, "its address is not on this machine");
-  const std::string path = where_.path + (job->asks == Job::Asks::models ? "/models" : "/chat/completions");
-  if (job->asks == Job::Asks::models) job->request = wire::http_get(host_header(where_), path);
+  if (job->at >= job->endpoints.size()) return fail(job, "its address is not on this machine");
   job->reply = wire::HttpReply();
+  job->tls.reset();
   error_code ignored;
   job->socket.close(ignored);
-  const Tcp::endpoint endpoint(addresses_[job->address], where_.port);
+  const Tcp::endpoint endpoint = job->endpoints[job->at];
   const int socket = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
   if (socket < 0) return fail(job, "it can't be reached: " + base::errno_text(errno));
   job->socket.assign(endpoint.protocol(), socket, ignored);
+  watch_attempt(job);
   job->socket.async_connect(endpoint, [weak = weak_from_this(), job](error_code error) {
     auto self = weak.lock();
     if (!self || job->over) return;
+    job->attempt.cancel();
     if (!error) return self->send(job);
-    // `localhost` may be only one of the two.
-    if (job->asks == Job::Asks::models && ++job->address < self->addresses_.size()) return self->connect(job);
+    // `localhost` may be only one of the two; a name has several.
+    if (job->asks == Job::Asks::models && ++job->at < job->endpoints.size()) return self->connect(job);
+    if (error == asio::error::operation_aborted) error = asio::error::timed_out;
     self->fail(job, "it can't be reached: " + base::errno_text(error.value()));
   });
 }
 
+// One that doesn't answer leaves the others their share of the time.
+void Reviewer::Impl::watch_attempt(const JobPtr& job) {
+  const std::size_t left = job->endpoints.size() - job->at;
+  if (job->asks != Job::Asks::models || left < 2) return;
+  const auto now = std::chrono::steady_clock::now();
+  job->attempt.expires_at(now + (job->deadline.expiry() - now) / static_cast<int>(left));
+  job->attempt.async_wait([job](error_code error) {
+    if (error || job->over) return;
+    error_code ignored;
+    job->socket.close(ignored);
+  });
+}
+
 void Reviewer::Impl::send(const JobPtr& job) {
+  if (where_.scheme == Scheme::https) {
+    auto tls = Tls::to(where_.host);
+    if (!tls) return fail(job, std::move(tls.error()));
+    job->tls = *std::move(tls);
+    job->tls->say(job->request);
+    return go_on_with_tls(job);
+  }
   asio::async_write(job->socket, asio::buffer(job->request),
                     [weak = weak_from_this(), job](error_code error, std::size_t) {
                       auto self = weak.lock();
@@ -166,17 +233,60 @@ void Reviewer::Impl::send(const JobPtr& job) {
 }
 
 void Reviewer::Impl::read(const JobPtr& job) {
-  job->socket.async_read_some(
-      asio::buffer(job->buffer), [weak = weak_from_this(), job](error_code error, std::size_t count) {
-        auto self = weak.lock();
-        if (!self || job->over) return;
-        using State = wire::HttpReply::State;
-        if (error && error != asio::error::eof) return self->fail(job, "its server hung up");
-        const State state = error ? job->reply.end() : job->reply.take(std::string_view(job->buffer.data(), count));
-        if (state == State::more) return self->read(job);
-        if (state == State::wrong) return self->fail(job, job->reply.problem());
-        self->take(job);
-      });
+  job->socket.async_read_some(asio::buffer(job->buffer),
+                              [weak = weak_from_this(), job](error_code error, std::size_t count) {
+                                auto self = weak.lock();
+                                if (!self || job->over) return;
+                                if (error == asio::error::eof) return self->hung_up(job);
+                                if (error) return self->fail(job, "its server hung up");
+                                self->heard(job, std::string_view(job->buffer.data(), count));
+                              });
+}
+
+void Reviewer::Impl::heard(const JobPtr& job, std::string_view bytes) {
+  using State = wire::HttpReply::State;
+  const State state = job->reply.take(bytes);
+  if (state == State::wrong) return fail(job, job->reply.problem());
+  if (state == State::done) return take(job);
+  job->tls ? read_tls(job) : read(job);
+}
+
+void Reviewer::Impl::hung_up(const JobPtr& job) {
+  if (job->reply.end() == wire::HttpReply::State::wrong) return fail(job, job->reply.problem());
+  take(job);
+}
+
+void Reviewer::Impl::go_on_with_tls(const JobPtr& job) {
+  std::string text;
+  job->wire.clear();
+  const Tls::State state = job->tls->go_on(text, job->wire);
+  auto then = [this, job, state, text = std::move(text)] {
+    if (state == Tls::State::wrong) return fail(job, job->tls->problem());
+    if (state == Tls::State::more) return text.empty() ? read_tls(job) : heard(job, text);
+    // What came before its end counts first.
+    using Reply = wire::HttpReply::State;
+    const Reply reply = job->reply.take(text);
+    if (reply == Reply::wrong) return fail(job, job->reply.problem());
+    reply == Reply::done ? take(job) : hung_up(job);
+  };
+  if (job->wire.empty()) return then();
+  asio::async_write(job->socket, asio::buffer(job->wire),
+                    [weak = weak_from_this(), job, then = std::move(then)](error_code, std::size_t) {
+                      // One that has hung up may have said why.
+                      if (auto self = weak.lock(); self && !job->over) then();
+                    });
+}
+
+// An end without TLS's own is none: whoever is on the way could have cut the answer short.
+void Reviewer::Impl::read_tls(const JobPtr& job) {
+  job->socket.async_read_some(asio::buffer(job->buffer),
+                              [weak = weak_from_this(), job](error_code error, std::size_t count) {
+                                auto self = weak.lock();
+                                if (!self || job->over) return;
+                                if (error) return self->fail(job, "its server hung up");
+                                job->tls->take(std::string_view(job->buffer.data(), count));
+                                self->go_on_with_tls(job);
+                              });
 }
 
 void Reviewer::Impl::take(const JobPtr& job) {
@@ -184,8 +294,9 @@ void Reviewer::Impl::take(const JobPtr& job) {
     const auto model = wire::decode_models(job->reply.body(), where_.model);
     if (!model) return fail(job, model.error());
     job->asks = Job::Asks::opinion;
-    job->request = wire::http_post(host_header(where_), where_.path + "/chat/completions",
-                                   wire::encode_review(*model, where_.instructions, job->about));
+    job->request = wire::http_post(
+        {.host = policy::authority_of(where_), .path = where_.path + "/chat/completions", .key = job->key},
+        wire::encode_review(*model, where_.instructions, job->about));
     return connect(job);
   }
   const auto review = wire::decode_review(job->reply.body());
@@ -210,6 +321,8 @@ void Reviewer::Impl::end(const JobPtr& job, const Opinion& opinion) {
 void Reviewer::Impl::drop(const JobPtr& job) {
   job->over = true;
   job->deadline.cancel();
+  job->attempt.cancel();
+  job->search.reset();
   error_code ignored;
   job->socket.close(ignored);
   jobs_.remove(JobPtr(job));

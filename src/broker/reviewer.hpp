@@ -1,8 +1,8 @@
 #pragma once
 
-// Asks the model server for its opinion: one connection to this machine for each question that is put to it, one
-// deadline over all of it, and a breaker, so that a server that fails costs nothing. Every failure is an opinion, too:
-// silent, with the reason.
+// Asks the model server for its opinion: two connections for each question that is put to it, one deadline over all of it,
+// and a breaker, so that a server that fails costs nothing. Every failure is an opinion, too: silent, with the reason. No
+// redirect is followed, no proxy of the environment is asked.
 //
 // Trust: the server is the owner's. What it says is bounded, read strictly (wire::decode_review), and only ever shown.
 

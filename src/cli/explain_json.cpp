@@ -157,7 +157,8 @@ void add_settings(ordered_json& object, const policy::Policy& policy) {
   }
   if (const policy::Approval& approval = policy.approval; approval.reviewer) {
     const bool both = approval.consent == policy::Consent::human_and_reviewer;
-    object["reviewer"] = {{"host", approval.reviewer->host},
+    object["reviewer"] = {{"url", policy::url_of(*approval.reviewer)},
+                          {"host", approval.reviewer->host},
                           {"port", approval.reviewer->port},
                           {"path", approval.reviewer->path},
                           {"model", approval.reviewer->model},

@@ -385,12 +385,11 @@ class Text {
     const policy::Approval& approval = policy_.approval;
     if (!approval.reviewer) return;
     const policy::Reviewer& model = *approval.reviewer;
-    const bool brackets = model.host.find(':') != std::string::npos;
     std::vector<Row> rows;
-    rows.push_back({fmt::format("{}{}{}:{}{}", brackets ? "[" : "", escape(model.host), brackets ? "]" : "", model.port,
-                                escape(model.path)),
+    rows.push_back({escape(policy::url_of(model)),
                     model.model.empty() ? "the only model that runs there" : "model " + escape(model.model),
                     {}});
+    if (model.key_file) rows.push_back({path(*model.key_file), "holds the key that its server is told", {}});
     if (approval.consent == policy::Consent::human_and_reviewer) {
       const bool typed = approval.friction.phrase == policy::Friction::Phrase::typed;
       rows.push_back({duration(std::chrono::ceil<std::chrono::seconds>(approval.friction.wait)),

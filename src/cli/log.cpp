@@ -97,7 +97,7 @@ bool wait_a_little() {
 }
 
 int follow(Filter filter, Printer& printer) {
-  std::optional<Store> record = open_record(Store::Access::read);
+  std::optional<Store> record = open_settled_record();
   if (!record) std::fputs("nothing is on record yet; waiting\n", stderr);
   if (record && filter.latest == 0 && !filter.since) filter.latest = first_followed;
   while (true) {
@@ -156,7 +156,7 @@ int log(const LogOptions& options, const Terminal& terminal) {
   if (!filter) return refuse(filter.error(), terminal, base::ExitCode::usage);
   Printer printer(options, terminal);
   if (options.follow) return follow(*filter, printer);
-  std::optional<Store> record = open_record(Store::Access::read);
+  std::optional<Store> record = options.verify ? open_record(Store::Access::read) : open_settled_record();
   if (!record) {
     std::fputs("nothing is on record yet: it begins with the first room that asks for something\n", stderr);
     return 0;

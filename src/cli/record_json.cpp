@@ -42,6 +42,27 @@ Json maybe(const std::optional<store::Time>& time) {
 
 }  // namespace
 
+std::string outcome_of(const store::Event& event) {
+  const Json detail = detail_of(event.detail);
+  const auto found = detail.find("outcome");
+  return found != detail.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+bool was_killed(const store::Event& event) {
+  const Json detail = detail_of(event.detail);
+  return detail.contains("killed") && detail["killed"] == true;
+}
+
+bool is_delayed(const store::Event& event) {
+  return detail_of(event.detail).contains("delay");
+}
+
+std::string process_of(const store::Event& event) {
+  const Json detail = detail_of(event.detail);
+  const auto found = detail.find("process");
+  return found != detail.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 std::string json_line(const store::Row& row) {
   const store::Event& event = row.event;
   Json json = {{"number", row.number},           {"what", store::name_of(event.what)},

@@ -7,6 +7,7 @@
 #include "agentbox/base/escape.hpp"
 
 #include "moment.hpp"
+#include "record_json.hpp"
 
 namespace agentbox::cli {
 
@@ -85,14 +86,27 @@ Cell verdict_cell(std::string_view verdict) {
   return {brief(verdict), tint};
 }
 
+// Of an outcome that is none: how it begins. The gates say so in these words; empty: it was done.
+std::string_view undone_in(const store::Event& event) {
+  if (event.what != store::Event::What::outcome || event.kind == "connect") return {};
+  const std::string outcome = outcome_of(event);
+  for (std::string_view word : {"not started", "not sent", "not paid", "not changed", "unknown"}) {
+    if (outcome == word || outcome.starts_with(std::string(word) + ":")) return word;
+  }
+  return {};
+}
+
 Cell what_cell(const store::Event& event) {
   using What = store::Event::What;
   switch (event.what) {
     case What::session_began: return {"began", Tint::strong};
-    case What::session_ended: return {"ended", Tint::strong};
+    case What::session_ended: return was_killed(event) ? Cell{"killed", Tint::warn} : Cell{"ended", Tint::strong};
     case What::request: return {"asked", Tint::faint};
     case What::verdict: return verdict_cell(event.verdict);
-    case What::outcome: return {"done", Tint::faint};
+    case What::outcome: {
+      const std::string_view undone = undone_in(event);
+      return undone.empty() ? Cell{"done", Tint::faint} : Cell{std::string(undone), Tint::warn};
+    }
     case What::rule_added: return {"remembered", Tint::strong};
     case What::rule_revoked: return {"revoked", Tint::strong};
   }
@@ -103,7 +117,11 @@ std::string summary_of(const store::Event& event) {
   const bool session =
       event.what == store::Event::What::session_began || event.what == store::Event::What::session_ended;
   if (event.summary.empty() && session) return "profile " + harmless(event.profile);
-  return harmless(event.summary);
+  const std::string_view undone = undone_in(event);
+  if (undone.empty()) return harmless(event.summary);
+  std::string why = harmless(outcome_of(event)).substr(undone.size());
+  why.erase(0, why.find_first_not_of(": "));
+  return harmless(event.summary) + (why.empty() ? "" : " (" + why + ")");
 }
 
 }  // namespace

@@ -51,6 +51,11 @@ class Asking {
       exit_ = exit_of(refusal->code);
       return;
     }
+    if (const auto* delayed = std::get_if<wire::RequestDelayed>(&body)) {
+      said_so_ = true;  // what is waited for
+      say(2, in_words(*delayed, wish_.deed));
+      return;
+    }
     if (const auto* verdict = std::get_if<wire::Verdict>(&body)) {
       allowed_ = verdict->verdict == Kind::allow;
       said_so_ = false;

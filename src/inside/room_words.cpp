@@ -153,6 +153,12 @@ std::string in_words(const std::string& what, const wire::PaymentEnded& ended) {
   return text;
 }
 
+std::string in_words(const wire::RequestDelayed& delayed, Deed deed) {
+  const char* done = deed == Deed::message ? "sent" : deed == Deed::payment ? "paid" : "done";
+  return std::string("agentbox: allowed; it is ") + done + " in " + std::to_string(delayed.seconds) +
+         (delayed.seconds == 1 ? " second" : " seconds") + " unless the owner takes it back\n";
+}
+
 std::string in_words(const std::string& what, const wire::Verdict& verdict, Deed deed) {
   std::string text = "agentbox: " + std::string(heading(verdict.verdict, deed)) + ": " + what + "\n";
   add(text, "reason", verdict.reason);

@@ -31,6 +31,7 @@ enum class Deed { command, change, payment, message };
 [[nodiscard]] std::string in_words(const std::string& what, const wire::Refusal& refusal, Deed deed);
 [[nodiscard]] std::string in_words(const std::string& what, const wire::PaymentEnded& ended);
 [[nodiscard]] std::string in_words(const std::string& what, const wire::MessageEnded& ended);
+[[nodiscard]] std::string in_words(const wire::RequestDelayed& delayed, Deed deed);
 [[nodiscard]] std::string in_words(const wire::RoomStatus& status);
 // The result object alone, in one line.
 [[nodiscard]] std::string in_json(const wire::RoomStatus& status);

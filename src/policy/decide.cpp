@@ -69,15 +69,42 @@ void place_shims(Draft& draft) {
   add(draft.profile.commands.ask);
 }
 
+// What it holds opens the owner's account at the server: no room reads it, and none leads agentbox to another file.
+void decide_key_file(Draft& draft, const profile::Located<profile::PathText>& named) {
+  base::Result<AbsPath> path = expand(named, draft.places);
+  if (!path) return draft.fail(path.error());
+  const Resolution found = draft.resolve(*path);
+  std::vector<AbsPath> all{*path, found.path};
+  for (const Resolution::Link& link : found.links) all.push_back(link.at);
+  for (const AbsPath& one : all) {
+    if (draft.tree.at(one).access == Access::hidden || draft.tree.hidden_by(one) != nullptr) continue;
+    return draft.error(named.origin, fmt::format("the room could read the reviewer's key in {}", shown(one)),
+                       "keep it where nothing is granted, such as ~/.config/agentbox");
+  }
+  if (found.kind != FileKind::regular) {
+    return draft.error(named.origin,
+                       fmt::format("{} {}", shown(*path),
+                                   found.kind == FileKind::missing ? "does not exist" : "is no file that you can read"),
+                       "its first line is what the reviewer's server wants to hear");
+  }
+  draft.policy.approval.reviewer->key_file = *path;
+}
+
 void decide_reviewer(Draft& draft) {
   const auto& asked = draft.profile.approval;
   Approval& approval = draft.policy.approval;
   if (!asked.reviewer) return;
   approval.reviewer = reviewer_at(asked.reviewer->value);
-  if (!approval.reviewer) return;  // see unbuilt.cpp
+  if (!approval.reviewer) return;
+  if (asked.reviewer_key_file) decide_key_file(draft, *asked.reviewer_key_file);
   if (asked.reviewer_model) approval.reviewer->model = asked.reviewer_model->value;
   if (asked.reviewer_instructions) approval.reviewer->instructions = asked.reviewer_instructions->value;
   if (asked.reviewer_timeout) approval.reviewer->timeout = asked.reviewer_timeout->value;
+  if (asked.reviewer_remote && asked.reviewer_remote->value && approval.reviewer->scheme == Reviewer::Scheme::https) {
+    draft.note(Note::Kind::exposes,
+               fmt::format("what each question shows is sent to {}", base::escape(url_of(*approval.reviewer))),
+               asked.reviewer->origin);
+  }
   if (!asked.require || asked.require->value != profile::Require::human_and_reviewer) return;
   approval.consent = Consent::human_and_reviewer;
   if (!asked.friction) return;

@@ -133,6 +133,8 @@ base::Result<Looks> looks(const profile::Profile& profile, const Places& places)
   collector.add(profile.workspace.protect);
   collector.add(profile.workspace.hold);
   collector.add(profile.workspace.hide);
+  if (profile.approval.reviewer_key_file)
+    collector.add(profile::List<profile::PathText>{*profile.approval.reviewer_key_file});
   collector.looks().git_config = profile.git.config && profile.git.config->value == profile::GitConfig::inert;
   return collector.result();
 }

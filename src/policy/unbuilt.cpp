@@ -68,10 +68,6 @@ base::Diagnostics unbuilt(const profile::Profile& given, const Flags& flags) {
   refusals.list(profile.files_section.ask, "[files] ask", asking);
   refusals.scalar(profile.files_section.deletes, "[files] deletes");
   refuse_network(profile, refusals);
-
-  if (profile.approval.reviewer && profile.approval.reviewer->value.starts_with("https:")) {
-    refusals.scalar(profile.approval.reviewer, "https for [approval] reviewer", "http works, on this machine");
-  }
   return refusals.take();
 }
 

@@ -125,6 +125,9 @@ void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
     if (approval.require && approval.require->value == Require::human_and_reviewer) {
       errors.push_back(error_at(approval.require->origin, "there is no reviewer",
                                 "[approval] reviewer = \"http://127.0.0.1:8080/v1\" names one"));
+    } else if (approval.reviewer_key_file) {
+      errors.push_back(error_at(approval.reviewer_key_file->origin, "there is no reviewer that would want a key",
+                                "[approval] reviewer = \"https://models.example.org/v1\" names one"));
     }
     return;
   }
@@ -149,7 +152,8 @@ void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
   for (const auto* list : {&profile.network.allow, &profile.network.ask}) {
     for (const auto& grant : *list) {
       bool loopback = grant.value.kind == HostKind::localhost || grant.value.kind == HostKind::address;
-      bool same_host = is_on_this_machine(*server) ? loopback : grant.value.host == server->host;
+      bool below = grant.value.kind == HostKind::below && server->host.ends_with("." + grant.value.host);
+      bool same_host = is_on_this_machine(*server) ? loopback : below || grant.value.host == server->host;
       bool same_port = grant.value.ports == PortSet::all ||
                        (grant.value.ports == PortSet::web && (port == 80 || port == 443)) ||
                        (grant.value.ports == PortSet::one && grant.value.port == port);

@@ -489,7 +489,8 @@ std::vector<Row> make_rows() {
   add(scalar<AT(approval.timeout), duration>("approval", "timeout", "time", "\"2m\"",
       "How long a question waits for its answer. Then it is denied.", "[approval]\ntimeout = \"2m\""));
   add(scalar<AT(approval.reviewer), reviewer>("approval", "reviewer", "URL", "",
-      "A model server on this machine with an OpenAI-compatible address, which gives a second opinion on each "
+      "A model server with an OpenAI-compatible address, on this machine (http or https), or elsewhere with https and "
+      "reviewer_remote. It gives a second opinion on each "
       "question. It can only object: its word is shown beside the question, and never answers it. It sees what "
       "agentbox measured, not what the agent says. The room must not be able to change it: a grant for the same "
       "address needs as = \"llm\". See agentbox-broker(7).", "[approval]\nreviewer = \"http://127.0.0.1:8080/v1\""));
@@ -503,9 +504,13 @@ std::vector<Row> make_rows() {
   add(scalar<AT(approval.reviewer_timeout), duration>("approval", "reviewer_timeout", "time", "\"20s\"",
       "How long the reviewer may take; then it is silent.", "[approval]\nreviewer_timeout = \"20s\""));
   add({{"approval", "reviewer_remote", "true or false", "false",
-      "Lets the reviewer be on another machine, with https: each question's content goes there. This version does not "
-      "speak https yet, and says so.", "[approval]\nreviewer_remote = true", replaced, ""},
+      "Lets the reviewer be on another machine, with https: each question's content goes there.",
+      "[approval]\nreviewer_remote = true", replaced, ""},
       read_flag<AT(approval.reviewer_remote)>, fold_value<AT(approval.reviewer_remote)>, nullptr});
+  add(scalar<AT(approval.reviewer_key_file), path>("approval", "reviewer_key_file", "path", "",
+      "A file whose first line is the key that the reviewer's server wants (Authorization: Bearer). Nobody but you may "
+      "be able to read it (chmod 600), and no room is given it: where the room could read it, that is an error.",
+      "[approval]\nreviewer_key_file = \"~/.config/agentbox/reviewer.key\""));
   add({{"approval", "require", "\"human\" or \"human+reviewer\"", "\"human\"",
       "Who must agree. human+reviewer: where the reviewer objects, is silent or is down, a yes takes what friction "
       "says. While it has not answered yet it counts as silent.", "[approval]\nrequire = \"human\"", replaced, ""},

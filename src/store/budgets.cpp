@@ -166,6 +166,24 @@ std::vector<std::string> Store::strangers(const Taking& taking) const {
   return strangers;
 }
 
+bool Store::give_back(std::int64_t use, const std::vector<std::string>& reached, std::span<const Event> events) {
+  impl_->check_in_place();
+  Transaction transaction(impl_->database());
+  for (const std::string& name : reached) {
+    impl_
+        ->statement(
+            "DELETE FROM reached WHERE name = ? AND (profile, kind, at) IN "
+            "(SELECT profile, kind, at FROM used WHERE id = ?)")
+        .bind(1, name)
+        .bind(2, use)
+        .run();
+  }
+  impl_->statement("DELETE FROM used WHERE id = ?").bind(1, use).run();
+  if (!events.empty()) impl_->add(events);
+  transaction.commit();
+  return true;
+}
+
 Took Store::take(const Taking& taking, std::span<const Event> events) {
   impl_->check_in_place();
   Transaction transaction(impl_->database());

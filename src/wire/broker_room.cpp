@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t most_words = 4096;
 constexpr std::size_t most_rules = 4096;
 constexpr std::size_t most_why = 2000;
+constexpr std::uint64_t most_delay = 365 * 24 * 3600;  // seconds
 constexpr std::size_t most_word = 40, most_key = 64, most_recipient = 512, most_memo = 140, most_limits = 20;
 constexpr std::size_t most_raw_recipient = 1016, most_recipients = 20, most_subject = 200, most_attachments = 10,
                       most_file_name = 200, most_lines = 10000;
@@ -115,6 +116,10 @@ std::string write(std::optional<std::uint64_t> id, const CommandExited& exited) 
   Json params{{"id", id.value_or(0)}, {key, exited.number}};
   put_text(params, "reason", exited.reason);
   return write_notification("command.exited", std::move(params));
+}
+
+std::string write(std::optional<std::uint64_t> id, const RequestDelayed& delayed) {
+  return write_notification("request.delayed", Json{{"id", id.value_or(0)}, {"seconds", delayed.seconds}});
 }
 
 std::string write(std::optional<std::uint64_t> id, const PaymentEnded& ended) {
@@ -284,6 +289,8 @@ ToRoom read_to_room(const Json& json) {
     message.body = CommandStarted{};
   } else if (call.method == "command.exited") {
     message.body = read_exited(fields);
+  } else if (call.method == "request.delayed") {
+    message.body = RequestDelayed{fields.number("seconds", 1, most_delay)};
   } else if (call.method == "payment.ended") {
     PaymentEnded ended{static_cast<PaymentEnded::Outcome>(fields.choice("outcome", payment_outcomes)), {}};
     ended.reason = fields.text_or_none("reason", most_text);

@@ -34,22 +34,23 @@ std::optional<std::size_t> number(std::string_view text, int base) {
   return value;
 }
 
-std::string request(std::string_view method, std::string_view host, std::string_view path, std::string_view more) {
+std::string request(std::string_view method, const HttpTarget& target, std::string_view more) {
+  const std::string key = target.key.empty() ? "" : "Authorization: Bearer " + target.key + "\r\n";
   return fmt::format(
-      "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: agentbox\r\nAccept: application/json\r\n{}Connection: "
+      "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: agentbox\r\nAccept: application/json\r\n{}{}Connection: "
       "close\r\n\r\n",
-      method, path, host, more);
+      method, target.path, target.host, key, more);
 }
 
 }  // namespace
 
-std::string http_get(std::string_view host, std::string_view path) {
-  return request("GET", host, path, "");
+std::string http_get(const HttpTarget& target) {
+  return request("GET", target, "");
 }
 
-std::string http_post(std::string_view host, std::string_view path, std::string_view body) {
+std::string http_post(const HttpTarget& target, std::string_view body) {
   std::string head =
-      request("POST", host, path, fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size()));
+      request("POST", target, fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size()));
   return head.append(body);
 }
 

@@ -161,3 +161,62 @@ TEST_CASE("a payment that is cancelled while it waits gives its amount back; one
   }
   CHECK(verdicts == std::vector<std::string>{"allow by rule", "duplicate by limit", "deny by human", "allow by rule"});
 }
+
+TEST_CASE("who asks hears that it waits, and how long; a twin that comes later hears what is left") {
+  World world;
+  std::vector<std::chrono::seconds> first, second;
+  Asked asked = waiting({"git", "push"}, 60s);
+  asked.waits = [&](std::chrono::seconds left) { first.push_back(left); };
+  const std::size_t at = world.ask(asked);
+  world.turn();
+  CHECK(first.empty());  // it is still asked
+  REQUIRE(say(world, Answer::once) == Broker::Taken::taken);
+  REQUIRE(first.size() == 1);
+  CHECK(first[0] == 60s);
+  CHECK_FALSE(world.verdicts[at]);
+  asked.waits = [&](std::chrono::seconds left) { second.push_back(left); };
+  world.ask(asked);
+  world.turn();
+  REQUIRE(second.size() == 1);
+  CHECK((second[0] >= 1s && second[0] <= 60s));
+  CHECK(first.size() == 1);
+}
+
+TEST_CASE("a message that is cancelled while it waits gives its count back, and its recipient is a stranger again") {
+  World world([](Settings& settings) {
+    auto& messages = settings.rules.messages;
+    messages.lists.default_ = profile::Default::ask;
+    messages.self = {{{"me@example.org"}, {}}};
+    messages.lists.allow = {{{"*@family.example"}, {}}};
+    messages.ways = {{.name = "email", .send = {"sendmail", "-t"}, .post = {}}};
+    messages.limit = {{.text = "2/hour", .amount = 2, .unit = {}, .period = profile::Period::hour}, {}};
+  });
+  auto send = [&](std::string to, std::string body = "hello") {
+    Asked asked{.action = policy::Message{.backend = "email", .to = {std::move(to)}, .body = std::move(body)},
+                .title = "send",
+                .subject = "s"};
+    asked.delay = 60s;
+    return world.ask(std::move(asked));
+  };
+  auto used = [&] { return world.broker->messages().back(); };
+  send("me@example.org");
+  CHECK(used().starts_with("1 of 2 messages used"));
+  SECTION("by the owner") {
+    REQUIRE(say(world, Answer::deny) == Broker::Taken::taken);
+    CHECK(used().starts_with("0 of 2 messages used"));
+  }
+  SECTION("by who asked") {
+    world.broker->cancel(world.tickets[0]);
+    CHECK(used().starts_with("0 of 2 messages used"));
+  }
+  SECTION("somebody new, after a yes") {
+    send("mum@family.example");
+    CHECK(world.panel.shown.back().stage == Stage::asked);
+    REQUIRE(say(world, Answer::once) == Broker::Taken::taken);
+    CHECK(used().starts_with("2 of 2 messages used"));
+    REQUIRE(say(world, Answer::deny) == Broker::Taken::taken);
+    CHECK(used().starts_with("1 of 2 messages used"));
+    send("mum@family.example", "again");
+    CHECK(world.panel.shown.back().stage == Stage::asked);  // as the first time
+  }
+}

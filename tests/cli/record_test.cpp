@@ -285,3 +285,34 @@ TEST_CASE("connections are summed up by host, the one that most was sent to firs
   CHECK(first["host"] == "b.example:443");
   CHECK(first["sent"] == 20000);
 }
+
+TEST_CASE("what could not be done is not called done, and the log says why") {
+  Berlin zone;
+  auto outcome = [](std::string kind, std::string detail) {
+    store::Row one = row("git push", "");
+    one.event.what = Event::What::outcome;
+    one.event.kind = std::move(kind);
+    one.event.by = "";
+    one.event.detail = std::move(detail);
+    return one;
+  };
+  auto cells = [&](const store::Row& one) {
+    const std::vector<Cell> all = log_cells(one);
+    return all[2].text + "|" + all[5].text;
+  };
+  CHECK(cells(outcome("command", R"({"outcome":"exit code 1"})")) == "done|git push");
+  CHECK(cells(outcome("command", R"({"outcome":"not started: cannot be executed: Permission denied"})")) ==
+        "not started|git push (cannot be executed: Permission denied)");
+  CHECK(cells(outcome("message", R"({"outcome":"not sent: exit code 75: smtp says \\x1b[2J no"})")) ==
+        "not sent|git push (exit code 75: smtp says \\x1b[2J no)");
+  CHECK(cells(outcome("message", R"({"outcome":"unknown: \u001b[31mred"})")) == "unknown|git push (\\x1b[31mred)");
+  CHECK(cells(outcome("payment", R"({"outcome":"not paid"})")) == "not paid|git push");
+  for (const char* odd : {"", "{}", "[]", R"({"outcome":7})", R"({"outcome":"not startedly"})", "no JSON"}) {
+    CHECK(cells(outcome("command", odd)) == "done|git push");
+  }
+  store::Row ended = row("", "");
+  ended.event.what = Event::What::session_ended;
+  CHECK(cells(ended) == "ended|profile pi");
+  ended.event.detail = R"({"killed":true})";
+  CHECK(cells(ended) == "killed|profile pi");
+}

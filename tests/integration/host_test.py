@@ -187,4 +187,43 @@ def fills_up(world):
     expect(done.code == 0, "the room ends as it should", done)
 
 
+@test("a disk that fills up before a payment and a message: nothing is paid, nothing is sent")
+def fills_up_before_money(world):
+    user = harness.ordinary_user().pw_uid
+    calls, program = world.base / "calls", world.base / "pays"
+    calls.mkdir()
+    program.write_text(f"#!/bin/sh\necho \"$0 $*\" >>{calls}/all\n")
+    program.chmod(0o755)
+    for path in (calls, program, world.workspace):
+        os.chown(path, user, -1)
+    world.profile("pays", f'''extends = ["default"]
+[messages]
+self = ["me@example.org"]
+limit = "100/hour"
+[messages.email]
+send = ["{program}", "-t"]
+[spending]
+limit = "100 USD/day"
+count = "100/day"
+[spending.pay]
+command = ["{program}", "{{amount}}"]
+''')
+    state = f"{world.home}/.local/state"
+    mount = f"mkdir -p {state}; mount -t tmpfs -o size=1m,mode=0700,uid={user} none {state}"
+    filling = (f"(until [ -e {world.workspace}/first ]; do sleep 0.01; done; head -c 2m /dev/zero > {state}/filler || true; "
+               f"touch {world.workspace}/filled) 2>/dev/null &")
+    # What is left of the last page takes a few rows more.
+    ask = ("pay() { agentbox pay --amount 1 --currency USD --to a --key $1; echo pay $?; }; "
+           "send() { echo hi | agentbox send --via email --to me@example.org --subject $1; echo send $?; }; "
+           "pay k0; send s0; touch first; until [ -e filled ]; do sleep 0.01; done; "
+           "for i in 1 2 3 4 5 6 7 8; do pay k$i; send s$i; done")
+    done = as_user(world, f"{mount}; {filling}", words=f"run --on-ask queue pays -- sh -c '{ask}'")
+    codes = [line for line in done.text.splitlines() if line.startswith(("pay ", "send "))]
+    expect_equal(codes[:2], ["pay 0", "send 0"], f"control: before that both are done\n{done}")
+    expect_equal(codes[-2:], ["pay 75", "send 75"], f"afterwards neither\n{done}")
+    expect("full" in done.errors, "the reason", done)
+    expect_equal(len((calls / "all").read_text().splitlines()), sum(line.endswith(" 0") for line in codes),
+                 f"what was done is what the room was told\n{done}")
+
+
 run_tests(as_root=True)

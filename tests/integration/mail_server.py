@@ -1,48 +1,79 @@
-"""What a message may end up at: an SMTP server and a small HTTP daemon, each on a port of its own, that write down what
+"""What a message may end up at: a real SMTP server and a small HTTP daemon, each on a port of its own, that write down what
 came."""
 
 import http.server
 import json
+import pathlib
+import re
+import shutil
+import socket
 import socketserver
+import subprocess
+import tempfile
 import threading
 
+from harness import Failed, need_program, wait_until, world_folder
 
-class Smtp(socketserver.StreamRequestHandler):
-    """RFC 5321, as far as a client needs that wants to get rid of one mail after another."""
 
-    def say(self, text):
-        self.wfile.write(text.encode() + b"\r\n")
+class Smtp:
+    """aiosmtpd as the distribution has it, in a process of its own: what it took lies in a Maildir, what it heard in its
+    log. One that takes nothing bigger than `most` bytes refuses the rest (RFC 1870)."""
 
-    def handle(self):
-        self.say("220 test ESMTP")
-        sender, recipients = None, []
-        while line := self.rfile.readline():
-            words = line.decode(errors="replace").strip()
-            self.server.lines.append(words)
-            verb = words.upper()
-            if verb.startswith(("EHLO", "HELO")):
-                self.say("250 test")
-            elif verb.startswith("MAIL FROM:"):
-                sender, recipients = words[10:].split()[0], []
-                self.say("250 ok")
-            elif verb.startswith("RCPT TO:"):
-                recipients.append(words[8:].split()[0].strip("<>"))
-                self.say("250 ok")
-            elif verb == "DATA":
-                self.say("354 go on")
-                data = []
-                while (line := self.rfile.readline()) not in (b".\r\n", b""):
-                    data.append(line[1:] if line.startswith(b".") else line)
-                if self.server.refuse:
-                    self.say("554 not wanted")
-                else:
-                    self.server.mails.append((sender, recipients, b"".join(data)))
-                    self.say("250 taken")
-            elif verb == "QUIT":
-                self.say("221 bye")
-                return
-            else:
-                self.say("250 ok")
+    def __init__(self, most=33554432):
+        self.most = most
+
+    def start(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = open(self.folder / "log", "ab")
+        self.process = subprocess.Popen(
+            [need_program("aiosmtpd"), "-n", "-d", "-d", "-s", str(self.most), "-l", f"127.0.0.1:{self.port}",
+             "-c", "aiosmtpd.handlers.Mailbox", str(self.folder / "mails")],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
+
+    def listens(self):
+        """True; None: somebody else took the port meanwhile."""
+        if self.process.poll() is not None:
+            return None
+        return b"is listening" in (self.folder / "log").read_bytes()
+
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mails.", dir=world_folder()))
+        for _ in range(10):
+            self.start()
+            if wait_until(lambda: self.listens() is not False, "the SMTP server listens") and self.listens():
+                return self
+            self.log.close()
+        raise Failed("the SMTP server does not start:\n" + (self.folder / "log").read_text(errors="replace"))
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+    @property
+    def lines(self):
+        """What anybody has said to it, from the first connection on."""
+        log = (self.folder / "log").read_text(errors="replace").splitlines()
+        return [line for line in log if "Peer: " in line or ">> b" in line]
+
+    @property
+    def mails(self):
+        """What lies in the mailbox, in the order in which it came: sender, recipients, bytes."""
+        files = sorted((self.folder / "mails" / "new").iterdir(), key=lambda file: int(re.search(r"Q(\d+)", file.name)[1]))
+        return [self.envelope(file.read_bytes()) for file in files]
+
+    @staticmethod
+    def envelope(stored):
+        """The server writes what MAIL and RCPT said behind the headers of the mail."""
+        head, _, body = stored.partition(b"\n\n")
+        head, said = re.subn(rb"\nX-Peer: [^\n]*\nX-MailFrom: ([^\n]*)\nX-RcptTo: ([^\n]*)\Z", b"", head)
+        if said != 1:
+            raise Failed(f"the server's own lines are not there: {stored[:2000]!r}")
+        sender, recipients = re.search(rb"\nX-MailFrom: ([^\n]*)\nX-RcptTo: ([^\n]*)\n\n", stored).groups()
+        return sender.decode(), recipients.decode().split(", "), head + b"\n\n" + body
 
 
 class Posted(http.server.BaseHTTPRequestHandler):
@@ -59,14 +90,13 @@ class Posted(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Server(socketserver.ThreadingTCPServer):
+class Daemon(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, handler):
-        super().__init__(("127.0.0.1", 0), handler)
-        self.lines, self.mails, self.posts = [], [], []
-        self.refuse, self.status = False, 200
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Posted)
+        self.posts, self.status = [], 200
 
     @property
     def port(self):
@@ -79,11 +109,3 @@ class Server(socketserver.ThreadingTCPServer):
     def __exit__(self, *_):
         self.shutdown()
         self.server_close()
-
-
-def smtp():
-    return Server(Smtp)
-
-
-def daemon():
-    return Server(Posted)

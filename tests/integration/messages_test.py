@@ -1,15 +1,18 @@
-"""agentbox send in a real room: real mail by msmtp to an SMTP server, a stand-in for signal-cli, a daemon that is posted to.
+"""agentbox send in a real room: real mail by msmtp to a real SMTP server, a stand-in for signal-cli, a daemon that is posted to.
 What is free, what asks, and that nothing is on the wire before a yes. What the servers wrote down is all that counts."""
 
 import contextlib
 import email
 import email.policy
 import json
+import os
+import signal
 import subprocess
 import textwrap
 
 from harness import Failed, agentbox_binary, expect, expect_equal, need_program, run_tests, test, wait_until
-from mail_server import daemon, smtp
+from mail_server import Daemon, Smtp
+from processes import descendants
 from terminal import Tmux
 
 RULES = '''extends = ["default"]
@@ -82,14 +85,14 @@ def text_of(message):
 
 @test("a mail to the owner himself goes without a question, through msmtp and SMTP, with what he wrote")
 def to_self(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server)
         done = room(world, f"{send('Me <owner@EXAMPLE.org>', subject='done')} && {send(more='--to owner@example.org')}; echo $?")
         expect_equal(done.text.splitlines()[0], "sent email to Me <owner@EXAMPLE.org>", f"the first\n{done}")
         expect_equal(done.text.splitlines()[1], "126", f"the same recipient twice\n{done}")
         expect_equal(len(server.mails), 1, "mails")
         sender, recipients, message = parsed(server.mails[0])
-        expect_equal((sender, recipients), ("<owner@example.org>", ["owner@example.org"]), "the envelope")
+        expect_equal((sender, recipients), ("owner@example.org", ["owner@example.org"]), "the envelope")
         expect_equal((message["To"], message["Subject"], text_of(message).rstrip("\n")), ("owner@example.org", "done", "hello"),
                      "the mail")
         log = [json.loads(line) for line in world.agentbox("log", "--kind", "message", "--json").text.splitlines()]
@@ -104,7 +107,7 @@ def asked(world):
     (world.workspace / "body").write_text(body)
     content = bytes(range(256)) * 300
     (world.workspace / "data.bin").write_bytes(content)
-    with smtp() as server, Tmux(world) as terminal:
+    with Smtp() as server, Tmux(world) as terminal:
         mail_profile(world, server)
         command = (f"{agentbox_binary()} run mailer -- sh -c \"agentbox send --via email --to 'Alice <alice@Example.NET>' "
                    "--subject 'caf\u00e9 at 12' --attach data.bin --why 'she asked' <body; echo code \\$?\"")
@@ -126,6 +129,7 @@ def asked(world):
         attachments = list(message.iter_attachments())
         expect_equal([(one.get_filename(), one.get_content()) for one in attachments], [("data.bin", content)], "attached")
         said = len(server.lines)
+        expect(any("RCPT TO:<alice@example.net>" in line for line in server.lines), "the yes was heard", server.lines)
         terminal.line(command)
         terminal.wait_for_keys("send a message by email")
         terminal.type("d")
@@ -135,7 +139,7 @@ def asked(world):
 
 @test("the question holds the raw recipient, every attachment with size and hash, and why; others hear nothing before")
 def question(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server)
         (world.workspace / "a.txt").write_text("abc")
         process = start_queued(world, send("Boss <Boss@Example.net>", more="--attach a.txt --to mum@family.example --why because"))
@@ -159,7 +163,7 @@ def question(world):
 
 @test("who is allowed by a rule is asked about the first time, and from then on free; a no changes nothing")
 def first_time(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server)
         script = send("mum@family.example")
         done = world.agentbox("try", "mailer", "send", "mum@family.example")
@@ -182,7 +186,7 @@ def first_time(world):
 
 @test("beyond the limit it asks, also to the owner himself; each recipient counts")
 def limit(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server, RULES + 'limit = "3/hour"\n')
         done = room(world, f"for i in 1 2 3 4 5; do {send()}; echo $?; done; agentbox status")
         expect_equal([word for word in done.text.split() if word.isdigit() and len(word) < 3][:5], ["0", "0", "0", "75", "75"], done)
@@ -197,7 +201,7 @@ def limit(world):
 
 @test("recipients, subjects, names and bodies that would be more than they are: refused, and nothing is on the wire")
 def hostile(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server)
         (world.workspace / "raw.py").write_text(textwrap.dedent('''\
             import array, fcntl, json, os, socket
@@ -255,7 +259,7 @@ def hostile(world):
 
 @test("denied is denied, in whatever spelling; without rule and owner nothing is sent")
 def denied(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server)
         for who in ("press@example.net", "Press@example.net", "press+x@EXAMPLE.net", "P <press@example.net>"):
             done = room(world, send(who))
@@ -272,7 +276,7 @@ def denied(world):
 
 @test("with a delay it waits in sight, can be cancelled, and goes when the time is over")
 def delayed(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server, RULES + 'delay = "3s"\n')
         process = start_queued(world, send(body="take it back"))
         question = wait_until(lambda: open_questions(world), "it waits")[0]
@@ -280,17 +284,21 @@ def delayed(world):
         answer(world, question, "--deny", "--comment", "not today")
         _, out, err = end(process)
         expect("not today" in out + err, "the agent hears it", out, err)
+        expect("allowed; it is sent in 3 seconds unless the owner takes it back" in err, "and what it waits for", err)
+        expect("waiting for the owner's answer" not in err, "nobody is asked", err)
+        expect("0 of 20 messages used in the last hour" in room(world, "agentbox status").text, "its count is back")
         done = room(world, send(body="let it go"))
         expect_equal(done.code, 0, f"sent\n{done}")
+        expect("1 of 20 messages used in the last hour" in room(world, "agentbox status").text, "what is sent counts")
         expect_equal([text_of(parsed(mail)[2]).strip() for mail in server.mails], ["let it go"], "on the wire")
 
 
 @test("what the program says of it: its exit code, and killed is unknown")
 def outcomes(world):
-    with smtp() as server:
+    with Smtp(most=100) as server:
         mail_profile(world, server)
-        server.refuse = True
         done = room(world, send())
+        expect_equal(server.mails, [], "the mailbox")
         expect(done.code == 1 and "not sent: email to owner@example.org" in done.errors and "code: " in done.errors, "refused", done)
     done = room(world, send())
     expect(done.code == 1 and "not sent" in done.errors, "no server", done)
@@ -302,6 +310,57 @@ def outcomes(world):
     expect(done.code == 75 and "nobody knows whether this was sent" in done.errors, "killed", done)
     log = world.agentbox("log", "--kind", "message", "--json").text.splitlines()
     expect("unknown: killed by signal 9" in log[-1], "the record", log[-1])
+
+
+def kill(process):
+    """All of it at once, by kill -9: agentbox, the room, and what it has started outside."""
+    its = [process.pid, *descendants(process.pid)]
+    others = set(descendants(os.getpid())) - set(its)
+    for pid in its:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not set(descendants(os.getpid())) - others, "all are dead")
+
+
+def logged(world, kind="message"):
+    lines = world.agentbox("log", "--kind", kind, "--json").text.splitlines()
+    return [one for one in map(json.loads, lines) if one["what"] == "outcome"]
+
+
+@test("killed while a message is sent: the next look at the record says that nobody knows what became of it, once")
+def killed(world):
+    calls = world.base / "calls"
+    program = world.base / "hangs"
+    program.write_text(f"#!/bin/sh\necho >>{calls}\nexec sleep 1000\n")
+    program.chmod(0o755)
+    world.profile("mailer", f'{RULES}[messages.email]\nsend = ["{program}"]\n')
+    process = world.start([agentbox_binary(), "run", "mailer", "--", "sh", "-c", f"{send()}; agentbox host -- true; sleep 1000"])
+    wait_until(calls.exists, "it is being sent")
+    expect_equal(logged(world), [], "while it lives nobody judges")
+    kill(process)
+    outcomes = logged(world)
+    expect_equal([one["detail"]["outcome"] for one in outcomes],
+                 ["unknown: agentbox was killed before it could say what became of it"], "the record")
+    expect_equal(outcomes, logged(world), "another look adds nothing")
+    table = world.agentbox("log").text
+    expect("unknown" in table and "killed" in table and "agentbox was killed before" in table, "for people", table)
+    expect_equal(world.agentbox("log", "--verify").code, 0, "the chain")
+    expect_equal(len(calls.read_text().splitlines()), 1, "nothing sends it again")
+    world.agentbox("doctor", "--sweep")
+
+
+@test("killed while a message waits its delay: it is not sent, and the record says so")
+def killed_waiting(world):
+    with Smtp() as server:
+        mail_profile(world, server, RULES + 'delay = "60s"\n')
+        process = start_queued(world, send())
+        wait_until(lambda: open_questions(world), "it waits")
+        kill(process)
+        expect_equal([one["detail"]["outcome"] for one in logged(world)],
+                     ["not sent: agentbox was killed while it waited"], "the record")
+        expect_equal(server.lines, [], "the wire")
+    world.agentbox("doctor", "--sweep")
 
 
 def signal_profile(world):
@@ -339,7 +398,7 @@ def signal_cli(world):
 
 @test("a daemon is posted JSON that only the broker sends; the room can't reach it, and what it answers is the outcome")
 def posted(world):
-    with daemon() as server:
+    with Daemon() as server:
         way = f'[messages.home]\npost = "http://localhost:{server.port}/send?x=1"\n'
         world.profile("poster", RULES + way)
         (world.workspace / "b.bin").write_bytes(b"\x00\xff")
@@ -402,7 +461,7 @@ def twins(world):
 
 @test("try, explain and check say what is granted; a program that is missing, or the agent's to change, stops the launch")
 def words(world):
-    with smtp() as server:
+    with Smtp() as server:
         mail_profile(world, server)
         for words, code, why in ((["owner@example.org"], 0, "the owner himself"), (["x@example.com"], 2, "default is to ask"),
                                  (["Press+x@example.net"], 1, "denies"), (["a@b@c"], 125, "one '@'"),

@@ -241,6 +241,23 @@ def forged(world):
     expect("-32601" in lines[2], "an unknown method", done)
 
 
+@test("a command that can't be started is not called done in the log, which says why")
+def not_started(world):
+    broken, works = world.base / "broken", world.base / "works"
+    broken.write_bytes(b"\x7fELF" + b"x" * 100)
+    works.write_text("#!/bin/sh\nexit 3\n")
+    for program in (broken, works):
+        program.chmod(0o755)
+    world.profile("asks", f'extends = ["default"]\n[commands]\nallow = ["{broken}", "{works}"]\n')
+    done = world.agentbox("run", "asks", "--", "sh", "-c", f"agentbox host -- {broken}; echo $?; agentbox host -- {works}; echo $?")
+    expect_equal(done.text.split(), ["126", "3"], f"the room\n{done}")
+    lines = [line.split() for line in world.agentbox("log", "--kind", "command").text.splitlines()]
+    expect_equal([" ".join(line[3:5]) for line in lines if str(broken) in line and "not" in line], ["not started"], lines)
+    log = world.agentbox("log", "--kind", "command").text
+    expect("(cannot be executed: Exec format error)" in log, "why", log)
+    expect_equal([line[3] for line in lines if str(works) in line], ["asked", "allow", "done"], "control")
+
+
 @test("kill -9 of the supervisor in the middle of a question leaves nothing")
 def killed(world):
     profile(world)

@@ -110,6 +110,25 @@ def race(world):
     expect_equal(ledger(world)["budgets"][0]["used"], 9500, "the ledger")
 
 
+@test("two sessions that pay 60 at the same time under a cap of 100: one is free, one asks")
+def two_of_sixty(world):
+    wallet = Wallet(world)
+    profile(world, wallet, 'limit = "100 USD/day"\n')
+    # Both stand at the line before either runs.
+    script = "touch ready-{0}; until [ -e go ]; do sleep 0.01; done; " + "{1}; echo code $?"
+    rooms = [start_queued(world, script.format(name, pay("60", key=name))) for name in "ab"]
+    wait_until(lambda: all((world.workspace / f"ready-{name}").exists() for name in "ab"), "both are ready")
+    (world.workspace / "go").touch()
+    question = wait_until(lambda: open_questions(world), "one asks")[0]
+    wait_until(lambda: len(wallet.paid()) == 1, "one is free")
+    expect_equal((len(open_questions(world)), question["phrase"]), (1, "60.00"), "one question")
+    facts = {fact["label"]: fact["value"] for fact in question["facts"]}
+    expect(facts["limit"].startswith("60.00 of 100.00 USD used today, 40.00 left"), "it counts the other's", facts)
+    expect_equal(world.agentbox("approve", "--answer", question["id"], "--deny").code, 0, "no")
+    expect_equal(sorted(end(room)[1].splitlines()[-1] for room in rooms), ["code 0", "code 77"], "the rooms")
+    expect_equal((len(wallet.paid()), ledger(world)["budgets"][0]["left"]), (1, 4000), "the account and the ledger")
+
+
 @test("what an agent might try: amounts, options, a long memo, a thousand small payments")
 def attacks(world):
     wallet = Wallet(world)
@@ -124,6 +143,8 @@ def attacks(world):
         expect_equal(done.code, 126, f"{words}\n{done}")
     done = room(world, pay(currency="EUR"))
     expect(done.code == 77 and "pays in USD only" in done.errors, "another currency", done)
+    done = room(world, pay(currency="XYZ"))
+    expect(done.code in (77, 126) and "paid" in done.errors, "a currency that is none", done)
     done = room(world, 'agentbox pay --amount 1 --currency USD --to a --key k --memo "$(head -c 100000 /dev/zero | tr "\\0" x)"')
     expect(done.code == 2 and "--memo: at most 140 bytes" in done.errors, "a long memo", done)
     # Past our own program: the bytes themselves.

@@ -40,8 +40,8 @@ def open_questions(world):
     return [json.loads(line) for line in done.text.splitlines()]
 
 
-def start_queued(world, script, name="payer"):
-    return world.start([agentbox_binary(), "run", "--on-ask=queue", name, "--", "sh", "-c", script])
+def start_queued(world, script, name="payer", **env):
+    return world.start([agentbox_binary(), "run", "--on-ask=queue", name, "--", "sh", "-c", script], env=world.env(**env))
 
 
 def end(process):

@@ -14,8 +14,20 @@ TEST_CASE("the reviewer's address comes apart") {
   CHECK(parts("http://localhost") == "localhost|80|");
   CHECK(parts("http://[::1]:11434/api/v1") == "::1|11434|/api/v1");
   CHECK(parts("http://[::1]/v1") == "::1|80|/v1");
-  CHECK_FALSE(reviewer_at("https://127.0.0.1:8080/v1"));
+  CHECK(parts("https://127.0.0.1:8080/v1") == "127.0.0.1|8080|/v1");
+  CHECK(parts("https://models.example.org/v1") == "models.example.org|443|/v1");
+  CHECK(reviewer_at("https://[::1]/v1")->scheme == Reviewer::Scheme::https);
+  CHECK_FALSE(reviewer_at("ftp://127.0.0.1/v1"));
   CHECK_FALSE(reviewer_at("http://127.0.0.1:x/v1"));
+}
+
+TEST_CASE("and goes together again") {
+  for (const char* url : {"http://127.0.0.1:8080/v1", "http://localhost", "http://[::1]:11434/api/v1",
+                          "https://models.example.org/v1", "https://models.example.org:80/v1", "http://[::1]:443"}) {
+    CHECK(url_of(reviewer_at(url).value()) == url);
+  }
+  CHECK(authority_of(reviewer_at("https://[::1]:8443/v1").value()) == "[::1]:8443");
+  CHECK(authority_of(reviewer_at("https://models.example.org:443/v1").value()) == "models.example.org");
 }
 
 TEST_CASE("the breaker opens after three failures in a row, and lets one try after a minute") {

@@ -288,8 +288,7 @@ TEST_CASE("what isn't built yet is refused, each use with its line") {
   profile.approval.notify = {{"notify-send"}, {}};
   CHECK(unbuilt(world) == Lines{"[workspace] mode = \"review\" is not built yet", "[files] ask is not built yet",
                                 "[files] deletes is not built yet",
-                                "a grant of every port of this machine ('localhost:*') is not built yet",
-                                "https for [approval] reviewer is not built yet"});
+                                "a grant of every port of this machine ('localhost:*') is not built yet"});
 }
 
 TEST_CASE("who must agree, and what a yes costs that the reviewer did not agree to") {
@@ -316,6 +315,37 @@ TEST_CASE("who must agree, and what a yes costs that the reviewer did not agree 
         policy::Friction{.wait = std::chrono::seconds(7), .phrase = policy::Friction::Phrase::none});
   asked.friction->value.wait = std::chrono::minutes(2);
   CHECK(world.errors() == Lines{"nobody could say yes: a question is denied before this wait is over"});
+}
+
+TEST_CASE("the reviewer's key lies where no room could read it or lead to another file") {
+  World world;
+  auto& asked = world.profile.approval;
+  asked.reviewer = located("https://models.example.org/v1");
+  asked.reviewer_remote = {true, {}};
+  world.read("~/granted").write("~/out");
+  for (const char* file :
+       {"/home/u/.config/agentbox/key", "/home/u/granted/key", "/home/u/out/key", "/home/u/work/key"}) {
+    world.file(file);
+  }
+  world.folder_at("/home/u/folder").link("/home/u/to-granted", "granted/key");
+  world.link("/home/u/out/link", "/home/u/.config/agentbox/key").link("/home/u/there", "out/link");
+  world.link("/home/u/own", ".config/agentbox/key");
+  auto errors = [&](const char* text) {
+    asked.reviewer_key_file = {World::path_text(text), {}};
+    return world.errors();
+  };
+  CHECK(errors("~/.config/agentbox/key").empty());
+  CHECK(world.policy().approval.reviewer->key_file == path("/home/u/.config/agentbox/key"));
+  CHECK(notes(world.policy(), Note::Kind::exposes).back() ==
+        "what each question shows is sent to https://models.example.org/v1");
+  CHECK(errors("~/own").empty());
+  for (const char* text : {"~/granted/key", "~/out/key", "${workspace}/key", "~/to-granted", "~/out/link", "~/there"}) {
+    INFO(text);
+    REQUIRE(errors(text).size() == 1);
+    CHECK(errors(text)[0].starts_with("the room could read the reviewer's key in "));
+  }
+  CHECK(errors("~/none") == Lines{"'/home/u/none' does not exist"});
+  CHECK(errors("~/folder") == Lines{"'/home/u/folder' is no file that you can read"});
 }
 
 TEST_CASE("what only tightens or is built is no use of what isn't") {

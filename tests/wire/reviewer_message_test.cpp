@@ -148,10 +148,13 @@ TEST_CASE("a case is one line of JSON in ASCII, without a mark of a template's")
 }
 
 TEST_CASE("requests are written as they must be") {
-  CHECK(http_get("127.0.0.1:8080", "/v1/models") ==
+  CHECK(http_get({.host = "127.0.0.1:8080", .path = "/v1/models", .key = {}}) ==
         "GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: agentbox\r\nAccept: application/json\r\n"
         "Connection: close\r\n\r\n");
-  const std::string post = http_post("[::1]:80", "/v1/chat/completions", "{}");
+  const std::string post = http_post({.host = "[::1]:80", .path = "/v1/chat/completions", .key = {}}, "{}");
+  CHECK(http_get({.host = "h", .path = "/v1/models", .key = "sk-1"}) ==
+        "GET /v1/models HTTP/1.1\r\nHost: h\r\nUser-Agent: agentbox\r\nAccept: application/json\r\n"
+        "Authorization: Bearer sk-1\r\nConnection: close\r\n\r\n");
   CHECK(post.ends_with("Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"));
   const std::string body = encode_review("m", "Pushing is usual.", "{}");
   CHECK(body.starts_with(R"({"model":"m","messages":[{"role":"system","content":"You are)"));

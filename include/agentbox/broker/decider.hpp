@@ -34,7 +34,7 @@ struct Verdict {
   std::string rule;        // the rule or the remembered scope that said so; empty: none
   std::string comment;     // raw: the owner's own words; empty: none
   std::string question;    // the record's id of this request: give it to `outcome`
-  std::int64_t entry = 0;  // of an allowed payment: in the ledger, reserved; give it to `settle`
+  std::int64_t entry = 0;  // of what limits count: what was taken of them; of a payment: in the ledger, for `settle`
   // Of a payment that is a duplicate: what became of the one with its key.
   enum class Earlier : std::uint8_t { none, pending, unknown, paid } earlier = Earlier::none;
 };
@@ -54,6 +54,8 @@ struct Asked {
   // Of a deed: so long it waits after it was allowed, in sight of the owner, who can still cancel it. `done` is called
   // when that is over. Zero: at once.
   std::chrono::seconds delay{0};
+  // Called then, from the event loop and before `done`, at most once: it is allowed, and so long it waits.
+  std::function<void(std::chrono::seconds)> waits;
 };
 
 // What went through a connection that ended.

@@ -8,20 +8,28 @@
 #include <string>
 #include <string_view>
 
+#include "agentbox/base/path.hpp"
+
 namespace agentbox::policy {
 
-// A model server on this machine that speaks OpenAI's chat API.
+// A model server that speaks OpenAI's chat API.
 struct Reviewer {
-  std::string host;  // "localhost", or a loopback address
+  enum class Scheme : std::uint8_t { http, https } scheme = Scheme::http;
+  std::string host;  // http: "localhost", or a loopback address; https: also another address or name
   std::uint16_t port = 80;
-  std::string path;          // "/v1": what stands before "/models" and "/chat/completions"
-  std::string model;         // empty: the only one that the server says it runs
-  std::string instructions;  // the owner's own, behind agentbox's; may be empty
+  std::string path;                       // "/v1": what stands before "/models" and "/chat/completions"
+  std::string model;                      // empty: the only one that the server says it runs
+  std::string instructions;               // the owner's own, behind agentbox's; may be empty
+  std::optional<base::AbsPath> key_file;  // holds what the server wants to hear in `Authorization: Bearer`
   std::chrono::milliseconds timeout{20'000};
   friend bool operator==(const Reviewer&, const Reviewer&) = default;
 };
-// Precondition: the profile's parser has taken it. Nothing for https, which is not built yet.
+// Precondition: the profile's parser has taken it.
 [[nodiscard]] std::optional<Reviewer> reviewer_at(std::string_view url);
+// As its address is written: "https://models.example.org/v1". Raw.
+[[nodiscard]] std::string url_of(const Reviewer& reviewer);
+// As the Host header has it: the port only where it isn't the scheme's own.
+[[nodiscard]] std::string authority_of(const Reviewer& reviewer);
 
 enum class Consent : std::uint8_t {
   human,               // the opinion is shown

@@ -209,6 +209,7 @@ struct Profile {
     std::optional<Located<std::chrono::seconds>> timeout;
     std::optional<Located<std::string>> reviewer, reviewer_model, reviewer_instructions;
     std::optional<Located<bool>> reviewer_remote;
+    std::optional<Located<PathText>> reviewer_key_file;
     std::optional<Located<std::chrono::seconds>> reviewer_timeout;
     std::optional<Located<Friction>> friction;
     std::optional<Located<Require>> require;

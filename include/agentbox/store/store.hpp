@@ -132,6 +132,15 @@ struct Remembered {
 
 // For one thread at a time, and for one process: a child after fork must leave its copy alone. While one is open no code
 // of the same process may open and close the file by other means: that would drop the locks (fcntl(2), F_SETLK).
+// A session that has begun and not ended: it runs, or was killed and can't say any more what became of its deeds.
+struct Unended {
+  Event began;  // its `detail` says which process: store/process.hpp
+  struct Deed {
+    Event request, verdict;  // the last verdict, which allows it
+  };
+  std::vector<Deed> deeds;  // without an outcome
+};
+
 class Store {
  public:
   enum class Access { read, write };
@@ -194,6 +203,9 @@ class Store {
                 std::span<const policy::Limit> limits, Time now);
   // Those of `reaches` whom the profile has never reached by a use of this kind.
   [[nodiscard]] std::vector<std::string> strangers(const Taking& taking) const;
+  // What `take` took and what was not done counts no more, and those of `reached` whom it reached first are strangers
+  // again. `events` in the same transaction.
+  bool give_back(std::int64_t use, const std::vector<std::string>& reached, std::span<const Event> events);
   // How the limits stand for a use that isn't taken.
   [[nodiscard]] std::vector<policy::Balance> balances(const Taking& taking) const;
 
@@ -206,6 +218,10 @@ class Store {
   [[nodiscard]] Time ledger_time() const;
   // The owner says that it was wrong: `event.at` counts from here on, and what was used "later" was used now.
   void set_ledger_time(const Event& event);
+
+  [[nodiscard]] std::vector<Unended> unended() const;
+  // Nothing, and false, when the record has other than so many rows by now.
+  [[nodiscard]] bool append_behind(std::int64_t rows, std::span<const Event> events);
 
   class Impl;  // for the room's own files
 

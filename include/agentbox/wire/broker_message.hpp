@@ -209,6 +209,13 @@ struct CommandExited {  // "command.exited": {"code": 0} or {"signal": 15}
   friend bool operator==(const CommandExited&, const CommandExited&) = default;
 };
 
+// "request.delayed": it is allowed, and waits so long before it is done, in sight of the owner, who can take it back.
+// What became of it is still said by the request's result.
+struct RequestDelayed {
+  std::uint64_t seconds = 0;  // that are left, 1 to 31536000
+  friend bool operator==(const RequestDelayed&, const RequestDelayed&) = default;
+};
+
 struct PaymentEnded {  // "payment.ended": the last word about a payment
   enum class Outcome : std::uint8_t {
     paid,      // now, or before with this key
@@ -234,7 +241,8 @@ struct MessageEnded {  // "message.ended": the last word about a message
 
 struct ToRoom {
   std::optional<std::uint64_t> id;  // nothing only with a Refusal of what had no readable id
-  std::variant<Verdict, RoomStatus, Refusal, CommandStarted, CommandExited, PaymentEnded, MessageEnded> body;
+  std::variant<Verdict, RoomStatus, Refusal, CommandStarted, CommandExited, RequestDelayed, PaymentEnded, MessageEnded>
+      body;
   friend bool operator==(const ToRoom&, const ToRoom&) = default;
 };
 

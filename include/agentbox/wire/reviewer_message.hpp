@@ -56,9 +56,14 @@ struct Review {
 
 // ---- HTTP ----
 
-// One request on a connection of its own. `host`: as the Host header has it.
-[[nodiscard]] std::string http_get(std::string_view host, std::string_view path);
-[[nodiscard]] std::string http_post(std::string_view host, std::string_view path, std::string_view body);
+// One request on a connection of its own.
+struct HttpTarget {
+  std::string host;  // as the Host header has it
+  std::string path;
+  std::string key;  // as Authorization: Bearer; empty: none
+};
+[[nodiscard]] std::string http_get(const HttpTarget& target);
+[[nodiscard]] std::string http_post(const HttpTarget& target, std::string_view body);
 
 // Reads one answer as it comes: a status 200, with a length or in chunks, and nothing behind it.
 class HttpReply {

@@ -249,6 +249,9 @@ std::shared_ptr<Job> MessageGate::Impl::take(const Requester& from, const wire::
     asked = question_about(job->message, request.to, *way, job->program, request.why);
     asked.delay = setup_.rules.messages.delay;
   }
+  asked.waits = [weak = std::weak_ptr(job)](std::chrono::seconds left) {
+    if (auto waiting = weak.lock(); waiting && waiting->ticket) waiting->from.tell(requests::in_wire(left));
+  };
   jobs_.insert(job);
   job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {
     job->ticket.reset();

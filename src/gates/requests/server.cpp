@@ -66,6 +66,11 @@ wire::Verdict::Kind kind_of(broker::Verdict::Kind kind) {
 
 }  // namespace
 
+wire::RequestDelayed in_wire(std::chrono::seconds left) {
+  constexpr std::chrono::seconds most = std::chrono::hours(24 * 365);
+  return {static_cast<std::uint64_t>(std::clamp(left, std::chrono::seconds(1), most).count())};
+}
+
 wire::Verdict in_wire(const broker::Verdict& verdict) {
   return {.verdict = kind_of(verdict.kind), .reason = verdict.reason, .rule = verdict.rule, .comment = verdict.comment};
 }

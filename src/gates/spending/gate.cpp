@@ -149,6 +149,9 @@ std::shared_ptr<Job> PaymentGate::Impl::take(const Requester& from, wire::Paymen
     asked = question_about(job->payment, job->program, std::move(request.why));
     asked.delay = setup_.rules.spending.delay;
   }
+  asked.waits = [weak = std::weak_ptr(job)](std::chrono::seconds left) {
+    if (auto waiting = weak.lock(); waiting && waiting->ticket) waiting->from.tell(requests::in_wire(left));
+  };
   jobs_.insert(job);
   job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {
     job->ticket.reset();

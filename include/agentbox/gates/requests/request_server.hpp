@@ -116,5 +116,6 @@ class RequestServer {
 
 // As the room is told.
 [[nodiscard]] wire::Verdict in_wire(const broker::Verdict& verdict);
+[[nodiscard]] wire::RequestDelayed in_wire(std::chrono::seconds left);
 
 }  // namespace agentbox::gates::requests

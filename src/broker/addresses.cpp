@@ -1,0 +1,93 @@
+#include "addresses.hpp"
+
+#include <csignal>
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+namespace agentbox::broker {
+
+namespace asio = boost::asio;
+using Tcp = asio::ip::tcp;
+
+// Touches the loop only while its owner lives, who goes before the loop does.
+struct Addresses::Shared {
+  asio::io_context& loop;
+  std::function<void(const Found&)> done;
+  std::mutex mutex;
+  bool closed = false;
+
+  Shared(asio::io_context& of, std::function<void(const Found&)> whom) : loop(of), done(std::move(whom)) {}
+};
+
+namespace {
+
+constexpr std::size_t most = 4;
+
+Addresses::Found find(const std::string& name, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* list = nullptr;
+  // A dot at the end: the name is complete.
+  const int error = ::getaddrinfo((name + ".").c_str(), std::to_string(port).c_str(), &hints, &list);
+  Addresses::Found found;
+  if (error != 0) {
+    found.problem = error == EAI_SYSTEM ? "the system refused" : ::gai_strerror(error);
+    return found;
+  }
+  for (const addrinfo* at = list; at != nullptr && found.endpoints.size() < most; at = at->ai_next) {
+    Tcp::endpoint endpoint;
+    if (at->ai_addrlen > endpoint.capacity()) continue;
+    endpoint.resize(at->ai_addrlen);
+    std::memcpy(endpoint.data(), at->ai_addr, at->ai_addrlen);
+    found.endpoints.push_back(endpoint);
+  }
+  ::freeaddrinfo(list);
+  if (found.endpoints.empty()) found.problem = "it has none";
+  return found;
+}
+
+}  // namespace
+
+Addresses::Addresses(asio::io_context& loop, const std::string& name, std::uint16_t port,
+                     std::function<void(const Found&)> done)
+    : shared_(std::make_shared<Shared>(loop, std::move(done))) {
+  auto answer = [](const std::shared_ptr<Shared>& shared, Found found) {
+    const std::scoped_lock lock(shared->mutex);
+    if (shared->closed) return;
+    asio::post(shared->loop, [weak = std::weak_ptr(shared), found = std::move(found)] {
+      auto open = weak.lock();
+      if (!open || open->closed) return;
+      const auto tell = open->done;  // its owner may go meanwhile
+      tell(found);
+    });
+  };
+  // Signals are for the loop's own thread.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    std::thread([shared = shared_, answer, name, port] { answer(shared, find(name, port)); }).detach();
+  } catch (const std::system_error&) {
+    answer(shared_, {.endpoints = {}, .problem = "there is no thread to look for them"});
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+Addresses::~Addresses() {
+  const std::scoped_lock lock(shared_->mutex);
+  shared_->closed = true;
+  shared_->done = nullptr;  // what it holds must not end with the thread
+}
+
+}  // namespace agentbox::broker

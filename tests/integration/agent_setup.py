@@ -126,7 +126,8 @@ AGENTS = {
                       "GEMINI_MODEL": "gemini-2.5-pro", "GEMINI_CLI_TRUST_WORKSPACE": "true"}),
     "openclaw": Facts(
         "openclaw@2026.9.6", (["node", "scripts/postinstall-bundled-plugins.mjs"],), "2026.9.6",
-        lambda command: Call("exec", command=command),
+        # Without yieldMs a command that takes ten seconds goes on in the background, and the model is told so.
+        lambda command: Call("exec", command=command, yieldMs=60_000),
         lambda path, text: Call("write", path=path, content=text),
         lambda prompt: ["openclaw", "agent", "exec", prompt],
         ".openclaw", openclaw_files, lambda _: {}),

@@ -164,8 +164,7 @@ def settle(world, name, model, port):
         agent = Agent(world, name, model)
         argv, environment = agent.facts.task, agent.env()
     own = world.profile_folder / f"{name}.toml"
-    own.write_text(own.read_text().replace(f'"localhost:{model.port}"]',
-                                           f'"localhost:{model.port}", "127.0.0.1:{port}"]'))
+    own.write_text(own.read_text().replace("[network]\nallow = [", f'[network]\nallow = ["127.0.0.1:{port}", '))
     net = Net(world, {REGISTRY: "127.0.0.1"}, "").env
     return argv, {**net, **environment}
 

@@ -156,7 +156,10 @@ class Agent:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             target.write_text(content if isinstance(content, str) else json.dumps(content, indent=2))
         # The user's own profile adds to the shipped one what only this machine knows.
-        grant = f'[network]\nallow = ["localhost:{self.port}"]\n' if model else ""
+        # as = "llm" knows neither Gemini's API nor the form in which the interactive Codex groups its tools.
+        plain = name in ("codex", "gemini")
+        to = f'"localhost:{self.port}"' if plain else f'{{ to = "localhost:{self.port}", as = "llm" }}'
+        grant = f"[network]\nallow = [{to}]\n" if model else ""
         reads = ", ".join(f'"{prefix}"' for prefix in self.prefixes)
         world.profile(name, f'extends = ["{name}"]\n[files]\nread = [{reads}]\n{grant}'
                             f'[environment]\nset = {{ PATH = "{self.path}" }}\n')

@@ -5,10 +5,13 @@ Each does one task and then turns on its owner: it writes into its own settings,
 ssh key. The control is the same outside of the room, where all of it works.
 """
 
+import socket
 import time
+import urllib.request
 
 from agent_setup import AGENTS, Agent, script
-from harness import SECRET, agentbox_binary, difference, expect, expect_equal, run_tests, snapshot, test
+from harness import (SECRET, agentbox_binary, difference, expect, expect_equal, run_tests, snapshot, test,
+                     wait_until)
 from model_server import ModelServer
 from terminal import Tmux
 
@@ -222,6 +225,59 @@ def openclaw_starts(world):
 @test("OpenClaw does a task in its room, and cannot touch its own configuration and skills")
 def openclaw(world):
     whole_task(world, "openclaw", by_a_shell)
+
+
+# Neither llama-server nor Ollama comes from npm or from Debian 12: this one stands in, and ends after one request.
+STAND_IN = """#!/usr/bin/python3
+import http.server, pathlib, socket, sys
+def attempt(what, deed):
+    try: deed(); print(what, "DONE")
+    except OSError as error: print(what, error)
+attempt("model:", lambda: print(pathlib.Path.home().joinpath("models/tiny.gguf").read_text()))
+attempt("change:", lambda: pathlib.Path.home().joinpath("models/tiny.gguf").write_text("evil"))
+attempt("workspace:", lambda: pathlib.Path("x").write_text("evil"))
+attempt("name:", lambda: socket.create_connection(("far.example", 80), 20))
+attempt("address:", lambda: socket.create_connection(("192.0.2.1", 443), 20))
+attempt("host:", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20))
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), http.server.SimpleHTTPRequestHandler).handle_request()
+"""
+
+
+@test("a model server's room lets it read models and answer on its port, and nothing else")
+def model_server(world):
+    program = world.home / "bin" / "llama-server"
+    (world.home / "models").mkdir()
+    (world.home / "models" / "tiny.gguf").write_text("weights")
+    program.parent.mkdir()
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other_port = other.getsockname()[1]
+        socket.create_connection(("127.0.0.1", other_port), 20).close()  # control: outside that port is there
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        for name, own in (("llama-server", 8080), ("ollama", 11434)):
+            # No GPU: few machines that run tests have one.
+            world.profile(name, f'extends = ["{name}"]\ncommand = ["{program}", "{other_port}", "{port}"]\n'
+                                f'[files]\nread = ["{program.parent}", "~/models"]\n'
+                                f'[network]\npublish = ["!{own}", {{ port = {port}, raw = true }}]\n'
+                                '[devices]\ngpu = false\n')
+            process = world.start([agentbox_binary(), "run", name])
+            wait_until(lambda: reachable(port), f"{name} answers on its port")
+            out, err = process.communicate(timeout=60)
+            said = dict(line.split(" ", 1) for line in out.decode().splitlines() if ": " in line)
+            expect_equal((process.returncode, said.get("model:")), (0, "DONE"), f"{name} reads its model\n{out}{err}")
+            for what, reason in (("change:", READ_ONLY), ("workspace:", READ_ONLY), ("name:", "not known"),
+                                 ("address:", "unreachable"), ("host:", "refused")):
+                expect(reason in said[what], f"{name}, {what}", out, err)
+
+
+def reachable(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 run_tests()

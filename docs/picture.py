@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Draws docs/question.svg and docs/approve.svg: what a person sees, taken from the real thing in a real terminal.
+"""Draws docs/question.svg, docs/approve.svg and docs/demo.svg: what a person sees, taken from the real thing in a real
+terminal. The last one moves: the screens of `agentbox demo`, one after the other.
 
 A room runs in tmux, a full-screen program in it wants a command of the host, and the question comes; `tmux
 capture-pane -e` gives the cells, and this script draws them. Nothing is drawn that was not on the screen.
@@ -21,7 +22,8 @@ from xml.sax.saxutils import escape
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HOME = pathlib.Path("/home/alice")
-WIDTH, HEIGHT, LIST_HEIGHT = 90, 26, 10
+WIDTH, HEIGHT, LIST_HEIGHT, DEMO_HEIGHT = 90, 26, 10, 38
+SHOWN = 5  # seconds, each screen of the demo
 QUIET = 1.0  # seconds: the question ignores keys for 700 ms, and says so
 
 # ---- the cells of a screen -------------------------------------------------------------------------------------
@@ -150,8 +152,9 @@ def draw_row(row, number):
 
 
 def svg(screen, title, described):
-    rows = cells(screen)
-    width, height = LEFT * 2 + WIDTH * CELL, TITLE + TOP * 2 + len(rows) * LINE
+    """One screen, or a list of them that are shown in turn."""
+    screens = [cells(each) for each in ([screen] if isinstance(screen, str) else screen)]
+    width, height = LEFT * 2 + WIDTH * CELL, TITLE + TOP * 2 + max(map(len, screens)) * LINE
     dots = "".join(f'<circle cx="{18 + 18 * at}" cy="{TITLE / 2 + 1:g}" r="5" fill="{BORDER}"/>' for at in range(3))
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
              f'viewBox="0 0 {width:g} {height:g}" role="img">',
@@ -164,9 +167,20 @@ def svg(screen, title, described):
              f'<text x="{width / 2:g}" y="{TITLE / 2 + 5:g}" text-anchor="middle" font-size="12" '
              f'fill="{COLOURS[8]}">{escape(title)}</text>',
              f'<g transform="translate({LEFT} {TITLE + TOP})" fill="none">']
-    for number, row in enumerate(rows):
-        lines += draw_row(row, number)
+    for turn, rows in enumerate(screens):
+        lines.append(moving(turn, len(screens)) if len(screens) > 1 else "<g>")
+        for number, row in enumerate(rows):
+            lines += draw_row(row, number)
+        lines.append("</g>")
     return "\n".join([*lines, "</g>", "</g>", "</svg>", ""])
+
+
+def moving(turn, turns):
+    """A group that is seen in its turn only; a viewer that knows no animation shows the first."""
+    times = "0;" + ";".join(f"{at / turns:.4f}" for at in range(1, turns))
+    values = ";".join("visible" if at == turn else "hidden" for at in range(turns))
+    return (f'<g visibility="{"hidden" if turn else "visible"}"><animate attributeName="visibility" calcMode="discrete" '
+            f'dur="{turns * SHOWN}s" repeatCount="indefinite" keyTimes="{times}" values="{values}"/>')
 
 # ---- the scene -------------------------------------------------------------------------------------------------
 
@@ -183,6 +197,8 @@ Seeds are in the blue box; the beans go in first.
 - publish the new page
 - order the slates
 """
+DEMO = ("agentbox demo: a table of 24 misdeeds, each done without a room and refused in one; then questions: a command of "
+        "the machine, an interpreter, a host, a mail to a stranger, money beyond the limit")
 WHY = "The page is finished and all its links work. I would like to publish it."
 
 
@@ -234,6 +250,13 @@ class Terminal:
                 sys.exit(f"picture.py: waited in vain for {text!r}:\n{self('capture-pane', '-p')}")
             time.sleep(0.05)
 
+    def wait_for_end(self, title, text):
+        end = time.monotonic() + 30
+        while not ((screen := self("capture-pane", "-p").rstrip()).endswith(text) and title in screen):
+            if time.monotonic() > end:
+                sys.exit(f"picture.py: waited in vain for {text!r} at the end:\n{self('capture-pane', '-p')}")
+            time.sleep(0.05)
+
     def close(self):
         self("kill-server")
 
@@ -247,8 +270,30 @@ def ask_over_vim(terminal, agentbox):
     time.sleep(QUIET)
 
 
+def watch_demo(agentbox, folder):
+    """`agentbox demo` from its table to its last question, every one answered with no."""
+    terminal, screens = Terminal("demo", DEMO_HEIGHT), []
+
+    terminal.line(f"{agentbox} demo")
+    # The wishes in their order; the third is refused without a question. Every answer is no.
+    wishes = ("run a command", "run a command", None, "run a command", "connect to a host", "send a message", "pay ")
+    for number, wish in enumerate(wishes, 1):
+        terminal.wait_for_end(f"{number} of 9", "Enter goes on, q leaves.")
+        if not screens:
+            screens.append(terminal.screen())
+        terminal("send-keys", "Enter")
+        if wish:
+            terminal.wait_for(f"agent wants to {wish}")
+            time.sleep(QUIET)
+            screens.append(terminal.screen())
+            terminal.type("d")
+    terminal.close()
+    (folder / "demo.svg").write_text(svg(screens, "agentbox demo", DEMO))
+
+
 def play(agentbox, folder):
     prepare()
+    watch_demo(agentbox, folder)
     first, second, third = Terminal("first"), Terminal("second"), Terminal("third", LIST_HEIGHT)
     second.line(f"{agentbox} run research -- agentbox host --why 'The notes are complete.' -- "
                 "cp notes.md /home/alice/notes/garden.md")

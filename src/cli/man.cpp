@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "docs.hpp"
+#include "installed.hpp"
 
 namespace agentbox::cli {
 
@@ -324,7 +325,7 @@ std::string man_page(const ProgramDoc& program) {
   list_options(out, program.options);
   std::string tail(rest);
   constexpr std::string_view mark = "@PROFILES@";
-  tail.replace(tail.find(mark), mark.size(), AGENTBOX_PROFILE_DIR);
+  tail.replace(tail.find(mark), mark.size(), shipped_profiles());
   return out + tail;
 }
 

@@ -27,6 +27,7 @@ struct UserNamespaceSwitches {
   std::string
       unprivileged_userns_clone;  // /proc/sys/kernel/unprivileged_userns_clone (Debian's kernels, and Arch's hardened)
   std::string apparmor_restrict;  // /proc/sys/kernel/apparmor_restrict_unprivileged_userns (Ubuntu since 23.10)
+  std::string apparmor_profile;   // the one that was installed with agentbox; empty if there is none
   bool in_container = false;      // /.dockerenv, /run/.containerenv
 };
 struct Explanation {

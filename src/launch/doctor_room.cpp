@@ -18,6 +18,7 @@
 #include "doctor.hpp"
 #include "files.hpp"
 #include "host_program.hpp"
+#include "installed.hpp"
 
 namespace agentbox::launch {
 
@@ -63,6 +64,7 @@ UserNamespaceSwitches read_switches() {
   return {.max_user_namespaces = read_switch("/proc/sys/user/max_user_namespaces"),
           .unprivileged_userns_clone = read_switch("/proc/sys/kernel/unprivileged_userns_clone"),
           .apparmor_restrict = read_switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+          .apparmor_profile = ::access(shipped_apparmor_profile(), R_OK) == 0 ? shipped_apparmor_profile() : "",
           .in_container = ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0};
 }
 
@@ -191,13 +193,21 @@ Explanation explain_user_namespaces(const UserNamespaceSwitches& switches, const
             "echo kernel.unprivileged_userns_clone=1 | sudo tee /etc/sysctl.d/60-userns.conf\nsudo sysctl --system"};
   }
   if (switches.apparmor_restrict == "1") {
+    // Without it agentbox isn't installed: then the profile is for bubblewrap, whose place is known.
+    std::string mend = switches.apparmor_profile.empty()
+                           ? "give bubblewrap a profile that allows them, in /etc/apparmor.d/bwrap:\n"
+                             "  abi <abi/4.0>,\n  include <tunables/global>\n"
+                             "  profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }\n"
+                             "sudo apparmor_parser --replace /etc/apparmor.d/bwrap"
+                           : fmt::format(
+                                 "load the AppArmor profile that came with agentbox:\n"
+                                 "sudo install -m 644 {} /etc/apparmor.d/agentbox\n"
+                                 "sudo apparmor_parser --replace /etc/apparmor.d/agentbox",
+                                 base::quote(switches.apparmor_profile));
     return {
         "AppArmor takes their powers away from programs that have no profile "
         "(kernel.apparmor_restrict_unprivileged_userns is 1, Ubuntu's default)",
-        "give bubblewrap a profile that allows them, in /etc/apparmor.d/bwrap:\n"
-        "  abi <abi/4.0>,\n  include <tunables/global>\n"
-        "  profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }\n"
-        "sudo systemctl reload apparmor"};
+        std::move(mend)};
   }
   if (switches.in_container) {
     return {fmt::format("the container in which this runs forbids them ({})", said),

@@ -21,6 +21,8 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/base/unique_fd.hpp"
 
+#include "installed.hpp"
+
 namespace agentbox::launch {
 
 namespace {
@@ -62,7 +64,7 @@ std::vector<Folder> folders() {
   if (auto instead = from_environment("AGENTBOX_PROFILES")) {
     result.push_back({*instead, Place::shipped});
   } else {
-    add(AGENTBOX_PROFILE_DIR, Place::shipped);
+    add(shipped_profiles(), Place::shipped);
   }
   return result;
 }

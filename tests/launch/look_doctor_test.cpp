@@ -26,6 +26,15 @@ TEST_CASE("each way of switching user namespaces off is known, with the words th
       told({.max_user_namespaces = "1000", .unprivileged_userns_clone = "1", .apparmor_restrict = "1"});
   CHECK(ubuntu.text.find("AppArmor") != std::string::npos);
   CHECK(ubuntu.mend.find("profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }") != std::string::npos);
+  Explanation installed = told({.max_user_namespaces = "1000",
+                                .unprivileged_userns_clone = "1",
+                                .apparmor_restrict = "1",
+                                .apparmor_profile = "/usr/share/agentbox/apparmor/agentbox"});
+  CHECK(installed.text == ubuntu.text);
+  CHECK(installed.mend ==
+        "load the AppArmor profile that came with agentbox:\n"
+        "sudo install -m 644 /usr/share/agentbox/apparmor/agentbox /etc/apparmor.d/agentbox\n"
+        "sudo apparmor_parser --replace /etc/apparmor.d/agentbox");
   CHECK(told({.max_user_namespaces = "1000", .apparmor_restrict = "0", .in_container = true}).mend.find("podman") !=
         std::string::npos);
   CHECK(told({.max_user_namespaces = "1000"}).text == "bubblewrap can't make one: bwrap: no");

@@ -32,11 +32,12 @@ PURE = ["base", "profile", "policy", "plan", "wire"]
 HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 2),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
-    r"boost/": ({"launch", "gates", "prompt", "broker"}, 46),
+    r"boost/": ({"launch", "gates", "prompt", "broker"}, 47),
     r"nlohmann/": ({"cli", "launch", "wire", "broker", "gates"}, 22),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),
     r"sqlite3\.h": ({"store"}, 2),
+    r"openssl/": ({"broker"}, 1),
     r"nettle/": ({"base"}, 1),
 }
 # What makes a pure room impure: headers of I/O, of the clock's now() and of the environment.

@@ -1,7 +1,7 @@
 #include "addresses.hpp"
 
+#include <array>
 #include <csignal>
-#include <cstring>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -16,7 +16,6 @@
 namespace agentbox::broker {
 
 namespace asio = boost::asio;
-using Tcp = asio::ip::tcp;
 
 // Touches the loop only while its owner lives, who goes before the loop does.
 struct Addresses::Shared {
@@ -32,35 +31,32 @@ namespace {
 
 constexpr std::size_t most = 4;
 
-Addresses::Found find(const std::string& name, std::uint16_t port) {
+Addresses::Found find(const std::string& name) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  hints.ai_flags = AI_ADDRCONFIG;
   addrinfo* list = nullptr;
   // A dot at the end: the name is complete.
-  const int error = ::getaddrinfo((name + ".").c_str(), std::to_string(port).c_str(), &hints, &list);
+  const int error = ::getaddrinfo((name + ".").c_str(), nullptr, &hints, &list);
   Addresses::Found found;
   if (error != 0) {
     found.problem = error == EAI_SYSTEM ? "the system refused" : ::gai_strerror(error);
     return found;
   }
-  for (const addrinfo* at = list; at != nullptr && found.endpoints.size() < most; at = at->ai_next) {
-    Tcp::endpoint endpoint;
-    if (at->ai_addrlen > endpoint.capacity()) continue;
-    endpoint.resize(at->ai_addrlen);
-    std::memcpy(endpoint.data(), at->ai_addr, at->ai_addrlen);
-    found.endpoints.push_back(endpoint);
+  for (const addrinfo* at = list; at != nullptr && found.addresses.size() < most; at = at->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    const int wrong = ::getnameinfo(at->ai_addr, at->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+    if (wrong == 0) found.addresses.emplace_back(text.data());
   }
   ::freeaddrinfo(list);
-  if (found.endpoints.empty()) found.problem = "it has none";
+  if (found.addresses.empty()) found.problem = "it has none";
   return found;
 }
 
 }  // namespace
 
-Addresses::Addresses(asio::io_context& loop, const std::string& name, std::uint16_t port,
-                     std::function<void(const Found&)> done)
+Addresses::Addresses(asio::io_context& loop, const std::string& name, std::function<void(const Found&)> done)
     : shared_(std::make_shared<Shared>(loop, std::move(done))) {
   auto answer = [](const std::shared_ptr<Shared>& shared, Found found) {
     const std::scoped_lock lock(shared->mutex);
@@ -77,9 +73,9 @@ Addresses::Addresses(asio::io_context& loop, const std::string& name, std::uint1
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
-    std::thread([shared = shared_, answer, name, port] { answer(shared, find(name, port)); }).detach();
+    std::thread([shared = shared_, answer, name] { answer(shared, find(name)); }).detach();
   } catch (const std::system_error&) {
-    answer(shared_, {.endpoints = {}, .problem = "there is no thread to look for them"});
+    answer(shared_, {.addresses = {}, .problem = "there is no thread to look for them"});
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

@@ -1,6 +1,7 @@
 #include "agentbox/broker/broker.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 #include <utility>
 #include <vector>
@@ -233,6 +234,14 @@ void Broker::Impl::put(const std::string& id, Asked asked, Waiter waiter) {
 void Broker::Impl::tell(Waiter waiter, Verdict verdict) {
   asio::post(loop_, [weak = weak_from_this(), done = std::move(waiter.done), verdict = std::move(verdict)] {
     if (weak.lock()) done(verdict);
+  });
+}
+
+void Broker::Impl::tell_delay(const OpenQuestion& open, const Waiter& waiter) {
+  if (!waiter.waits) return;
+  const auto left = std::chrono::ceil<std::chrono::seconds>(open.question.deadline - Clock::now());
+  asio::post(loop_, [weak = weak_from_this(), waits = waiter.waits, left] {
+    if (weak.lock()) waits(std::max(left, std::chrono::seconds(1)));
   });
 }
 

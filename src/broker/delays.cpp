@@ -3,10 +3,8 @@
 // what it had reserved stays reserved.
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include "broker_impl.hpp"
@@ -61,14 +59,6 @@ void Broker::Impl::begin_delay(OpenQuestion& open, Verdict verdict) {
     if (auto at = self->find_delayed(id); at != self->delayed_.end()) self->end_delay(at);
   });
   for (const Waiter& waiter : open.waiters) tell_delay(open, waiter);
-}
-
-void Broker::Impl::tell_delay(const OpenQuestion& open, const Waiter& waiter) {
-  if (!waiter.waits) return;
-  const auto left = std::chrono::ceil<std::chrono::seconds>(open.question.deadline - Clock::now());
-  asio::post(loop_, [weak = weak_from_this(), waits = waiter.waits, left] {
-    if (weak.lock()) waits(std::max(left, std::chrono::seconds(1)));
-  });
 }
 
 Broker::Impl::Questions::iterator Broker::Impl::find_delayed(const std::string& id) {

@@ -169,11 +169,15 @@ void Reviewer::Impl::look_up(const JobPtr& job) {
     auto self = weak.lock();
     const JobPtr asking = weak_job.lock();
     if (!self || !asking || asking->over) return;
-    if (result.endpoints.empty()) return self->fail(asking, "its address can't be found: " + result.problem);
-    asking->endpoints = result.endpoints;
+    for (const std::string& one : result.addresses) {
+      error_code error;
+      const asio::ip::address address = asio::ip::make_address(one, error);
+      if (!error) asking->endpoints.emplace_back(address, self->where_.port);
+    }
+    if (asking->endpoints.empty()) return self->fail(asking, "its address can't be found: " + result.problem);
     self->connect(asking);
   };
-  job->search = std::make_unique<Addresses>(loop_, where_.host, where_.port, std::move(found));
+  job->search = std::make_unique<Addresses>(loop_, where_.host, std::move(found));
 }
 
 void Reviewer::Impl::connect(const JobPtr& job) {

@@ -211,8 +211,10 @@ TEST_CASE("a message that is cancelled while it waits gives its count back, and 
   }
   SECTION("somebody new, after a yes") {
     send("mum@family.example");
-    CHECK(world.panel.shown.back().stage == Stage::asked);
-    REQUIRE(say(world, Answer::once) == Broker::Taken::taken);
+    const prompt::Question& question = world.panel.shown.back();
+    CHECK(question.stage == Stage::asked);
+    const prompt::Answer yes{.kind = Answer::once, .digest = question.digest};
+    REQUIRE(world.broker->answer(question.id, yes, "terminal") == Broker::Taken::taken);
     CHECK(used().starts_with("2 of 2 messages used"));
     REQUIRE(say(world, Answer::deny) == Broker::Taken::taken);
     CHECK(used().starts_with("1 of 2 messages used"));

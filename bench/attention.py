@@ -181,7 +181,7 @@ def perform(name, task):
             owner = Owner(world)
             owner.start()
             run = world.agentbox("run", "--on-ask", "queue", *task.options(world), name, "--", *argv("please do it"),
-                                 env=environment, timeout=180)
+                                 env=environment, timeout=600)
             owner.ended.set()
             owner.join()
             done = run.code == 0 and task.done(world)

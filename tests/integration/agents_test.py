@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from agent_setup import AGENTS, Agent, script
-from harness import (SECRET, agentbox_binary, difference, expect, expect_equal, run_tests, snapshot, test,
+from harness import (DEADLINE, SECRET, agentbox_binary, difference, expect, expect_equal, run_tests, snapshot, test,
                      wait_until)
 from model_server import ModelServer
 from terminal import Tmux
@@ -161,7 +161,7 @@ def interactive(world, name, ready):
         model.script = lambda _: ["Your name is Wilhelmine."]
         with Tmux(world, env=agent.env()) as terminal:
             terminal.line(f"{agentbox_binary()} run {name}")
-            terminal.wait_for(ready)
+            terminal.wait_for(ready, 3 * DEADLINE)
             terminal.type("what is my name")
             terminal.wait_for("what is my name")
             terminal.send("Enter")

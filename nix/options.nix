@@ -5,7 +5,12 @@ let
   toml = pkgs.formats.toml { };
   # As src/profile wants them: a name is a file's name.
   validName = name: builtins.match "[a-zA-Z0-9][a-zA-Z0-9_.-]*" name != null;
-  shipped = [ "base" "default" "shell" "node" "python" "git" "pi" ];
+  shipped = [
+    "base" "default" "shell"
+    "claude" "codex" "gemini" "openclaw" "pi"
+    "llama-server" "ollama"
+    "c" "git" "go" "nix" "node" "python" "rust"
+  ];
 
   # What the user wrote wins over the defaults, key by key. They go to those profiles that extend no other one of his: the
   # others have them from there, and would set back what it says otherwise.

@@ -168,7 +168,7 @@ class Agent:
         return self.world.env(PATH=self.path, **self.facts.environment(self.port or 1))
 
     def outside(self, argv, **how):
-        """The positive control. OpenClaw needs ten seconds for a task where nothing else runs, and much more elsewhere."""
+        """The positive control. OpenClaw needs ten seconds for a task on an idle machine, and more on a busy one."""
         how.setdefault("timeout", 5 * harness.DEADLINE)
         return self.world.run(argv, env=self.env(), **how)
 

@@ -32,7 +32,7 @@ PURE = ["base", "profile", "policy", "plan", "wire"]
 HEAVY = {
     r"CLI/|CLI11": ({"cli"}, 2),
     r"toml\+\+/|toml\.hpp": ({"profile"}, 2),
-    r"boost/": ({"launch", "gates", "prompt", "broker"}, 47),
+    r"boost/": ({"launch", "gates", "prompt", "broker"}, 49),
     r"nlohmann/": ({"cli", "launch", "wire", "broker", "gates"}, 22),
     r"seccomp\.h": ({"launch"}, 2),
     r"sys/capability\.h": ({"launch"}, 3),

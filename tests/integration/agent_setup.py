@@ -71,7 +71,8 @@ def claude_files(_port, workspace):
 
 
 def codex_files(port, _workspace):
-    config = ('model = "scripted"\nmodel_provider = "local"\napproval_policy = "on-request"\n'
+    # A search would be the server's own, which as = "llm" refuses.
+    config = ('model = "scripted"\nmodel_provider = "local"\nweb_search = "disabled"\napproval_policy = "on-request"\n'
               f'[model_providers.local]\nname = "local"\nbase_url = "http://localhost:{port}/v1"\n'
               'wire_api = "responses"\n')
     return {".codex/config.toml": config,
@@ -156,8 +157,8 @@ class Agent:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             target.write_text(content if isinstance(content, str) else json.dumps(content, indent=2))
         # The user's own profile adds to the shipped one what only this machine knows.
-        # as = "llm" knows neither Gemini's API nor the form in which the interactive Codex groups its tools.
-        plain = name in ("codex", "gemini")
+        # as = "llm" doesn't know Gemini's API.
+        plain = name == "gemini"
         to = f'"localhost:{self.port}"' if plain else f'{{ to = "localhost:{self.port}", as = "llm" }}'
         grant = f"[network]\nallow = [{to}]\n" if model else ""
         reads = ", ".join(f'"{prefix}"' for prefix in self.prefixes)

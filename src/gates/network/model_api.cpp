@@ -120,9 +120,11 @@ constexpr std::array<std::string_view, 13> deeds{
     "logits_processors",   // vLLM: names of Python functions
     "lora_path"};
 
-// Tools that the client runs. All others would run at the server: searches, fetches, MCP, code.
+// Tools that the client runs. All others would run at the server: searches, fetches, MCP, code. A namespace is a list of
+// tools, each of which is judged like one outside of it.
 bool is_clients_tool(std::string_view type) {
-  static constexpr std::array<std::string_view, 5> whole{"function", "custom", "local_shell", "shell", "apply_patch"};
+  static constexpr std::array<std::string_view, 6> whole{"function", "custom",      "local_shell",
+                                                         "shell",    "apply_patch", "namespace"};
   static constexpr std::array<std::string_view, 4> dated{"bash_", "text_editor_", "computer_", "memory_"};
   return has(whole, type) || std::ranges::any_of(dated, [&](auto prefix) { return type.starts_with(prefix); });
 }

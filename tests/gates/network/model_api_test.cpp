@@ -176,6 +176,12 @@ TEST_CASE("what the server would do by itself is refused") {
   CHECK(body(R"({"model":"m","TOOLS":[{"TYPE":"code_interpreter"}]})") == servers_tool);
   CHECK(body(R"({"model":"m","tools":[{"type":"mcp","server_label":"x","server_url":"http://a"}]})") == servers_tool);
   CHECK(body(R"({"model":"m","tools":[{"server_url":"http://a"}]})") == by_itself);
+  // Tools in a group of tools.
+  CHECK(body(R"({"model":"m","tools":[{"type":"namespace","name":"n","tools":[{"type":"function","name":"f",)"
+             R"("parameters":{"type":"object"}}]}]})") == "passes");
+  CHECK(body(R"({"model":"m","tools":[{"type":"namespace","name":"n","tools":[{"type":"web_search"}]}]})") ==
+        servers_tool);
+  CHECK(body(R"({"model":"m","tools":[{"type":"namespace","tools":[{"tools":[{"type":"mcp"}]}]}]})") == servers_tool);
   CHECK(body(R"({"model":"m","mcp_servers":[]})") == by_itself);
   CHECK(body(R"({"model":"m","web_search_options":{}})") == by_itself);
   CHECK(body(R"({"model":"m","kv_transfer_params":{"remote_host":"a"}})") == by_itself);

@@ -96,7 +96,6 @@ UNBUILT = {
     "files ask": '[files]\nask = ["~/.ssh"]\n',
     "workspace review": '[workspace]\nmode = "review"\n',
     "questions about deleting": '[files]\ndeletes = "20/session"\n',
-    "a reviewer elsewhere": '[approval]\nreviewer = "https://models.example/v1"\nreviewer_remote = true\n',
 }
 
 

@@ -2,6 +2,7 @@
 is done. Seen in tmux, as he would see it."""
 
 import json
+import re
 import os
 import signal
 import time
@@ -149,7 +150,7 @@ def typed_ahead(world):
             time.sleep(0.2)
         expect("run a command on your machine" in terminal.screen(), "still asked", terminal.screen())
         press(terminal, "d")
-        terminal.wait_for("code")
+        terminal.wait_for(lambda screen: re.search(r"^code \d", screen, re.M))
 
 
 @test("an agent that prints a question of its own gets no answer out of it")
@@ -158,12 +159,12 @@ def fake(world):
         run = profile(world)
         terminal.line(f"{run} sh -c 'printf \"\\033[2J\\033[Hagentbox asks: run a command on your machine? o\\n\"; "
                       "read answer; echo it read: $answer; agentbox host -- cp a b; echo code $?'")
-        terminal.wait_for("agentbox asks")
+        terminal.wait_for(lambda screen: screen.startswith("agentbox asks"))  # not the line that was typed
         terminal.line("o")
         question(terminal, "cp a b")
         press(terminal, "d")
         terminal.wait_for("it read: o")
-        terminal.wait_for("code")
+        terminal.wait_for(lambda screen: re.search(r"^code \d", screen, re.M))
     expect_equal([row["verdict"] for row in record(world, "--kind", "command") if row["what"] == "verdict"], ["deny"],
                  "on record")
 
@@ -174,7 +175,7 @@ def expires(world):
         run = profile(world, '[approval]\ntimeout = "2s"\n')
         terminal.line(f"{run} sh -c 'agentbox host -- cp a b; echo code $?'")
         terminal.wait_for("run a command on your machine")
-        screen = terminal.wait_for("code")
+        screen = terminal.wait_for(lambda screen: re.search(r"^code \d", screen, re.M))
         expect("nobody answered" in screen, "what the agent hears", screen)
 
 

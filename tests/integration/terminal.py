@@ -71,8 +71,8 @@ class Tmux:
         holds = text if callable(text) else (lambda screen: text in screen)
         def takes_keys(screen):
             # A screen may be caught half drawn: the keys are named below its last rule, and are drawn last.
-            *_, below = screen.rpartition("\n─")
-            return bool(holds(screen)) and "\n" in below and "keys work in a moment" not in below
+            _, rule, below = screen.rpartition("\n─")
+            return bool(holds(screen) and rule and "\n" in below) and "keys work in a moment" not in below
         return self.wait_for(takes_keys, timeout)
 
     def command(self, text, timeout=harness.DEADLINE):

@@ -562,6 +562,7 @@ def popup(world):
     with Session(world) as session, Pty(world, [tmux, "-S", world.base / "tmux", "-f", "/dev/null", "new-session"]) as pty:
         session.ask(*PUSH)
         until_listed(world, 1)
+        pty.wait_for(b"[0] 0:")  # its status line: a popup needs somebody who is attached
         command = world.start([tmux, "-S", world.base / "tmux", "display-popup", "-w", "90%", "-h", "80%", "-E",
                                *APPROVE])
         pty.wait_for(b"git push origin main")

@@ -171,7 +171,10 @@ class Agent:
     def outside(self, argv, **how):
         """The positive control. OpenClaw needs ten seconds for a task on an idle machine, and more on a busy one."""
         how.setdefault("timeout", 5 * harness.DEADLINE)
-        return self.world.run(argv, env=self.env(), **how)
+        # Claude Code would leave a folder in /tmp; in a room that is the room's own.
+        own = self.world.base / "agents-tmp"
+        own.mkdir(mode=0o700, exist_ok=True)
+        return self.world.run(argv, env={**self.env(), "CLAUDE_CODE_TMPDIR": str(own)}, **how)
 
     def inside(self, argv, **how):
         how.setdefault("timeout", 5 * harness.DEADLINE)

@@ -116,6 +116,7 @@ std::optional<Packet> receive_packet(int socket) {
 void keep_only(UniqueFd& socket) {
   ::setsid();
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) ::_exit(1);
   for (int fd = 0; fd < 3; ++fd) ::dup2(null.get(), fd);
   null.reset();
   constexpr int place = 3;

@@ -12,6 +12,7 @@ namespace agentbox::profile {
 namespace {
 
 // Where a value lies in a Profile; `at(x.y)` reads better in a table than the lambda that it is.
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a member's name
 #define AT(member) [](auto& p) -> auto& { return p.member; }
 
 constexpr std::array defaults_of{std::pair{std::string_view("deny"), Default::deny},

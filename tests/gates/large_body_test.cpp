@@ -1,10 +1,13 @@
 // Bodies that are judged as a whole: large ones beside the loop, which goes on meanwhile.
 
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <sys/resource.h>
 
 #include <boost/asio/post.hpp>
 #include <catch2/catch.hpp>
@@ -57,6 +60,26 @@ class Judged {
   decltype(std::declval<Loop>().start()) running;
 };
 
+// Lets every body pass, but only when it is told to.
+struct SlowJudge : std::enable_shared_from_this<SlowJudge> {
+  std::promise<void> begun, goes_on;
+  HttpRelay::Judge judge() {
+    HttpRelay::Judge judge;
+    judge.collects = [](const HttpRequest&) -> std::size_t { return 10'000'000; };
+    judge.body = [self = shared_from_this()](const HttpRequest&, const std::string&) -> std::optional<HttpRefusal> {
+      self->begun.set_value();
+      self->goes_on.get_future().wait();
+      return std::nullopt;
+    };
+    return judge;
+  }
+};
+
+std::size_t threads_of_this_process() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
 std::string call(const std::string& body) {
   return "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
          "\r\n\r\n" + body;
@@ -68,6 +91,25 @@ std::string conversation(const std::string& part) {
 }
 
 }  // namespace
+
+// The first of its kind in this process: later there is the thread.
+TEST_CASE("where there can't be a thread a large body is judged all the same") {
+  Judged between(model_judge());
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NPROC, &before) == 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  const std::string body = R"({"model":"m","prompt":")" + std::string(300'000, 'x') + R"("})";
+  const std::size_t threads = threads_of_this_process();
+  REQUIRE(::setrlimit(RLIMIT_NPROC, &none) == 0);
+  say(between.client, "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                          std::to_string(body.size()) + "\r\n\r\n" + body);
+  const std::string said = hear(between.server, body.size()).text;
+  const std::size_t then = threads_of_this_process();
+  REQUIRE(::setrlimit(RLIMIT_NPROC, &before) == 0);
+  CHECK(said.starts_with("POST /v1/completions"));
+  // Root may always have one more.
+  if (::geteuid() != 0) CHECK(then == threads);
+}
 
 TEST_CASE("a large conversation passes to the model server, byte for byte") {
   Judged between(model_judge());
@@ -94,27 +136,18 @@ TEST_CASE("a large conversation with a picture by address is refused, and nothin
 }
 
 TEST_CASE("while a large body is judged the loop serves others; then what was said of it meanwhile holds") {
-  const auto goes_on = std::make_shared<std::promise<void>>();
-  const std::shared_future<void> may_end = goes_on->get_future().share();
-  const auto begun = std::make_shared<std::promise<void>>();
-  HttpRelay::Judge judge;
-  judge.collects = [](const HttpRequest&) -> std::size_t { return 10'000'000; };
-  judge.body = [begun, may_end](const HttpRequest&, const std::string&) -> std::optional<HttpRefusal> {
-    begun->set_value();
-    may_end.wait();
-    return std::nullopt;
-  };
   const bool stopped = GENERATE(false, true);
-  Judged between(std::move(judge));
+  const auto slow = std::make_shared<SlowJudge>();
+  Judged between(slow->judge());
   const std::string body(1'000'000, 'x');
   say(between.client, call(body));
-  begun->get_future().get();
+  slow->begun.get_future().get();
   // In the loop, while the judge sleeps.
   between.in_loop([&] {
     if (stopped) between.relay->stop("the owner said no");
   });
   CHECK_FALSE(between.ended);
-  goes_on->set_value();
+  slow->goes_on.set_value();
   if (stopped) {
     const std::string said = hear(between.client).text;
     CHECK(said.starts_with("HTTP/1.1 403"));
@@ -126,21 +159,12 @@ TEST_CASE("while a large body is judged the loop serves others; then what was sa
 }
 
 TEST_CASE("a relay that goes away while its body is judged is not called back") {
-  const auto goes_on = std::make_shared<std::promise<void>>();
-  const std::shared_future<void> may_end = goes_on->get_future().share();
-  const auto begun = std::make_shared<std::promise<void>>();
-  HttpRelay::Judge judge;
-  judge.collects = [](const HttpRequest&) -> std::size_t { return 10'000'000; };
-  judge.body = [begun, may_end](const HttpRequest&, const std::string&) -> std::optional<HttpRefusal> {
-    begun->set_value();
-    may_end.wait();
-    return std::nullopt;
-  };
-  Judged between(std::move(judge));
+  const auto slow = std::make_shared<SlowJudge>();
+  Judged between(slow->judge());
   say(between.client, call(std::string(1'000'000, 'x')));
-  begun->get_future().get();
+  slow->begun.get_future().get();
   between.in_loop([&] { between.relay.reset(); });
-  goes_on->set_value();
+  slow->goes_on.set_value();
   CHECK(hear(between.server).text.empty());
   CHECK_FALSE(between.ended);
   // The thread is free for the next one.

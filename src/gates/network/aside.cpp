@@ -4,6 +4,7 @@
 #include <csignal>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -26,27 +27,30 @@ struct Piece {
 // One thread for the whole process, from the first piece on.
 class Worker {
  public:
-  void take(Piece piece) {
+  // False: there can't be a thread.
+  bool take(Piece& piece) {
     std::scoped_lock lock(mutex_);
-    if (!started_) {
-      // Signals are for the loop's own thread.
-      sigset_t all, before;
-      ::sigfillset(&all);
-      ::pthread_sigmask(SIG_SETMASK, &all, &before);
-      try {
-        std::thread([this] { work(); }).detach();
-        started_ = true;
-      } catch (...) {
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        throw;
-      }
-      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    }
+    if (!started_ && !start()) return false;
     pieces_.push_back(std::move(piece));
     more_.notify_one();
+    return true;
   }
 
  private:
+  bool start() {
+    // Signals are for the loop's own thread.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      std::thread([this] { work(); }).detach();
+      started_ = true;
+    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): the next piece tries again
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return started_;
+  }
+
   [[noreturn]] void work() {
     std::unique_lock lock(mutex_);
     for (;;) {
@@ -85,14 +89,18 @@ Aside::~Aside() {
 }
 
 void Aside::run(std::function<void()> work, std::function<void()> then) {
-  worker().take({.work = std::move(work), .done = [owner = owner_, then = std::move(then)] {
-                   const std::scoped_lock lock(owner->mutex);
-                   if (owner->loop == nullptr) return;
-                   boost::asio::post(*owner->loop, [owner, then] {
-                     // Its owner may have gone since.
-                     if (owner->loop != nullptr) then();
-                   });
-                 }});
+  auto done = [owner = owner_, then = std::move(then)] {
+    const std::scoped_lock lock(owner->mutex);
+    if (owner->loop == nullptr) return;
+    boost::asio::post(*owner->loop, [owner, then] {
+      // Its owner may have gone since.
+      if (owner->loop != nullptr) then();
+    });
+  };
+  Piece piece{.work = std::move(work), .done = std::move(done)};
+  if (worker().take(piece)) return;
+  piece.work();
+  piece.done();
 }
 
 }  // namespace agentbox::gates::network

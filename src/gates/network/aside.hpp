@@ -18,8 +18,8 @@ class Aside {
   Aside(const Aside&) = delete;
   Aside& operator=(const Aside&) = delete;
 
-  // `work` runs on the thread, and must hold whatever it touches; then `then` in the loop. Throws std::system_error: there
-  // can't be a thread.
+  // `work` runs on the thread, and must hold whatever it touches; then `then` in the loop. Where there can't be a thread
+  // (the room may have used up its owner's processes) `work` is done at once.
   void run(std::function<void()> work, std::function<void()> then);
 
  private:

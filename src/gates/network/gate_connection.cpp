@@ -309,7 +309,7 @@ void GateConnection::refuse(std::string why, No no) {
 // In the client's own language, so that it fails at once and says why; empty: there is none.
 std::string GateConnection::words_of_refusal() {
   constexpr int forbidden = 403, bad_gateway = 502;
-  const std::string http = http_answer(no_ == No::denied ? forbidden : bad_gateway, why_);
+  std::string http = http_answer(no_ == No::denied ? forbidden : bad_gateway, why_);
   switch (wanted_.entrance.kind) {
     case Entrance::Kind::connect:
     case Entrance::Kind::absolute: return http;

@@ -471,8 +471,9 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
        starting_ = false;
 };
 
-HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, std::string said,
-                     HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap)
+HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,
+                     const std::string& said, HttpRequests::Passing passing, Judge judge, Done done,
+                     std::shared_ptr<Tap> tap)
     : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
                                    std::move(done), std::move(tap))) {
   impl_->start(said);

@@ -10,7 +10,8 @@
 //     rate SECONDS THREADS KEEP METHOD    requests
 //     hold COUNT                  seconds until all have had an answer; they stay open until the next line
 //
-// METHOD is GET or POST for HTTP, or BENCH, which looks like no protocol: then a relay has no heads to read.
+// METHOD is GET or POST for HTTP, or BENCH, which is said without a version and so looks like no protocol: then a relay has no
+// heads to read.
 
 #include <algorithm>
 #include <array>
@@ -290,8 +291,8 @@ class Link {
   double request(std::string_view method, std::uint64_t down, std::uint64_t up) {
     const auto begin = Clock::now();
     const std::string at = fmt::format("{}:{}", route_->host, route_->port);
-    say(fmt::format("{} {}/{} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", method,
-                    route_->way == "absolute" ? "http://" + at : "", down, at, up));
+    say(fmt::format("{} {}/{}{}\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", method,
+                    route_->way == "absolute" ? "http://" + at : "", down, method == "BENCH" ? "" : " HTTP/1.1", at, up));
     static const std::string bytes(chunk, 'x');
     for (std::uint64_t left = up; left != 0;) {
       const auto part = std::min<std::uint64_t>(left, bytes.size());

@@ -50,17 +50,16 @@ Remembered answer_at(const Statement& statement) {
 std::int64_t Store::remember(const Remembered& answer, const Event& event) {
   impl_->check_in_place();
   Transaction transaction(impl_->database());
-  Head head = impl_->end();
   Remembered stored = answer;
   // The id is part of what the row vouches for. It grows also past those that are gone.
   stored.id = impl_->database().number("SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name='remembered'");
-  impl_->add(head, event, hash_of(stored));
+  const std::int64_t row = impl_->add(event, hash_of(stored));
   Statement& insert = impl_->statement(
       "INSERT INTO remembered (id, profile, session, kind, verdict, breadth, rule, shown, created, expires, added) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   insert.bind(1, stored.id).bind(2, stored.profile).bind(3, stored.session).bind(4, stored.kind);
   insert.bind(5, name_of(stored.verdict)).bind(6, name_of(stored.breadth)).bind(7, stored.rule).bind(8, stored.shown);
-  insert.bind(9, store::number_of(stored.created)).bind(10, number_of(stored.expires)).bind(11, head.rows).run();
+  insert.bind(9, store::number_of(stored.created)).bind(10, number_of(stored.expires)).bind(11, row).run();
   transaction.commit();
   return stored.id;
 }
@@ -76,8 +75,7 @@ bool Store::revoke(std::int64_t id, const Event& event) {
     if (!query.bind(1, id).step()) return false;
     answer = answer_at(query);
   }
-  Head head = impl_->end();
-  impl_->add(head, event, hash_of(answer));
+  impl_->add(event, hash_of(answer));
   impl_->statement("UPDATE remembered SET revoked = ? WHERE id = ?")
       .bind(1, store::number_of(event.at))
       .bind(2, id)

@@ -21,12 +21,11 @@ class Store::Impl {
   // Prepared once for each text.
   [[nodiscard]] Statement& statement(const std::string& sql);
 
-  // Where the next row goes. Within a transaction; throws StoreError (corrupt) where the end is not as it was written:
-  // a row that follows on a broken end would hide the break.
-  [[nodiscard]] Head end();
-  // Adds the row behind `head`, and moves it.
-  void add(Head& head, const Event& event, std::string answer = {});
+  // The next rows. Within a transaction; they throw StoreError (corrupt) where the end is not as it was written: a row that
+  // follows on a broken end would hide the break.
+  std::int64_t add(const Event& event, std::string answer = {});  // its number
   void add(std::span<const Event> events);
+  [[nodiscard]] Head end();
 
   // A record that was moved or removed while it is open would take rows that nobody ever reads.
   void check_in_place() const;
@@ -34,6 +33,10 @@ class Store::Impl {
   [[nodiscard]] std::optional<Damage> verify();
 
  private:
+  // Behind `head`, which then is where the next one goes.
+  void insert(Head& head, const Event& event, std::string answer);
+  void move_end(const Head& head);
+
   struct Inode {
     std::uint64_t device = 0, number = 0;
     friend bool operator==(const Inode&, const Inode&) = default;

@@ -52,25 +52,37 @@ Head Store::Impl::end() {
   return head;
 }
 
-void Store::Impl::add(Head& head, const Event& event, std::string answer) {
+void Store::Impl::insert(Head& head, const Event& event, std::string answer) {
+  static const std::string sql =
+      fmt::format("INSERT INTO audit ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", audit_columns);
   Row row{.number = head.rows + 1, .event = event, .answer = std::move(answer), .previous = head.hash, .hash = {}};
   row.hash = hash_of(row);
-  Statement& insert = statement(
-      fmt::format("INSERT INTO audit ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", audit_columns));
+  Statement& insert = statement(sql);
   insert.bind(1, row.number).bind(2, name_of(event.what)).bind(3, number_of(event.at)).bind(4, event.session);
   insert.bind(5, event.profile).bind(6, event.question).bind(7, event.kind).bind(8, event.summary);
   insert.bind(9, event.digest).bind(10, event.verdict).bind(11, event.by).bind(12, event.detail);
   insert.bind(13, row.answer).bind(14, row.previous).bind(15, row.hash);
   insert.run();
-  head = {.rows = row.number, .hash = row.hash};
+  head = {.rows = row.number, .hash = std::move(row.hash)};
+}
+
+void Store::Impl::move_end(const Head& head) {
   Statement& move = statement("UPDATE head SET rows = ?, hash = ?");
   move.bind(1, head.rows).bind(2, head.hash).run();
   if (database_->changes() != 1) throw corrupt(database_->file(), "it does not say where its end is");
 }
 
+std::int64_t Store::Impl::add(const Event& event, std::string answer) {
+  Head head = end();
+  insert(head, event, std::move(answer));
+  move_end(head);
+  return head.rows;
+}
+
 void Store::Impl::add(std::span<const Event> events) {
   Head head = end();
-  for (const Event& event : events) add(head, event);
+  for (const Event& event : events) insert(head, event, {});
+  move_end(head);
 }
 
 Row row_at(const Database& database, const Statement& statement) {
@@ -108,10 +120,9 @@ Store& Store::operator=(Store&&) noexcept = default;
 std::int64_t Store::append(const Event& event) {
   impl_->check_in_place();
   Transaction transaction(impl_->database());
-  Head head = impl_->end();
-  impl_->add(head, event);
+  const std::int64_t number = impl_->add(event);
   transaction.commit();
-  return head.rows;
+  return number;
 }
 
 void Store::append(std::span<const Event> events) {

@@ -23,6 +23,7 @@ constexpr std::chrono::milliseconds replacement_time{100};
 // See Guard::watch.
 constexpr std::chrono::milliseconds soon{25};
 constexpr std::chrono::seconds heartbeat{30};
+constexpr std::chrono::microseconds moment{200};
 // Bringing the record to the disk costs more than the start of a room: a run that is over by then never pays
 // for it. A killed supervisor doesn't need it, only a machine that loses its power does.
 constexpr std::chrono::seconds sync_after{1};
@@ -163,9 +164,12 @@ void Guard::Impl::handle() {
   }
 }
 
-// The wait of `arm` may then find nothing, which does no harm.
+// The wait of `arm` may then find nothing, which does no harm. A loop that isn't busy comes to it by itself.
 void Guard::Impl::look_now() {
   if (failed_ || !watcher_ || !readable_ || !readable_->is_open()) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_ < moment) return;
+  looked_ = now;
   pollfd happened{readable_->native_handle(), POLLIN, 0};
   if (::poll(&happened, 1, 0) == 1) handle();
 }

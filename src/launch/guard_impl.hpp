@@ -98,6 +98,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   Room* room_ = nullptr;
   std::optional<Watcher> watcher_;
   std::optional<boost::asio::posix::stream_descriptor> readable_;
+  std::chrono::steady_clock::time_point looked_;
   std::optional<boost::asio::steady_timer> begin_timer_, beat_timer_, replacement_timer_;
   std::set<std::size_t> awaited_;  // mounts whose file the host took away a moment ago
   bool awaiting_ = false;          // the room is frozen until it is known whether they come back

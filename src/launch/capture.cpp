@@ -130,8 +130,13 @@ std::uint16_t port_of(const UniqueFd& fd) {
                                             : reinterpret_cast<sockaddr_in6&>(address).sin6_port);
 }
 
-// What is redirected goes to 127.0.0.1 and ::1, so that is where the listeners are.
+// What is redirected goes to 127.0.0.1 and ::1, so that is where the listeners are. What goes to the proxies goes to no other
+// address than it says, and the kernel needn't keep track of it.
 constexpr std::string_view rules = R"(table inet agentbox {{
+  chain untracked {{
+    type filter hook output priority -300; policy accept;
+    {untracked}
+  }}
   chain capture {{
     type nat hook output priority -100; policy accept;
     ip daddr 127.0.0.0/8 accept
@@ -143,7 +148,7 @@ constexpr std::string_view rules = R"(table inet agentbox {{
   }}
   chain rest {{
     type filter hook output priority 0; policy drop;
-    ct state established,related accept
+    ct state established,related,untracked accept
     ip daddr 127.0.0.0/8 accept
     ip6 daddr ::1 accept
     {proxies}
@@ -255,10 +260,16 @@ std::vector<Listener> Capture::install(policy::Proxy proxy) {
     listen(Use::dns_datagram, AF_INET6, SOCK_DGRAM, dns);
   }
   // First the rules, then the ways that they watch over.
-  const std::string proxies = fmt::format("ip daddr {} tcp dport {{ {}, {} }} accept", policy::room_address_v4,
-                                          policy::http_proxy_port, policy::socks_proxy_port);
-  run(fmt::format(rules, fmt::arg("dns", dns), fmt::arg("connections", connections),
-                  fmt::arg("proxies", proxy == policy::Proxy::offered ? proxies : std::string())));
+  std::string proxies, untracked;
+  if (proxy == policy::Proxy::offered) {
+    const std::string ports = fmt::format("{{ {}, {} }}", policy::http_proxy_port, policy::socks_proxy_port);
+    proxies = fmt::format("ip daddr {} tcp dport {} accept", policy::room_address_v4, ports);
+    untracked = fmt::format(
+        "ip saddr {0} ip daddr {0} tcp dport {1} notrack\n    ip saddr {0} ip daddr {0} tcp sport {1} notrack",
+        policy::room_address_v4, ports);
+  }
+  run(fmt::format(rules, fmt::arg("dns", dns), fmt::arg("connections", connections), fmt::arg("proxies", proxies),
+                  fmt::arg("untracked", untracked)));
   Routes routes;
   routes.add_address(address_of(AF_INET, policy::room_address_v4));
   routes.add_default_route(AF_INET);

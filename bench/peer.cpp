@@ -292,7 +292,8 @@ class Link {
     const auto begin = Clock::now();
     const std::string at = fmt::format("{}:{}", route_->host, route_->port);
     say(fmt::format("{} {}/{}{}\r\nHost: {}\r\nContent-Length: {}\r\n\r\n", method,
-                    route_->way == "absolute" ? "http://" + at : "", down, method == "BENCH" ? "" : " HTTP/1.1", at, up));
+                    route_->way == "absolute" ? "http://" + at : "", down, method == "BENCH" ? "" : " HTTP/1.1", at,
+                    up));
     static const std::string bytes(chunk, 'x');
     for (std::uint64_t left = up; left != 0;) {
       const auto part = std::min<std::uint64_t>(left, bytes.size());

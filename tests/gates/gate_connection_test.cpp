@@ -61,7 +61,7 @@ class Room : public GateConnection::Gate {
   profile::Speech speech(const policy::Connect&) const override { return profile::Speech::any; }
   std::optional<std::string> via(const policy::Connect&) const override { return std::nullopt; }
   SocksLogin login(const Host&) const override { return {}; }
-  void moves_on(GateConnection&, UniqueFd, std::string) override {}
+  void moves_on(GateConnection&, Watched, std::string) override {}
   Meter::Tallies tallies(const policy::Connect&) override { return {}; }
   void passed(const Meter::Tallies&, std::uint64_t) override {}
   std::shared_ptr<Meter::Tally> pace(const policy::Connect&) override { return nullptr; }

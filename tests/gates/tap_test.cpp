@@ -45,8 +45,7 @@ Pair pair() {
   const UniqueFd listener = listen_at(AF_INET, 0);
   UniqueFd ours = connect_to(AF_INET, port_of(listener));
   UniqueFd theirs = accept_from(listener);
-  const timeval none{};
-  ::setsockopt(theirs.get(), SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
+  never_block(theirs);
   return {std::move(ours), std::move(theirs)};
 }
 
@@ -226,4 +225,28 @@ TEST_CASE("a refusal that must wait for an earlier answer still says why") {
   wait_for(done);
   loop.stop();
   relay.reset();
+}
+
+TEST_CASE("a sink that is full before the relay begins gets the rest when it has room") {
+  Pair room = pair(), outside = pair();
+  const std::string much(65536, 'x');
+  std::size_t before = 0;
+  for (ssize_t count = 0; (count = ::send(outside.theirs.get(), much.data(), much.size(), MSG_DONTWAIT)) > 0;) {
+    before += static_cast<std::size_t>(count);
+  }
+  say(room.ours, "hello");
+  Loop loop;
+  Splicer splicer(loop.context);
+  std::atomic<int> done = 0;
+  const auto running = loop.start();
+  boost::asio::post(loop.context, [&] {
+    splicer.relay(std::move(room.theirs), std::move(outside.theirs), [&](Outcome what, Bytes) {
+      CHECK(what == Outcome::finished);
+      ++done;
+    });
+  });
+  CHECK(hear(outside.ours, before + 5).text.substr(before) == "hello");
+  end_of_speech(room.ours);
+  end_of_speech(outside.ours);
+  wait_for(done);
 }

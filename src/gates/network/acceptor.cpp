@@ -6,6 +6,8 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
@@ -42,6 +44,7 @@ Acceptor::~Acceptor() {
 
 void Acceptor::serve(base::UniqueFd listener) {
   int family = 0, listens = 0;
+  const int on = 1;
   socklen_t size = sizeof family;
   if (::getsockopt(listener.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 ||
       ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
@@ -51,6 +54,8 @@ void Acceptor::serve(base::UniqueFd listener) {
   if (listens == 0 || (family != AF_INET && family != AF_INET6)) {
     throw base::SystemError(EINVAL, "cannot accept connections");
   }
+  // Each connection has it from here. What is relayed was pushed by its sender already; to collect again would cost time.
+  ::setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   auto& added = *listeners_.emplace_back(std::make_unique<Listener>(loop_, family));
   added.socket.assign(listener.release());
   wait(added);

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,8 +14,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/base/error.hpp"
-
-#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -61,16 +58,17 @@ Target target_of(const Address& address, std::uint16_t port) {
 
 class Dial::Impl {
  public:
-  Impl(boost::asio::io_context& loop, std::vector<Target> all, std::chrono::milliseconds patience, Done then,
+  Impl(boost::asio::io_context& loop_of_it, std::vector<Target> all, std::chrono::milliseconds patience, Done then,
        Splicer::MakeSocket maker)
-      : socket(loop),
-        timer(loop),
+      : loop(loop_of_it),
+        timer(loop_of_it),
         targets(std::move(all)),
         end(Clock::now() + patience),
         done(std::move(then)),
         make_socket(std::move(maker)) {}
 
-  Waitable socket;
+  boost::asio::io_context& loop;
+  Watched socket;
   boost::asio::steady_timer timer;
   std::vector<Target> targets;
   std::size_t at = 0;
@@ -103,7 +101,7 @@ std::shared_ptr<Dial> Dial::start(boost::asio::io_context& loop, std::vector<Tar
 void Dial::cancel() {
   impl_->done = nullptr;
   impl_->timer.cancel();
-  (void)impl_->socket.release();  // explicitly out of epoll, as in HttpRelay
+  impl_->socket.reset();
 }
 
 void Dial::next() {
@@ -120,11 +118,10 @@ void Dial::next() {
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   watch_over(socket.get());
-  ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
   const bool connected = ::connect(socket.get(), target.address(), target.size()) == 0;
   const int error = connected ? 0 : errno;
   const int number = socket.get();
-  impl_->socket.assign(std::move(socket));
+  impl_->socket = std::move(socket);
   // A server on this machine has answered by now.
   if (pollfd state{number, POLLOUT, 0}; error == EINPROGRESS && ::poll(&state, 1, 0) == 1) {
     return established((state.revents & (POLLERR | POLLHUP)) != 0 ? error_of(number) : 0);
@@ -135,23 +132,22 @@ void Dial::next() {
   impl_->timer.async_wait([self = shared_from_this()](boost::system::error_code ended) {
     if (!ended && self->impl_->done) self->established(ETIMEDOUT);
   });
-  impl_->socket.async_wait(Waitable::Descriptor::wait_write,
-                           [self = shared_from_this()](boost::system::error_code ended) {
-                             if (ended || !self->impl_->done) return;
-                             self->established(error_of(self->impl_->socket.native_handle()));
-                           });
+  impl_->socket.wait(impl_->loop, Watched::For::writing, [self = shared_from_this()](boost::system::error_code ended) {
+    if (ended || !self->impl_->done) return;
+    self->established(error_of(self->impl_->socket.get()));
+  });
 }
 
 void Dial::established(int error) {
   impl_->timer.cancel();
-  base::UniqueFd socket = impl_->socket.release();
+  Watched socket = impl_->socket.hand_over();
   if (error == 0) return finish(std::move(socket), &impl_->targets[impl_->at], 0);
   impl_->error = error;
   ++impl_->at;
   next();
 }
 
-void Dial::finish(base::UniqueFd socket, const Target* target, int error) {
+void Dial::finish(Watched socket, const Target* target, int error) {
   if (Done done = std::exchange(impl_->done, nullptr)) done(std::move(socket), target, error);
 }
 

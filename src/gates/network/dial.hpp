@@ -19,7 +19,7 @@ namespace agentbox::gates::network {
 class Dial : public std::enable_shared_from_this<Dial> {
  public:
   // `socket` is empty when nobody answered, and `error` is the errno of the last one; else `target` did.
-  using Done = std::function<void(base::UniqueFd socket, const Target* target, int error)>;
+  using Done = std::function<void(Watched socket, const Target* target, int error)>;
 
   // `done` is called once, perhaps from within; not after `cancel`. `patience` is for all together. `make_socket` may throw
   // base::SystemError: of another network namespace, perhaps.
@@ -34,7 +34,7 @@ class Dial : public std::enable_shared_from_this<Dial> {
   explicit Dial(std::unique_ptr<Impl> impl);
   void next();
   void established(int error);
-  void finish(base::UniqueFd socket, const Target* target, int error);
+  void finish(Watched socket, const Target* target, int error);
   std::unique_ptr<Impl> impl_;
 };
 

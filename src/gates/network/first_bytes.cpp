@@ -1,6 +1,7 @@
 #include "first_bytes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <sys/socket.h>
@@ -45,13 +46,15 @@ void set_low_water(int socket, std::size_t bytes) {
   ::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof value);
 }
 
-void peek(int socket, Peeked& into) {
+Peeked peek(int socket) {
+  // One for all, and not on the stack, where it would be wiped each time.
+  thread_local std::array<char, most_peeked> storage;
   ssize_t count = 0;
   do {
-    count = ::recv(socket, into.storage.data(), into.storage.size(), MSG_PEEK | MSG_DONTWAIT);
+    count = ::recv(socket, storage.data(), storage.size(), MSG_PEEK | MSG_DONTWAIT);
   } while (count < 0 && errno == EINTR);
-  into.ended = count == 0 || (count < 0 && errno != EAGAIN);
-  into.bytes = std::string_view(into.storage.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  return {.bytes = {storage.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0))},
+          .ended = count == 0 || (count < 0 && errno != EAGAIN)};
 }
 
 }  // namespace agentbox::gates::network

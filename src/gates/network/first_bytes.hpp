@@ -2,7 +2,6 @@
 
 // What a client speaks, by the first bytes that it sends. They stay in the socket.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -23,11 +22,10 @@ inline constexpr std::size_t most_peeked = 20 * 1024;  // a ClientHello, and the
 
 // What has come, without taking it. `ended`: nothing more will.
 struct Peeked {
-  std::string_view bytes;  // in `storage`
+  std::string_view bytes;  // until the next peek
   bool ended = false;
-  std::array<char, most_peeked> storage{};
 };
-void peek(int socket, Peeked& into);
+[[nodiscard]] Peeked peek(int socket);
 // So much of it is taken, and nothing more: what follows belongs to somebody else. False: it isn't there.
 [[nodiscard]] bool take(int socket, std::size_t count);
 // The loop wakes for it when so many bytes have come, or the end of them.

@@ -222,7 +222,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   [[nodiscard]] std::chrono::milliseconds connect_patience() const override { return setup_.connect_patience; }
   [[nodiscard]] std::chrono::milliseconds silence() const override { return setup_.silence; }
 
-  void moves_on(GateConnection& connection, base::UniqueFd client, std::string said) override {
+  void moves_on(GateConnection& connection, Watched client, std::string said) override {
     const auto at = connections_.find(connection.shared_from_this());
     if (at == connections_.end()) return;
     at->second->hold();
@@ -317,7 +317,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
 
   // ---- the explicit proxies ----
 
-  void greet(base::UniqueFd client, ProxyGreeting::Speaks speaks, std::string said, Acceptor& from) {
+  void greet(Watched client, ProxyGreeting::Speaks speaks, std::string said, Acceptor& from) {
     // One that ends from within its start has no number yet.
     const auto number = std::make_shared<std::shared_ptr<ProxyGreeting>>();
     auto arrived = [weak = weak_from_this(), number, &from](ProxyGreeting::Arrived what) {
@@ -365,7 +365,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
   }
 
   // `turned_away`: why, if it is.
-  void add(base::UniqueFd client, Wanted wanted, Acceptor& from, std::string turned_away = {}) {
+  void add(Watched client, Wanted wanted, Acceptor& from, std::string turned_away = {}) {
     ++counters_.connections;
     auto connection = std::make_shared<GateConnection>(loop_, *this, std::move(client), std::move(wanted));
     connections_.emplace(connection, &from);

@@ -48,13 +48,8 @@ constexpr std::string_view access_denied("\x15\x03\x01\x00\x02\x02\x31", 7);
 
 }  // namespace
 
-GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted)
-    : loop_(loop),
-      gate_(&gate),
-      client_(loop, std::move(client)),
-      upstream_(loop),
-      timer_(loop),
-      wanted_(std::move(wanted)) {}
+GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, Watched client, Wanted wanted)
+    : loop_(loop), gate_(&gate), client_(std::move(client)), timer_(loop), wanted_(std::move(wanted)) {}
 
 void GateConnection::start() {
   if (wanted_.entrance.kind == Entrance::Kind::absolute) protocol_ = Protocol::http;
@@ -74,16 +69,16 @@ void GateConnection::abandon() {
   if (dial_) dial_->cancel();
   if (via_) via_->cancel();
   timer_.cancel();
-  if (client_.is_open()) reset_on_close(client_.native_handle());
-  client_.close();
-  upstream_.close();
+  if (client_) reset_on_close(client_.get());
+  client_.reset();
+  upstream_.reset();
   requests_.reset();
   // A relay may hold this object for longer than there is a table of names.
   wanted_.name.reset();
 }
 
 bool GateConnection::gave_up() {
-  pollfd state{client_.native_handle(), POLLRDHUP, 0};
+  pollfd state{client_.get(), POLLRDHUP, 0};
   if (::poll(&state, 1, 0) <= 0) return false;
   if ((state.revents & (POLLERR | POLLHUP)) != 0) return true;
   int unread = 0;
@@ -91,15 +86,14 @@ bool GateConnection::gave_up() {
   // Of what waits for an answer of ours or has sent a request, nothing that says no more listens on: a request that goes out
   // when its client has tried again would be done twice. Others may.
   if (wanted_.entrance.kind != Entrance::Kind::transparent || protocol_ == Protocol::http) return true;
-  return ::ioctl(client_.native_handle(), FIONREAD, &unread) == 0 && unread == 0;
+  return ::ioctl(client_.get(), FIONREAD, &unread) == 0 && unread == 0;
 }
 
 void GateConnection::look_ahead(std::chrono::milliseconds patience, std::function<void()> then) {
   auto once = std::make_shared<std::function<void()>>(std::move(then));
   auto go_on = [self = shared_from_this(), once] {
     if (self->ended_ || !*once) return;
-    Peeked peeked;
-    peek(self->client_.native_handle(), peeked);
+    const Peeked peeked = peek(self->client_.get());
     self->protocol_ = protocol_of(peeked.bytes);
     std::exchange(*once, nullptr)();
   };
@@ -107,7 +101,7 @@ void GateConnection::look_ahead(std::chrono::milliseconds patience, std::functio
   timer_.async_wait([go_on](Error error) {
     if (!error) go_on();
   });
-  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), go_on](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), go_on](Error error) {
     if (error) return;
     self->timer_.cancel();
     go_on();
@@ -122,8 +116,9 @@ void GateConnection::decide() {
 
 void GateConnection::heard(const broker::Verdict& verdict) {
   verdict_ = verdict;
-  if (verdict.kind != broker::Verdict::Kind::allow) return refuse(verdict.reason);
-  begin();
+  if (verdict.kind == broker::Verdict::Kind::allow) return begin();
+  // The owner's own words are for the agent, too.
+  refuse(verdict.comment.empty() ? verdict.reason : fmt::format("{}: {}", verdict.reason, verdict.comment));
 }
 
 void GateConnection::begin() {
@@ -191,7 +186,7 @@ void GateConnection::dial_via(const std::string& text) {
     }
     self->via_ = UpstreamDial::start(
         self->loop_, self->gate_->lookup(), upstream, wish, self->gate_->connect_patience(),
-        [weak = self->weak_from_this(), through = "through " + upstream.text](base::UniqueFd socket, std::string why) {
+        [weak = self->weak_from_this(), through = "through " + upstream.text](Watched socket, std::string why) {
           auto connection = weak.lock();
           if (!connection || connection->ended_) return;
           if (!socket) return connection->refuse(std::move(why), No::unreachable);
@@ -248,14 +243,14 @@ void GateConnection::found(const Lookup::Found& found) {
 void GateConnection::dial(std::vector<Target> targets) {
   gate_->identify(*this);  // it may be relayed, and ended, from within
   dial_ = Dial::start(loop_, std::move(targets), gate_->connect_patience(),
-                      [weak = weak_from_this()](base::UniqueFd socket, const Target* target, int error) {
+                      [weak = weak_from_this()](Watched socket, const Target* target, int error) {
                         if (auto self = weak.lock(); self && !self->ended_) {
                           self->dialled(std::move(socket), target, error);
                         }
                       });
 }
 
-void GateConnection::dialled(base::UniqueFd socket, const Target* target, int error) {
+void GateConnection::dialled(Watched socket, const Target* target, int error) {
   if (!socket) {
     return refuse(fmt::format("nobody answers at {}:{}: {}", wanted_.action.host, wanted_.action.port,
                               std::strerror(error)),  // NOLINT(concurrency-mt-unsafe): glibc's is safe
@@ -264,16 +259,17 @@ void GateConnection::dialled(base::UniqueFd socket, const Target* target, int er
   connected(std::move(socket), target->text());
 }
 
-void GateConnection::connected(base::UniqueFd socket, std::string address) {
+void GateConnection::connected(Watched socket, std::string address) {
   address_ = std::move(address);
-  upstream_.assign(std::move(socket));
+  upstream_ = std::move(socket);
   // An upstream that takes requests in the absolute form would go wherever one of them says: nothing reaches it but those.
   const bool only_requests = form_ == HttpRequests::Passing::Form::absolute;
   if (only_requests || wanted_.entrance.kind == Entrance::Kind::absolute) return relay_requests();
+  const bool waited_for_us = wanted_.entrance.kind != Entrance::Kind::transparent;
   admit();
   // An address was ruled on as an address: whatever is said to it goes there.
   if (wanted_.kind != Wanted::Kind::name && speech_ == profile::Speech::any) return relay();
-  listen_to_both();
+  waited_for_us ? listen_to_both() : hear();
 }
 
 void GateConnection::admit() {
@@ -286,21 +282,20 @@ void GateConnection::admit() {
   }
   // From here on it speaks to the server, and a refusal has that one's language. Should these few bytes not go, it is gone.
   wanted_.entrance.kind = Entrance::Kind::transparent;
-  if (!words.empty()) ::send(client_.native_handle(), words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (!words.empty()) ::send(client_.get(), words.data(), words.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void GateConnection::refuse(std::string why, No no) {
   refused_ = true;
   why_ = std::move(why);
   no_ = no;
-  upstream_.close();
+  upstream_.reset();
   if (dial_) dial_->cancel();
   if (via_) via_->cancel();
   client_.cancel();
   stop_looking();
   if (wanted_.entrance.kind != Entrance::Kind::transparent) return say_no();
-  Peeked peeked;
-  peek(client_.native_handle(), peeked);
+  const Peeked peeked = peek(client_.get());
   protocol_ = protocol_of(peeked.bytes);
   if (protocol_ == Protocol::unknown && !peeked.ended) return look_ahead(glance, [this] { say_no(); });
   say_no();
@@ -327,7 +322,7 @@ std::string GateConnection::words_of_refusal() {
 }
 
 void GateConnection::say_no() {
-  const int socket = client_.native_handle();
+  const int socket = client_.get();
   const std::string words = words_of_refusal();
   drop_input(socket);  // what is unread at the end would become a reset that overtakes our words
   if (words.empty() || ::send(socket, words.data(), words.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ||
@@ -344,10 +339,10 @@ void GateConnection::say_no() {
 
 // What it still sends is dropped, for the same reason.
 void GateConnection::drain() {
-  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this()](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
     if (error || self->ended_) return;
     std::array<char, 16 * 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
-    const ssize_t count = ::recv(self->client_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t count = ::recv(self->client_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
     if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();
     self->finish(self->why_);
   });
@@ -356,8 +351,8 @@ void GateConnection::drain() {
 void GateConnection::finish(std::string why) {
   ended_ = true;
   timer_.cancel();
-  client_.close();
-  upstream_.close();
+  client_.reset();
+  upstream_.reset();
   Ended ended;
   if (verdict_) ended.verdict = *verdict_;
   ended.action = wanted_.action;

@@ -22,7 +22,6 @@
 #include "name_table.hpp"
 #include "proxy_greeting.hpp"
 #include "upstream.hpp"
-#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -78,11 +77,11 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
     // For how long neither side may have said a word.
     [[nodiscard]] virtual std::chrono::milliseconds silence() const = 0;
     // Of a client that knows us as its proxy: its next request names another host.
-    virtual void moves_on(GateConnection& connection, base::UniqueFd client, std::string said) = 0;
+    virtual void moves_on(GateConnection& connection, Watched client, std::string said) = 0;
     virtual void ended(GateConnection& connection, Ended what) = 0;
   };
 
-  GateConnection(boost::asio::io_context& loop, Gate& gate, base::UniqueFd client, Wanted wanted);
+  GateConnection(boost::asio::io_context& loop, Gate& gate, Watched client, Wanted wanted);
 
   void start();
   // Instead: it wants what no rule could allow.
@@ -92,7 +91,7 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
 
   [[nodiscard]] const policy::Connect& wanted() const noexcept { return wanted_.action; }
   [[nodiscard]] Protocol protocol() const noexcept { return protocol_; }
-  [[nodiscard]] int client() { return client_.native_handle(); }
+  [[nodiscard]] int client() const noexcept { return client_.get(); }
   // Has the program in the room gone away?
   [[nodiscard]] bool gave_up();
   // What held it lets it go on, or never will.
@@ -121,9 +120,10 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
   void dial(std::vector<Target> targets);
   // Tells a client that waits for it that the connection stands.
   void admit();
-  void connected(base::UniqueFd socket, std::string address);
-  void dialled(base::UniqueFd socket, const Target* target, int error);
+  void connected(Watched socket, std::string address);
+  void dialled(Watched socket, const Target* target, int error);
   // Who speaks first?
+  void hear();
   void listen_to_both();
   void inspect(const Peeked& peeked);
   void inspect_hello(std::string_view bytes);
@@ -142,7 +142,7 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
 
   boost::asio::io_context& loop_;
   Gate* gate_;
-  Waitable client_, upstream_;
+  Watched client_, upstream_;
   boost::asio::steady_timer timer_;
   Wanted wanted_;
   Clock::time_point began_ = Clock::now();

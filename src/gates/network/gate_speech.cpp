@@ -24,33 +24,33 @@ constexpr std::chrono::seconds hello_patience{10};
 
 }  // namespace
 
+// Most clients have spoken by now.
+void GateConnection::hear() {
+  const Peeked peeked = peek(client_.get());
+  peeked.bytes.empty() ? listen_to_both() : inspect(peeked);
+}
+
 // Where the server speaks first (ssh, mail) there is nothing to hold against the name: what the client says then can't
 // choose another host, because the server has been chosen before. On the ports of the web, where one front serves many
 // names, it is the client's turn, always: a front that complains of his silence must not open the way. Where nobody speaks,
 // nothing is lost by an end: no protocol begins with minutes of silence, and a connection in hand is one that others don't
 // get.
 void GateConnection::listen_to_both() {
-  Peeked peeked;
-  peek(client_.native_handle(), peeked);
-  if (!peeked.bytes.empty()) return inspect(peeked);
   auto first = std::make_shared<bool>(true);
   auto once = [first] { return std::exchange(*first, false); };
   timer_.expires_after(gate_->silence());
   timer_.async_wait([self = shared_from_this(), once](Error error) {
     if (!error && !self->over() && once()) self->refuse("neither side said anything");
   });
-  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), once](Error error) {
     if (error || self->over() || !once()) return;
     self->timer_.cancel();
-    self->upstream_.cancel();
-    Peeked said;
-    peek(self->client_.native_handle(), said);
+    const Peeked said = peek(self->client_.get());
     self->inspect(said);
   });
   if (wanted_.action.port == 80 || wanted_.action.port == 443 || speech_ == profile::Speech::llm) return;
-  upstream_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), once](Error error) {
+  upstream_.wait(loop_, Watched::For::reading, [self = shared_from_this(), once](Error error) {
     if (error || self->over() || !once()) return;
-    self->client_.cancel();
     self->relay();
   });
 }
@@ -100,11 +100,10 @@ void GateConnection::wait_for_more(std::size_t have) {
       if (!ended && !self->over()) self->refuse("it began to say who it is and did not end");
     });
   }
-  set_low_water(client_.native_handle(), have + 1);
-  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Error error) {
+  set_low_water(client_.get(), have + 1);
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), have](Error error) {
     if (error || self->over()) return;
-    Peeked peeked;
-    peek(self->client_.native_handle(), peeked);
+    const Peeked peeked = peek(self->client_.get());
     // The end of the stream wakes us, too.
     if (peeked.bytes.size() <= have) return self->refuse("it broke off while it said who it is");
     self->inspect(peeked);
@@ -113,7 +112,7 @@ void GateConnection::wait_for_more(std::size_t have) {
 
 void GateConnection::stop_looking() {
   timer_.cancel();
-  if (greeting_) set_low_water(client_.native_handle(), 1);
+  if (greeting_) set_low_water(client_.get(), 1);
 }
 
 void GateConnection::relay() {
@@ -123,7 +122,7 @@ void GateConnection::relay() {
     self->bytes_ = bytes;
     self->finish(outcome == Outcome::finished ? "" : self->why_.empty() ? "broken off" : self->why_);
   };
-  spliced_ = gate_->splicer().relay(client_.release(), upstream_.release(), std::move(done), tap());
+  spliced_ = gate_->splicer().relay(client_.hand_over(), upstream_.hand_over(), std::move(done), tap());
 }
 
 // Without TLS each request says a host of its own.
@@ -159,7 +158,7 @@ void GateConnection::relay_requests() {
     };
   }
   requests_.emplace(
-      loop_, client_.release(), upstream_.release(), std::move(wanted_.entrance.said), std::move(passing),
+      loop_, client_.hand_over(), upstream_.hand_over(), std::move(wanted_.entrance.said), std::move(passing),
       std::move(judge),
       [self = shared_from_this()](HttpRelay::End end) {
         if (self->ended_) return;

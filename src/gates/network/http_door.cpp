@@ -55,10 +55,10 @@ class HttpDoor::Impl {
     const int other = family == AF_INET ? AF_INET6 : AF_INET;
     at->dial = Dial::start(
         loop_, {Target::loopback(family, setup_.port), Target::loopback(other, setup_.port)}, connect_patience,
-        [this, at](base::UniqueFd socket, const Target*, int) { dialled(at, std::move(socket)); }, setup_.make_socket);
+        [this, at](Watched socket, const Target*, int) { dialled(at, std::move(socket)); }, setup_.make_socket);
   }
 
-  void dialled(At at, base::UniqueFd socket) {
+  void dialled(At at, Watched socket) {
     if (!socket) {
       ++counters_.refused;
       const linger at_once{.l_onoff = 1, .l_linger = 0};

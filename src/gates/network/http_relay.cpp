@@ -15,13 +15,11 @@
 #include "aside.hpp"
 #include "bulk.hpp"
 #include "http_responses.hpp"
-#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
 namespace {
 
-using Descriptor = Waitable::Descriptor;
 using Error = boost::system::error_code;
 
 // What one recv(2) takes at most. One for all: it is empty again before another connection has its turn.
@@ -39,11 +37,11 @@ constexpr std::chrono::seconds head_patience{10};
 
 class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, HttpRequests::Passing passing,
-       Judge judge, Done done, std::shared_ptr<Tap> tap)
+  Impl(boost::asio::io_context& loop, Watched client, Watched upstream, HttpRequests::Passing passing, Judge judge,
+       Done done, std::shared_ptr<Tap> tap)
       : loop_(loop),
-        client_(loop, std::move(client)),
-        upstream_(loop, std::move(upstream)),
+        client_(std::move(client)),
+        upstream_(std::move(upstream)),
         timer_(loop),
         head_timer_(loop),
         passing_(std::move(passing)),
@@ -88,10 +86,19 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void read_client() {
     if (reading_client_ || ended_ || client_said_all_) return;
     reading_client_ = true;
-    client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
       self->reading_client_ = false;
       if (!error && !self->ended_) self->on_client();
     });
+  }
+
+  // Into the piece, as recv(2).
+  static ssize_t receive(Watched& socket, std::uint64_t most) {
+    most = std::min<std::uint64_t>(most, piece.size());
+    const ssize_t count = ::recv(socket.get(), piece.data(), most, MSG_DONTWAIT);
+    // Less than was asked for is all that there is.
+    if (count < 0 ? errno == EAGAIN : static_cast<std::uint64_t>(count) < most) socket.dry();
+    return count;
   }
 
   // How much may be taken from the client; asks for more where that is nothing, and he has something to say.
@@ -100,8 +107,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     const std::uint64_t left = tap_->left();
     if (left != 0) return left;
     char byte = 0;
-    if (::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
-      return 1;  // whatever it is, it is none
+    if (::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) return 1;  // whatever it is, it is none
     held_ = true;
     tap_->wants_more();
     return 0;
@@ -111,8 +117,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     const std::uint64_t most = most_from_client();
     if (most == 0) return;
     if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
-    const ssize_t count =
-        ::recv(client_.native_handle(), piece.data(), std::min<std::uint64_t>(most, piece.size()), MSG_DONTWAIT);
+    const ssize_t count = receive(client_, most);
     if (count > 0 && tap_) tap_->passed(static_cast<std::uint64_t>(count));
     const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
@@ -133,7 +138,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // The body of a large upload.
   void upload() {
     const std::uint64_t most = tap_ ? std::min(requests_.plain(), tap_->left()) : requests_.plain();
-    const Bulk::Result result = up_.move(client_.native_handle(), upstream_.native_handle(), most);
+    const Bulk::Result result = up_.move(client_.get(), upstream_.get(), most);
     requests_.spliced(result.taken);
     if (tap_) tap_->passed(result.taken);
     end_.bytes.to_upstream += result.sent;
@@ -146,15 +151,15 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       case Bulk::Moved::sink_full: break;
     }
     writing_upstream_ = true;
-    upstream_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+    upstream_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
       self->writing_upstream_ = false;
       if (!error && !self->ended_) self->upload();
     });
   }
 
   // How much of it went; the rest is for later, and so is what went wrong.
-  std::size_t send_now(Waitable& socket, std::string_view bytes) {
-    const ssize_t count = ::send(socket.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  std::size_t send_now(const Watched& socket, std::string_view bytes) {
+    const ssize_t count = ::send(socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     const std::size_t sent = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
     (&socket == &client_ ? end_.bytes.to_client : end_.bytes.to_upstream) += sent;
     return sent;
@@ -202,7 +207,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // The answers to what was asked still come.
   void end_of_requests() {
     if (raw_) {
-      ::shutdown(upstream_.native_handle(), SHUT_WR);
+      ::shutdown(upstream_.get(), SHUT_WR);
     } else if (responses_.idle() && to_client_.empty() && !writing_client_) {  // in `down_` there may be more of it
       finish("");
     }
@@ -213,8 +218,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     moves_on_ = true;
     if (!responses_.idle() || !to_client_.empty() || writing_client_) return;
     end_.said = requests_.take_back();
-    client_.cancel();
-    end_.client = client_.release();
+    end_.client = client_.hand_over();
     finish("");
   }
 
@@ -274,11 +278,11 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     if (writing_upstream_) return false;
     while (!to_upstream_.empty()) {
       const ssize_t count =
-          ::send(upstream_.native_handle(), to_upstream_.data(), to_upstream_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+          ::send(upstream_.get(), to_upstream_.data(), to_upstream_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (count < 0 && errno == EINTR) continue;
       if (count < 0 && errno == EAGAIN) {
         writing_upstream_ = true;
-        upstream_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+        upstream_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
           self->writing_upstream_ = false;
           if (!error && !self->ended_) self->go_on();
         });
@@ -295,9 +299,9 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // ---- from the server ----
 
   void read_upstream() {
-    if (reading_upstream_ || ended_ || server_said_all_ || !upstream_.is_open()) return;
+    if (reading_upstream_ || ended_ || server_said_all_ || !upstream_) return;
     reading_upstream_ = true;
-    upstream_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+    upstream_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
       self->reading_upstream_ = false;
       if (!error && !self->ended_) self->on_upstream();
     });
@@ -306,7 +310,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void on_upstream() {
     for (int turn = 0; turn < most_pieces && !ended_; ++turn) {
       if (to_client_.empty() && responses_.plain() >= Bulk::worth) return download();
-      const ssize_t count = ::recv(upstream_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+      const ssize_t count = receive(upstream_, piece.size());
       if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
       server_said_all_ = count <= 0;
       if (server_said_all_) break;
@@ -318,7 +322,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // The body of a large answer.
   void download() {
-    const Bulk::Result result = down_.move(upstream_.native_handle(), client_.native_handle(), responses_.plain());
+    const Bulk::Result result = down_.move(upstream_.get(), client_.get(), responses_.plain());
     responses_.spliced(result.taken);
     end_.bytes.to_client += result.sent;
     switch (result.moved) {
@@ -330,7 +334,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       case Bulk::Moved::sink_full: break;
     }
     writing_client_ = true;
-    client_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+    client_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
       self->writing_client_ = false;
       if (!error && !self->ended_) self->download();
     });
@@ -356,12 +360,11 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void write_client() {
     if (writing_client_ || ended_) return;
     while (!to_client_.empty()) {
-      const ssize_t count =
-          ::send(client_.native_handle(), to_client_.data(), to_client_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t count = ::send(client_.get(), to_client_.data(), to_client_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (count < 0 && errno == EINTR) continue;
       if (count < 0 && errno == EAGAIN) {
         writing_client_ = true;
-        client_.async_wait(Descriptor::wait_write, [self = shared_from_this()](Error error) {
+        client_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
           self->writing_client_ = false;
           if (!error) self->write_client();
         });
@@ -407,8 +410,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // What the client still sends is dropped, because unread bytes would become a reset that overtakes our answer.
   void leave() {
-    let_go();
-    ::shutdown(client_.native_handle(), SHUT_WR);
+    upstream_.reset();
+    ::shutdown(client_.get(), SHUT_WR);
     timer_.expires_after(std::chrono::seconds(1));
     timer_.async_wait([self = shared_from_this()](Error error) {
       if (!error) self->finish(self->why_);
@@ -416,9 +419,9 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     drain();
   }
   void drain() {
-    client_.async_wait(Descriptor::wait_read, [self = shared_from_this()](Error error) {
+    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
       if (error || self->ended_) return;
-      const ssize_t count = ::recv(self->client_.native_handle(), piece.data(), piece.size(), MSG_DONTWAIT);
+      const ssize_t count = ::recv(self->client_.get(), piece.data(), piece.size(), MSG_DONTWAIT);
       if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();
       self->finish(self->why_);
     });
@@ -441,15 +444,12 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     tap_.reset();  // whoever counts may hold us
     timer_.cancel();
     head_timer_.cancel();
-    client_.close();
-    let_go();
+    client_.reset();
+    upstream_.reset();
   }
-  // A room's socket explicitly out of epoll, which close(2) does only for the last descriptor: it may have a twin in the
-  // helper that made it.
-  void let_go() { judge_.answers ? (void)upstream_.release() : upstream_.close(); }
 
   boost::asio::io_context& loop_;
-  Waitable client_, upstream_;
+  Watched client_, upstream_;
   boost::asio::steady_timer timer_, head_timer_;
   HttpRequests::Passing passing_;
   Judge judge_;
@@ -471,9 +471,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
        starting_ = false;
 };
 
-HttpRelay::HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream,
-                     const std::string& said, HttpRequests::Passing passing, Judge judge, Done done,
-                     std::shared_ptr<Tap> tap)
+HttpRelay::HttpRelay(boost::asio::io_context& loop, Watched client, Watched upstream, const std::string& said,
+                     HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap)
     : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
                                    std::move(done), std::move(tap))) {
   impl_->start(said);

@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 
-#include "agentbox/base/unique_fd.hpp"
 #include "agentbox/gates/network/splicer.hpp"
 
 #include "http_requests.hpp"
@@ -35,15 +34,15 @@ class HttpRelay {
   };
   struct End {
     Bytes bytes;
-    std::string why;        // where it did not end by itself: a refusal's text
-    base::UniqueFd client;  // before a request that goes elsewhere, with all that is read of it; else empty
+    std::string why;  // where it did not end by itself: a refusal's text
+    Watched client;   // before a request that goes elsewhere, with all that is read of it; else empty
     std::string said;
   };
   using Done = std::function<void(End end)>;
 
   // Both sockets are connected and non-blocking; `said` was read from the client before. `done` is called once, from the
   // loop, never from within. `tap`: for what the client says; none: no limit.
-  HttpRelay(boost::asio::io_context& loop, base::UniqueFd client, base::UniqueFd upstream, const std::string& said,
+  HttpRelay(boost::asio::io_context& loop, Watched client, Watched upstream, const std::string& said,
             HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap = {});
   // Breaks off; `done` is not called.
   ~HttpRelay();

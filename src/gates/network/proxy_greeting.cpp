@@ -21,7 +21,7 @@ constexpr std::uint16_t http_port = 80;
 
 }  // namespace
 
-std::shared_ptr<ProxyGreeting> ProxyGreeting::start(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks,
+std::shared_ptr<ProxyGreeting> ProxyGreeting::start(boost::asio::io_context& loop, Watched client, Speaks speaks,
                                                     std::string said, Done done) {
   std::shared_ptr<ProxyGreeting> greeting(
       new ProxyGreeting(loop, std::move(client), speaks, std::move(said), std::move(done)));
@@ -29,14 +29,18 @@ std::shared_ptr<ProxyGreeting> ProxyGreeting::start(boost::asio::io_context& loo
   return greeting;
 }
 
-ProxyGreeting::ProxyGreeting(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks, std::string said,
-                             Done done)
-    : client_(loop, std::move(client)), timer_(loop), speaks_(speaks), said_(std::move(said)), done_(std::move(done)) {}
+ProxyGreeting::ProxyGreeting(boost::asio::io_context& loop, Watched client, Speaks speaks, std::string said, Done done)
+    : loop_(loop),
+      client_(std::move(client)),
+      timer_(loop),
+      speaks_(speaks),
+      said_(std::move(said)),
+      done_(std::move(done)) {}
 
 void ProxyGreeting::cancel() {
   done_ = nullptr;
   timer_.cancel();
-  client_.close();
+  client_.reset();
 }
 
 void ProxyGreeting::listen() {
@@ -44,8 +48,7 @@ void ProxyGreeting::listen() {
 }
 
 void ProxyGreeting::listen_to_http() {
-  Peeked peeked;
-  peek(client_.native_handle(), peeked);
+  const Peeked peeked = peek(client_.get());
   const std::string text = said_ + std::string(peeked.bytes);
   HttpHeadEnd end;
   switch (end.scan(text)) {
@@ -67,7 +70,7 @@ void ProxyGreeting::listen_to_http() {
   if (!request) return turn_away(http_answer(request.error().status, request.error().text));
   switch (request->target) {
     case HttpRequest::Target::authority:
-      if (end.size() < said_.size() || !take(client_.native_handle(), end.size() - said_.size())) {
+      if (end.size() < said_.size() || !take(client_.get(), end.size() - said_.size())) {
         return turn_away(http_answer(400, "something was said before the tunnel stood"));
       }
       return arrived(request->authority->host, *request->authority->port,
@@ -83,19 +86,21 @@ void ProxyGreeting::listen_to_http() {
 
 // A byte at a time from what lies there, so that nothing is taken that belongs to the connection.
 void ProxyGreeting::listen_to_socks() {
-  Peeked peeked;
-  peek(client_.native_handle(), peeked);
+  const Peeked peeked = peek(client_.get());
   std::size_t at = 0;
   SocksServer::State state = SocksServer::State::need_bytes;
   while (at < peeked.bytes.size() && state == SocksServer::State::need_bytes) {
     const auto byte = static_cast<std::uint8_t>(peeked.bytes[at++]);
     state = socks_.feed({&byte, 1});
   }
-  if (!take(client_.native_handle(), at)) return turn_away("");
-  const std::vector<std::uint8_t> out = socks_.output();
-  if (state == SocksServer::State::refused) return turn_away({reinterpret_cast<const char*>(out.data()), out.size()});
-  if (!out.empty()) ::send(client_.native_handle(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (state == SocksServer::State::need_bytes) return peeked.ended ? turn_away("") : wait_for_more(0);
+  if (!take(client_.get(), at)) return turn_away("");
+  if (state != SocksServer::State::request) {
+    const std::vector<std::uint8_t> out = socks_.output();
+    if (state == SocksServer::State::refused) return turn_away({reinterpret_cast<const char*>(out.data()), out.size()});
+    if (!out.empty()) ::send(client_.get(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return peeked.ended ? turn_away("") : wait_for_more(0);
+  }
+  // Who has said all at once hears the answers at once: what is not said yet goes with the last one.
   Host host = socks_.host();
   arrived(std::move(host), socks_.port(), {.kind = Entrance::Kind::socks, .socks = std::move(socks_), .said = {}});
 }
@@ -103,15 +108,14 @@ void ProxyGreeting::listen_to_socks() {
 void ProxyGreeting::wait_for_more(std::size_t have) {
   if (!std::exchange(waited_, true)) {
     timer_.expires_after(patience);
-    timer_.async_wait([self = shared_from_this()](Waitable::Error error) {
+    timer_.async_wait([self = shared_from_this()](Watched::Error error) {
       if (!error && self->done_) self->turn_away("");
     });
   }
-  set_low_water(client_.native_handle(), have + 1);
-  client_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this(), have](Waitable::Error error) {
+  set_low_water(client_.get(), have + 1);
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), have](Watched::Error error) {
     if (error || !self->done_) return;
-    Peeked peeked;
-    peek(self->client_.native_handle(), peeked);
+    const Peeked peeked = peek(self->client_.get());
     // The end of the stream wakes us, too.
     if (peeked.bytes.size() <= have) return self->turn_away("");
     self->listen();
@@ -121,15 +125,15 @@ void ProxyGreeting::wait_for_more(std::size_t have) {
 void ProxyGreeting::arrived(Host host, std::uint16_t port, Entrance entrance) {
   if (waited_) {
     timer_.cancel();
-    set_low_water(client_.native_handle(), 1);
+    set_low_water(client_.get(), 1);
   }
-  finish({.client = client_.release(), .host = std::move(host), .port = port, .entrance = std::move(entrance)});
+  finish({.client = client_.hand_over(), .host = std::move(host), .port = port, .entrance = std::move(entrance)});
 }
 
 // What lies unread at the end would become a reset that overtakes our words: it is dropped, and the client's own end is
 // waited for.
 void ProxyGreeting::turn_away(std::string_view words) {
-  const int socket = client_.native_handle();
+  const int socket = client_.get();
   std::array<char, 4096> dropped;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
   for (int i = 0; i < 16 && ::recv(socket, dropped.data(), dropped.size(), MSG_DONTWAIT) > 0; ++i) {
   }
@@ -139,14 +143,13 @@ void ProxyGreeting::turn_away(std::string_view words) {
   }
   set_low_water(socket, 1);
   timer_.expires_after(farewell);
-  timer_.async_wait([self = shared_from_this()](Waitable::Error) { self->finish({}); });
-  client_.async_wait(Waitable::Descriptor::wait_read,
-                     [self = shared_from_this()](Waitable::Error) { self->timer_.cancel(); });
+  timer_.async_wait([self = shared_from_this()](Watched::Error) { self->finish({}); });
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Watched::Error) { self->timer_.cancel(); });
 }
 
 void ProxyGreeting::finish(Arrived arrived) {
   timer_.cancel();
-  client_.close();
+  client_.reset();
   if (Done done = std::exchange(done_, nullptr)) done(std::move(arrived));
 }
 

@@ -12,11 +12,10 @@
 
 #include <boost/asio/steady_timer.hpp>
 
-#include "agentbox/base/unique_fd.hpp"
+#include "agentbox/gates/network/watched.hpp"
 
 #include "host_name.hpp"
 #include "socks5.hpp"
-#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -36,7 +35,7 @@ class ProxyGreeting : public std::enable_shared_from_this<ProxyGreeting> {
  public:
   enum class Speaks : std::uint8_t { http, socks };
   struct Arrived {
-    base::UniqueFd client;  // non-blocking; empty: it was answered and closed, and the rest means nothing
+    Watched client;  // non-blocking; empty: it was answered and closed, and the rest means nothing
     Host host;
     std::uint16_t port = 0;
     Entrance entrance;
@@ -44,14 +43,14 @@ class ProxyGreeting : public std::enable_shared_from_this<ProxyGreeting> {
   using Done = std::function<void(Arrived arrived)>;
 
   // `said` was read from the client before. `done` is called once, perhaps from within; not after `cancel`.
-  static std::shared_ptr<ProxyGreeting> start(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks,
+  static std::shared_ptr<ProxyGreeting> start(boost::asio::io_context& loop, Watched client, Speaks speaks,
                                               std::string said, Done done);
   void cancel();
   // `done` was called.
   [[nodiscard]] bool is_over() const noexcept { return !done_; }
 
  private:
-  ProxyGreeting(boost::asio::io_context& loop, base::UniqueFd client, Speaks speaks, std::string said, Done done);
+  ProxyGreeting(boost::asio::io_context& loop, Watched client, Speaks speaks, std::string said, Done done);
   void listen();
   void listen_to_http();
   void listen_to_socks();
@@ -60,7 +59,8 @@ class ProxyGreeting : public std::enable_shared_from_this<ProxyGreeting> {
   void turn_away(std::string_view words);
   void finish(Arrived arrived);
 
-  Waitable client_;
+  boost::asio::io_context& loop_;
+  Watched client_;
   boost::asio::steady_timer timer_;
   Speaks speaks_;
   std::string said_;

@@ -25,6 +25,11 @@ constexpr std::size_t most_at_once = 1024 * 1024;  // of one splice(2); the pipe
 constexpr auto look_again = std::chrono::milliseconds(20);
 constexpr int most_looks = 500;
 
+bool both_ended(const Connection& connection) {
+  auto whole = [](const End& end) { return !end.broken; };
+  return std::ranges::all_of(connection.directions, &Direction::closed) && std::ranges::all_of(connection.ends, whole);
+}
+
 }  // namespace
 
 Splicer::Impl::Progress Splicer::Impl::pump(Connection& connection) {
@@ -71,6 +76,8 @@ bool Splicer::Impl::move(Direction& direction, End& source, End& sink, Tap* tap)
   drop_pipe(direction);
   if (direction.ended) {
     direction.closed = true;
+    // Where both have said all, closing says it.
+    if (both_ended(*source.connection)) return false;
     if (!source.broken && ::shutdown(sink.socket.get(), SHUT_WR) != 0) sink.broken = true;
   }
   return false;

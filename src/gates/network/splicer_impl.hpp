@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/gates/network/splicer.hpp"
@@ -38,20 +37,20 @@ struct Direction {
 
 struct Connection;
 
-// What epoll gives back.
-struct End {
+struct End : Watched::Listener {
+  void on_events(std::uint32_t events) override;
+
   Connection* connection = nullptr;
-  Side side = client;
-  base::UniqueFd socket;
+  Watched socket;
   // Edge-triggered: true until the kernel has said EAGAIN.
   bool readable = true, writable = true;
-  bool watched = false;          // by epoll
-  bool awaits_writable = false;  // and for room to write, too
-  bool hung_up = false;          // there will be no further event: what is to be read must be read to its end
-  bool broken = false;           // reset, or closed while we wrote; what it said before may still be there to read
+  bool listens = false;  // hears of events
+  bool hung_up = false;  // there will be no further event: what is to be read must be read to its end
+  bool broken = false;   // reset, or closed while we wrote; what it said before may still be there to read
 };
 
 struct Connection {
+  Splicer::Impl* splicer = nullptr;
   std::array<End, 2> ends;              // client, upstream
   std::array<Direction, 2> directions;  // from the client, from upstream
   std::vector<Target> targets;          // not tried yet
@@ -69,27 +68,24 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
  public:
   explicit Impl(boost::asio::io_context& loop);
 
-  void begin() { wait(); }
   void connect(base::UniqueFd client_socket, std::vector<Target> targets, const MakeSocket& make_socket, Done done);
-  Id relay(base::UniqueFd client_socket, base::UniqueFd upstream_socket, Done done, std::shared_ptr<Tap> tap);
+  Id relay(Watched client_socket, Watched upstream_socket, Done done, std::shared_ptr<Tap> tap);
   void go_on(Id id);
   void stop(Id id);
   void close();
   [[nodiscard]] std::size_t open() const noexcept { return connections_.size(); }
+  void on_event(End& end, std::uint32_t events);
 
  private:
   enum class Progress : std::uint8_t { waits, more, lingers, finished, reset };
 
-  Connection& add(base::UniqueFd client_socket, Done done);
-  bool watch(End& end);
-  void blocked(End& sink);
-  void release(End& end);
+  Connection& add(Watched client_socket, Done done);
+  static void take(End& end, Watched socket);
+  static void blocked(End& sink);
   void next_target(Connection& connection);
   void established(Connection& connection);
-  void wait();
-  void on_events();
-  void on_event(End& end, std::uint32_t events);
   void enqueue(Connection& connection);
+  void run_queue_soon();
   void run_queue();
   Progress pump(Connection& connection);
   // True if it could go on, but has had its turn. `tap`: nullptr if there is none.
@@ -107,15 +103,12 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   void end(Connection& connection, Outcome outcome);
 
   boost::asio::io_context& loop_;
-  // One epoll instance within that of the loop: each socket is registered once, edge-triggered, instead of
-  // being armed again for each wait.
-  boost::asio::posix::stream_descriptor epoll_;
   PipePool pipes_;
   std::array<char, small> buffer_{};
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   std::unordered_map<Id, Connection*> tapped_;
   Id last_id_ = 0;
-  std::vector<std::unique_ptr<Connection>> dead_;  // events of this turn may still point to them
+  std::vector<std::unique_ptr<Connection>> dead_;  // until the queue has run, which may hold them
   std::deque<Connection*> queue_;
   std::vector<Connection*> lingering_;
   boost::asio::steady_timer linger_timer_;

@@ -55,14 +55,13 @@ UpstreamDial::UpstreamDial(boost::asio::io_context& loop, const Upstream& upstre
       wish_(std::move(wish)),
       patience_(patience),
       done_(std::move(done)),
-      socket_(loop),
       timer_(loop) {}
 
 void UpstreamDial::cancel() {
   done_ = nullptr;
   if (dial_) dial_->cancel();
   timer_.cancel();
-  socket_.close();
+  socket_.reset();
 }
 
 // The upstream's own name, which is the profile's and not the room's.
@@ -80,17 +79,17 @@ void UpstreamDial::look_up(Lookup& lookup) {
 
 void UpstreamDial::dial(std::vector<Target> targets) {
   dial_ = Dial::start(loop_, std::move(targets), patience_,
-                      [self = shared_from_this()](base::UniqueFd socket, const Target*, int error) {
+                      [self = shared_from_this()](Watched socket, const Target*, int error) {
                         if (self->done_) self->dialled(std::move(socket), error);
                       });
 }
 
-void UpstreamDial::dialled(base::UniqueFd socket, int error) {
+void UpstreamDial::dialled(Watched socket, int error) {
   if (!socket) return fail(std::strerror(error));  // NOLINT(concurrency-mt-unsafe): glibc's is safe
   if (wish_.tunnel == Wish::Tunnel::none) return std::exchange(done_, nullptr)(std::move(socket), {});
-  socket_.assign(std::move(socket));
+  socket_ = std::move(socket);
   timer_.expires_after(handshake);
-  timer_.async_wait([self = shared_from_this()](Waitable::Error ended) {
+  timer_.async_wait([self = shared_from_this()](Watched::Error ended) {
     if (!ended && self->done_) self->fail("it does not answer");
   });
   if (upstream_.speaks == Upstream::Speaks::socks) {
@@ -98,7 +97,7 @@ void UpstreamDial::dialled(base::UniqueFd socket, int error) {
     say();
   } else {
     const std::string request = connect_request(wish_.host, wish_.port, {});
-    ::send(socket_.native_handle(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::send(socket_.get(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   }
   listen();
 }
@@ -106,14 +105,13 @@ void UpstreamDial::dialled(base::UniqueFd socket, int error) {
 // Should these few bytes not go, the upstream is gone, and reading tells.
 void UpstreamDial::say() {
   const std::vector<std::uint8_t> out = socks_->output();
-  if (!out.empty()) ::send(socket_.native_handle(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (!out.empty()) ::send(socket_.get(), out.data(), out.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void UpstreamDial::listen() {
-  socket_.async_wait(Waitable::Descriptor::wait_read, [self = shared_from_this()](Waitable::Error error) {
+  socket_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Watched::Error error) {
     if (error || !self->done_) return;
-    Peeked peeked;
-    peek(self->socket_.native_handle(), peeked);
+    const Peeked peeked = peek(self->socket_.get());
     if (peeked.bytes.empty() && peeked.ended) return self->fail("it hung up");
     // A byte at a time, so that nothing is taken of what the destination says.
     std::size_t at = 0;
@@ -131,19 +129,19 @@ void UpstreamDial::listen() {
         failed = state == ConnectReply::State::failed;
       }
     }
-    if (!take(self->socket_.native_handle(), at)) return self->fail("it hung up");
+    if (!take(self->socket_.get(), at)) return self->fail("it hung up");
     if (failed)
       return self->fail(self->socks_ ? self->socks_->why() : fmt::format("it says {}", self->reply_.status()));
     if (self->socks_) self->say();
     if (!open) return self->listen();
     self->timer_.cancel();
-    std::exchange(self->done_, nullptr)(self->socket_.release(), {});
+    std::exchange(self->done_, nullptr)(self->socket_.hand_over(), {});
   });
 }
 
 void UpstreamDial::fail(const std::string& why) {
   timer_.cancel();
-  socket_.close();
+  socket_.reset();
   if (Done done = std::exchange(done_, nullptr)) {
     done({}, fmt::format("{}:{} can't be reached through {}: {}", wish_.host.text, wish_.port, upstream_.text, why));
   }

@@ -18,7 +18,6 @@
 #include "http_responses.hpp"
 #include "lookup.hpp"
 #include "socks5.hpp"
-#include "waitable.hpp"
 
 namespace agentbox::gates::network {
 
@@ -47,7 +46,7 @@ class UpstreamDial : public std::enable_shared_from_this<UpstreamDial> {
     SocksLogin login;
   };
   // `socket` is non-blocking; empty: `why` there is none.
-  using Done = std::function<void(base::UniqueFd socket, std::string why)>;
+  using Done = std::function<void(Watched socket, std::string why)>;
 
   // `done` is called once, perhaps from within; not after `cancel`. `patience` is for reaching the upstream. `lookup` must
   // outlive the call of `done` or `cancel`.
@@ -61,7 +60,7 @@ class UpstreamDial : public std::enable_shared_from_this<UpstreamDial> {
                Done done);
   void look_up(Lookup& lookup);
   void dial(std::vector<Target> targets);
-  void dialled(base::UniqueFd socket, int error);
+  void dialled(Watched socket, int error);
   void say();
   void listen();
   void fail(const std::string& why);
@@ -72,7 +71,7 @@ class UpstreamDial : public std::enable_shared_from_this<UpstreamDial> {
   std::chrono::milliseconds patience_;
   Done done_;
   std::shared_ptr<Dial> dial_;
-  Waitable socket_;
+  Watched socket_;
   boost::asio::steady_timer timer_;
   std::optional<SocksClient> socks_;
   ConnectReply reply_;

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "agentbox/base/unique_fd.hpp"
+#include "agentbox/gates/network/watched.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -66,7 +67,7 @@ class Tap {
 class Splicer {
  public:
   using Done = std::function<void(Outcome, Bytes)>;
-  // A stream socket of that family, not connected: of this process's network namespace, or of a room's. An
+  // A stream socket of that family, non-blocking, not connected: of this process's network namespace, or of a room's. An
   // empty one, or base::SystemError, counts as a target that can't be reached.
   using MakeSocket = std::function<base::UniqueFd(int family)>;
 
@@ -77,11 +78,11 @@ class Splicer {
   Splicer(const Splicer&) = delete;
   Splicer& operator=(const Splicer&) = delete;
 
-  // Connects to the first target that can be reached, in their order, and relays.
+  // Connects to the first target that can be reached, in their order, and relays. `client` is non-blocking.
   void connect(base::UniqueFd client, std::vector<Target> targets, const MakeSocket& make_socket, Done done = {});
   using Id = std::uint64_t;  // never used again
-  // Both are connected. `tap`: for what the client says; none: no limit.
-  Id relay(base::UniqueFd client, base::UniqueFd upstream, Done done = {}, std::shared_ptr<Tap> tap = {});
+  // Both are connected and non-blocking. `tap`: for what the client says; none: no limit.
+  Id relay(Watched client, Watched upstream, Done done = {}, std::shared_ptr<Tap> tap = {});
   // The tap lets something go again. An unknown id is no error.
   void go_on(Id id);
   // Resets both sides; Done is called, from within.
@@ -89,8 +90,9 @@ class Splicer {
 
   [[nodiscard]] std::size_t open() const noexcept;
 
- private:
   class Impl;
+
+ private:
   std::shared_ptr<Impl> impl_;
 };
 

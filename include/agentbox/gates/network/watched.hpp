@@ -1,0 +1,85 @@
+#pragma once
+
+// A socket that the event loop watches. The kernel is told of it once, at the first wait, edge-triggered; and it stays so while
+// the socket goes from one owner to the next. Most connections of a room have three, and asio's own descriptors cost four
+// system calls for each of them and one for each wait.
+//
+// Not for other threads than the loop's.
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include <boost/system/error_code.hpp>
+
+#include "agentbox/base/unique_fd.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace agentbox::gates::network {
+
+class Watcher;
+
+class Watched {
+ public:
+  using Error = boost::system::error_code;
+  using Then = std::function<void(Error)>;
+  enum class For : std::uint8_t { reading, writing };
+  // Hears of everything, for as long as it has the socket.
+  class Listener {
+   public:
+    // epoll(7)'s, edge-triggered.
+    virtual void on_events(std::uint32_t events) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  Watched() = default;
+  Watched(base::UniqueFd socket) noexcept : socket_(std::move(socket)) {}  // NOLINT(google-explicit-constructor)
+  Watched(Watched&& other) noexcept
+      : socket_(std::move(other.socket_)), watcher_(std::exchange(other.watcher_, nullptr)), place_(other.place_) {}
+  Watched& operator=(Watched&& other) noexcept {
+    if (this == &other) return *this;
+    reset();
+    socket_ = std::move(other.socket_);
+    watcher_ = std::exchange(other.watcher_, nullptr);
+    place_ = other.place_;
+    return *this;
+  }
+  ~Watched() { reset(); }
+
+  [[nodiscard]] int get() const noexcept { return socket_.get(); }
+  explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
+
+  // `then` is called once, from the loop, never from within: at once where there is something to read (or its end), or room
+  // to write; with an error where there is no socket, or it is given up meanwhile. One wait for each at a time.
+  void wait(boost::asio::io_context& loop, For what, Then then);
+  // All that it said so far is read: until more comes, the next wait needs no system call.
+  void dry() noexcept;
+  // What waits for it is called, with an error.
+  void cancel();
+  // Instead of waits. False: the kernel refuses it.
+  [[nodiscard]] bool listen(boost::asio::io_context& loop, Listener& listener);
+  // From now on the listener hears of room to write, too; at once if there is any. False: the kernel refuses it.
+  [[nodiscard]] bool listen_for_room();
+  // False: certainly not.
+  [[nodiscard]] bool may_be_readable() const noexcept;
+  // The other side has said all, or is gone: no event will follow.
+  [[nodiscard]] bool hung_up() const noexcept;
+
+  // For the next owner. What waits for it is let go and never called; it must not be what keeps the caller alive.
+  [[nodiscard]] Watched hand_over();
+  // Nobody watches it any more.
+  [[nodiscard]] base::UniqueFd release();
+  void reset();
+
+ private:
+  base::UniqueFd socket_;
+  Watcher* watcher_ = nullptr;  // once the kernel knows it
+  std::uint32_t place_ = 0;     // in there
+};
+
+}  // namespace agentbox::gates::network

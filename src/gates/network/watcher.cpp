@@ -1,0 +1,207 @@
+#include "watcher.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <sys/epoll.h>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+
+#include "agentbox/base/error.hpp"
+
+namespace agentbox::gates::network {
+
+namespace {
+
+// Then others of the loop have their turn: the guard of names looks between its handlers.
+constexpr std::size_t most_at_once = 32;
+constexpr std::uint32_t readable = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+constexpr std::uint32_t writable = EPOLLOUT | EPOLLHUP | EPOLLERR;
+constexpr std::uint32_t over = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+constexpr unsigned generation_at = 32;
+
+epoll_event wanted(std::uint32_t place, std::uint32_t generation, bool for_room) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (for_room ? EPOLLOUT : 0U);
+  event.data.u64 = std::uint64_t{generation} << generation_at | place;
+  return event;
+}
+
+Watched::Error last_error() {
+  return {errno, boost::system::system_category()};
+}
+
+}  // namespace
+
+boost::asio::execution_context::id Watcher::id;
+
+Watcher::Watcher(boost::asio::io_context& loop)
+    : boost::asio::execution_context::service(loop), loop_(loop), epoll_(loop) {
+  base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) throw base::SystemError(errno, "cannot create an epoll instance");
+  epoll_.assign(epoll.release());
+  arm();
+}
+
+// What waits may own sockets that are here.
+void Watcher::shutdown() {
+  Watched::Error ignored;
+  epoll_.close(ignored);
+  std::vector<Watched::Then> waiting;
+  for (Place& place : places_) {
+    waiting.push_back(std::exchange(place.on_readable, nullptr));
+    waiting.push_back(std::exchange(place.on_writable, nullptr));
+  }
+}
+
+void Watcher::arm() {
+  epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](Watched::Error error) {
+    if (error) return;
+    on_events();
+    arm();
+  });
+}
+
+void Watcher::on_events() {
+  std::array<epoll_event, most_at_once> events;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the kernel
+  const int count = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events.at(static_cast<std::size_t>(i));
+    tell(static_cast<std::uint32_t>(event.data.u64), static_cast<std::uint32_t>(event.data.u64 >> generation_at),
+         event.events);
+  }
+}
+
+// Whoever hears of it may do anything, also give this place to another socket.
+void Watcher::tell(std::uint32_t number, std::uint32_t generation, std::uint32_t events) {
+  Place& place = places_.at(number);
+  if (place.generation != generation) return;
+  if ((events & readable) != 0) place.readable = true;
+  if ((events & over) != 0) place.hung_up = true;
+  if (place.listener != nullptr) return place.listener->on_events(events);
+  if ((events & readable) != 0 && place.on_readable) std::exchange(place.on_readable, nullptr)({});
+  if (place.generation != generation) return;
+  if ((events & writable) != 0 && place.on_writable) std::exchange(place.on_writable, nullptr)({});
+}
+
+bool Watcher::add(int socket, std::uint32_t& place, bool for_room) {
+  if (free_.empty()) {
+    places_.emplace_back();
+    free_.push_back(static_cast<std::uint32_t>(places_.size() - 1));
+  }
+  epoll_event event = wanted(free_.back(), places_.at(free_.back()).generation, for_room);
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, socket, &event) != 0) return false;
+  place = free_.back();
+  free_.pop_back();
+  places_.at(place).for_room = for_room;
+  return true;
+}
+
+bool Watcher::look_again(int socket, std::uint32_t number) {
+  Place& place = places_.at(number);
+  place.readable = false;  // or it is said anew
+  epoll_event event = wanted(number, place.generation, place.for_room);
+  return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, socket, &event) == 0;
+}
+
+void Watcher::later(Watched::Then then, Watched::Error error) {
+  if (then) boost::asio::post(loop_, [then = std::move(then), error] { then(error); });
+}
+
+void Watcher::cancel(std::uint32_t number) {
+  Place& place = places_.at(number);
+  later(std::exchange(place.on_readable, nullptr), boost::asio::error::operation_aborted);
+  later(std::exchange(place.on_writable, nullptr), boost::asio::error::operation_aborted);
+  place.listener = nullptr;
+}
+
+// A socket that is closed leaves epoll by itself, unless it has a twin: one of a room's may, in the helper that made it.
+// Whatever comes of that bears a generation that is over.
+void Watcher::forget(std::uint32_t number) {
+  cancel(number);
+  Place& place = places_.at(number);
+  place = Place{.generation = place.generation + 1};
+  free_.push_back(number);
+}
+
+void Watcher::forget_now(int socket, std::uint32_t number) {
+  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, socket, nullptr);
+  forget(number);
+}
+
+// ---- one of its sockets ----
+
+void Watched::wait(boost::asio::io_context& loop, For what, Then then) {
+  Watcher& watcher = watcher_ != nullptr ? *watcher_ : Watcher::of(loop);
+  const bool writing = what == For::writing;
+  if (watcher_ == nullptr) {
+    if (!watcher.add(socket_.get(), place_, writing)) return watcher.later(std::move(then), last_error());
+    watcher_ = &watcher;
+  } else {
+    Watcher::Place& place = watcher.places_.at(place_);
+    if (writing || place.readable) {
+      place.for_room = place.for_room || writing;
+      if (!watcher.look_again(socket_.get(), place_)) return watcher.later(std::move(then), last_error());
+    }
+  }
+  Watcher::Place& place = watcher.places_.at(place_);
+  Then& slot = writing ? place.on_writable : place.on_readable;
+  watcher.later(std::exchange(slot, std::move(then)), boost::asio::error::operation_aborted);
+}
+
+void Watched::dry() noexcept {
+  if (watcher_ == nullptr) return;
+  Watcher::Place& place = watcher_->places_[place_];
+  if (!place.hung_up) place.readable = false;
+}
+
+void Watched::cancel() {
+  if (watcher_ != nullptr) watcher_->cancel(place_);
+}
+
+bool Watched::listen(boost::asio::io_context& loop, Listener& listener) {
+  if (watcher_ == nullptr) {
+    Watcher& watcher = Watcher::of(loop);
+    if (!watcher.add(socket_.get(), place_, false)) return false;
+    watcher_ = &watcher;
+  }
+  watcher_->cancel(place_);
+  watcher_->places_[place_].listener = &listener;
+  return true;
+}
+
+bool Watched::listen_for_room() {
+  if (watcher_ == nullptr) return false;
+  Watcher::Place& place = watcher_->places_[place_];
+  return std::exchange(place.for_room, true) || watcher_->look_again(socket_.get(), place_);
+}
+
+bool Watched::may_be_readable() const noexcept {
+  return watcher_ == nullptr || watcher_->places_[place_].readable;
+}
+
+bool Watched::hung_up() const noexcept {
+  return watcher_ != nullptr && watcher_->places_[place_].hung_up;
+}
+
+Watched Watched::hand_over() {
+  if (watcher_ != nullptr) {
+    Watcher::Place& place = watcher_->places_[place_];
+    place.on_readable = place.on_writable = nullptr;
+  }
+  return std::move(*this);
+}
+
+base::UniqueFd Watched::release() {
+  if (Watcher* watcher = std::exchange(watcher_, nullptr)) watcher->forget_now(socket_.get(), place_);
+  return std::move(socket_);
+}
+
+void Watched::reset() {
+  if (Watcher* watcher = std::exchange(watcher_, nullptr)) watcher->forget(place_);
+  socket_.reset();
+}
+
+}  // namespace agentbox::gates::network

@@ -37,6 +37,7 @@ class ApprovePage::Impl {
   void set_colours(prompt::Colours colours) noexcept { canvas_.set_colours(colours); }
   std::string draw(prompt::Draw what, Clock::time_point now);
   void be_quiet(Clock::time_point now) { settling_.begin(now); }
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const { return !settling_.over(at); }
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
   std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
 
@@ -243,6 +244,9 @@ std::string ApprovePage::draw(Draw what, Clock::time_point now) {
 }
 void ApprovePage::be_quiet(Clock::time_point now) {
   impl_->be_quiet(now);
+}
+bool ApprovePage::is_quiet(Clock::time_point at) const {
+  return impl_->is_quiet(at);
 }
 Clock::time_point ApprovePage::next_change(Clock::time_point now) const {
   return impl_->next_change(now);

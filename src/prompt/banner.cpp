@@ -44,6 +44,7 @@ class Banner::Impl {
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
   std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) { quiet_.begin(now); }
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const { return !quiet_.over(at); }
   void update(Flood flood) {
     flood_ = std::move(flood);
     view_.document = Document();
@@ -220,6 +221,9 @@ bool Banner::left() const noexcept {
 }
 void Banner::be_quiet(Clock::time_point now) {
   impl_->be_quiet(now);
+}
+bool Banner::is_quiet(Clock::time_point at) const {
+  return impl_->is_quiet(at);
 }
 
 }  // namespace agentbox::prompt

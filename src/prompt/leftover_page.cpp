@@ -48,6 +48,7 @@ class LeftoverPage::Impl {
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
   std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) { quiet_.begin(now); }
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const { return !quiet_.over(at); }
 
  private:
   std::optional<Choice> press(const Press& press);
@@ -224,6 +225,9 @@ std::optional<LeftoverPage::Choice> LeftoverPage::type(std::string_view bytes, C
 }
 void LeftoverPage::be_quiet(Clock::time_point now) {
   impl_->be_quiet(now);
+}
+bool LeftoverPage::is_quiet(Clock::time_point at) const {
+  return impl_->is_quiet(at);
 }
 
 }  // namespace agentbox::prompt

@@ -1,5 +1,6 @@
 #include "agentbox/prompt/page_screen.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -32,6 +33,9 @@ using boost::system::error_code;
 
 constexpr auto look_again = 100ms;  // while the terminal isn't ours
 constexpr auto close_limit = 1s;    // for a terminal that takes nothing
+// While a page is there the keyboard is looked at so often; and a key counts if it came at most so long after a look.
+constexpr auto heartbeat = 500ms;
+constexpr auto most_unseen = 5s;
 
 int duplicate(int fd) {
   base::UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
@@ -71,6 +75,8 @@ class PageScreen::Impl : public std::enable_shared_from_this<Impl> {
   void wait_for_signals();
   void read_keys();
   void on_keys();
+  void forget_keys();
+  void note_whether_any_came();
   void draw(Draw what);
   void draw_anew();
   void write();
@@ -102,6 +108,9 @@ class PageScreen::Impl : public std::enable_shared_from_this<Impl> {
   bool was_raw_ = false;
   bool destroyed_ = false;
   bool reading_ = false, writing_ = false;
+  // Nothing had been typed then that isn't read by now: whatever is read next came later, and was meant for what was on the
+  // terminal since.
+  Clock::time_point unread_since_;
   bool fresh_ = false;  // the page's first drawing is not yet on the terminal
   bool stale_ = false;  // the page has changed since the drawing that is under way
 };
@@ -170,7 +179,7 @@ void PageScreen::Impl::draw_anew() {
   terminal_->set_farewell(leave_pages());
   if (page_ == nullptr) return write();
   page_->be_quiet(Clock::now());
-  ::tcflush(terminal_->fd(), TCIFLUSH);
+  forget_keys();
   fresh_ = true;
   read_keys();
   draw(Draw::whole);
@@ -194,13 +203,30 @@ void PageScreen::Impl::read_keys() {
                   }));
 }
 
+void PageScreen::Impl::forget_keys() {
+  ::tcflush(terminal_->fd(), TCIFLUSH);
+  unread_since_ = Clock::now();
+}
+
+void PageScreen::Impl::note_whether_any_came() {
+  const auto now = Clock::now();
+  pollfd keys{terminal_->fd(), POLLIN, 0};
+  if (::poll(&keys, 1, 0) == 0) unread_since_ = now;
+}
+
+// When a key is read is not when it was pressed: the room can keep us from reading for a while, or we were stopped. A key counts
+// for what was on the terminal during all of the time in which it may have been pressed.
 void PageScreen::Impl::on_keys() {
   std::array<char, 4096> buffer;
   const auto count = ::read(terminal_->fd(), buffer.data(), buffer.size());
   const auto now = Clock::now();
   if (count > 0) {
+    const auto since = unread_since_;
+    note_whether_any_came();
+    if (page_ != nullptr && now - since > most_unseen) return draw_anew();
+    const bool came_with_it = page_ != nullptr && page_->is_quiet(since) && !page_->is_quiet(now);
     // What came before the page was on the terminal was meant for something else.
-    if (!fresh_ && typed_) {
+    if (!fresh_ && !came_with_it && typed_) {
       const auto typed = typed_;  // it may be replaced while it runs
       typed(std::string_view(buffer.data(), static_cast<std::size_t>(count)), now);
       if (state_ == State::open && page_ != nullptr) draw(Draw::changes);
@@ -221,7 +247,7 @@ void PageScreen::Impl::show(Page& page, std::function<void(std::string_view, Clo
   typed_ = std::move(typed);
   const WindowSize size = terminal_->size();
   page.resize(size.rows, size.columns);
-  ::tcflush(terminal_->fd(), TCIFLUSH);
+  forget_keys();
   fresh_ = true;
   draw(Draw::whole);
 }
@@ -234,6 +260,7 @@ void PageScreen::Impl::changed() {
 
 // A terminal that is slow gets the newest picture when it has taken the last, not all of them.
 void PageScreen::Impl::draw(Draw what) {
+  note_whether_any_came();
   if (!outbox_.empty() && what == Draw::changes) {
     stale_ = true;
     return;
@@ -267,7 +294,8 @@ void PageScreen::Impl::drained() {
 }
 
 void PageScreen::Impl::wait_for_change() {
-  redraw_timer_.expires_at(page_->next_change(Clock::now()));
+  const auto now = Clock::now();
+  redraw_timer_.expires_at(std::min(page_->next_change(now), now + heartbeat));
   redraw_timer_.async_wait(guarded([this] { changed(); }));
 }
 

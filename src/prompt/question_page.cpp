@@ -259,6 +259,9 @@ std::optional<Answer> QuestionPage::type(std::string_view bytes, Clock::time_poi
 void QuestionPage::be_quiet(Clock::time_point now) {
   impl_->be_quiet(now);
 }
+bool QuestionPage::is_quiet(Clock::time_point at) const {
+  return impl_->is_quiet(at);
+}
 void QuestionPage::set_waiting(std::size_t questions) {
   impl_->set_waiting(questions);
 }

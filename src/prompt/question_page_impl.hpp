@@ -33,6 +33,9 @@ class QuestionPage::Impl {
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const;
   std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) { quiet_.begin(now); }
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const {
+    return !quiet_.over(at) || (mode_ == Mode::choosing && !choice_quiet_.over(at));
+  }
   void set_waiting(std::size_t questions) { question_.waiting = questions; }
   void update(Question question, Clock::time_point now);
   void set_way_back(WayBack way) {

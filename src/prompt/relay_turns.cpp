@@ -98,8 +98,9 @@ void Relay::Impl::flush_now() {
   }
 }
 
+// Not under a question: a room that stops itself would take it out of its owner's sight.
 void Relay::Impl::suspend() {
-  if (phase_ != Phase::running) return;
+  if (phase_ != Phase::running || held_) return;
   flush_now();
   settle_now();
   set_farewell();

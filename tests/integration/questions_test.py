@@ -2,13 +2,14 @@
 is done. Seen in tmux, as he would see it."""
 
 import json
-import re
 import os
+import re
+import shlex
 import signal
 import time
 
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
-from processes import descendants
+from processes import command_line, descendants
 from terminal import Tmux
 
 RULES = '''extends = ["default"]
@@ -151,6 +152,66 @@ def typed_ahead(world):
         expect("run a command on your machine" in terminal.screen(), "still asked", terminal.screen())
         press(terminal, "d")
         terminal.wait_for(lambda screen: re.search(r"^code \d", screen, re.M))
+
+
+@test("a room that stops itself under a question doesn't take it out of sight")
+def stops_itself(world):
+    """Stopped with it, agentbox would give the terminal back to the shell, and what is typed there would be an answer."""
+    with Tmux(world) as terminal:
+        run = profile(world)
+        stops = "me=$$; (/usr/bin/sleep 1; kill -STOP $me; echo stopped >mark; /usr/bin/sleep 1; kill -CONT $me) & "
+        terminal.line(f"{run} sh -c '{stops} wait'")  # the control: without a question it is a job like any other
+        terminal.wait_for("Stopped")
+        terminal.line("fg")
+        terminal.wait_for(lambda screen: screen.rstrip().endswith(terminal.PROMPT))
+        (world.workspace / "mark").unlink()
+        terminal.line("clear")
+        terminal.line(f"{run} sh -c '{stops} agentbox host -- cp a b; echo code $?'")
+        question(terminal, "cp a b")
+        wait_until(lambda: (world.workspace / "mark").exists(), "the agent has stopped itself")
+        time.sleep(0.5)
+        shown = question(terminal, "cp a b")
+        expect("Stopped" not in shown and terminal.alternate(), "the question stays", shown)
+        press(terminal, "d")
+        terminal.wait_for(lambda screen: re.search(r"^code \d", screen, re.M))
+
+
+def supervisor(terminal):
+    """The agentbox in this terminal."""
+    found = [pid for pid in descendants(terminal.pane_pid()) if command_line(pid).split()[1:2] == ["run"]]
+    expect(found, "agentbox runs", found)
+    return found[0]  # the nearest
+
+
+@test("what is typed while agentbox can't look counts for what was there all the time, or not at all")
+def unseen(world):
+    """The room can keep it from reading. Here it is stopped, by a shell without job control so that nobody else notices."""
+    asks = "agentbox host -- cp a b; echo code $?; agentbox host -- cp c d; echo other $?"
+    with Tmux(world) as terminal:
+        terminal.line(f"sh -c {shlex.quote(profile(world) + ' sh -c ' + shlex.quote(asks) + '; true')}")
+        wait_until(lambda: terminal.alternate(), "a question is there")
+        pid = supervisor(terminal)
+        os.kill(pid, signal.SIGSTOP)
+        early = "keys work in a moment" in terminal.screen()
+        if early:  # not on a machine that took longer
+            terminal.type("o")
+            time.sleep(1.2)  # longer than the keys sleep
+        os.kill(pid, signal.SIGCONT)
+        question(terminal, "cp a b")
+        # And much later, when a key would count.
+        os.kill(pid, signal.SIGSTOP)
+        terminal.type("o")
+        time.sleep(6)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
+        question(terminal, "cp a b")
+        # The control: a key at the right time.
+        press(terminal, "d")
+        question(terminal, "cp c d")
+        press(terminal, "d")
+        terminal.wait_for(lambda screen: re.search(r"^other \d", screen, re.M))
+    expect_equal([row["verdict"] for row in record(world, "--kind", "command") if row["what"] == "verdict"],
+                 ["deny", "deny"], "on record")
 
 
 @test("an agent that prints a question of its own gets no answer out of it")

@@ -50,6 +50,7 @@ class ApprovePage final : public Page {
   void set_colours(Colours colours) noexcept override;
   [[nodiscard]] std::string draw(Draw what, Clock::time_point now) override;
   void be_quiet(Clock::time_point now) override;
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const override;
   [[nodiscard]] Clock::time_point next_change(Clock::time_point now) const override;
   // One read. Enter opens, q and Ctrl-C leave. What was typed before the first drawing, and Enter within 300 ms after
   // the list changed beneath it, does nothing.

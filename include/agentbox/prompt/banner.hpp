@@ -58,6 +58,7 @@ class Banner final : public Page {
   // One read.
   [[nodiscard]] std::optional<Choice> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) override;
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const override;
 
  private:
   class Impl;

@@ -35,6 +35,8 @@ class Page {
   [[nodiscard]] virtual std::string draw(Draw what, Clock::time_point now) = 0;
   // The quiet period begins anew: the terminal took longer to show the page, or showed something else meanwhile.
   virtual void be_quiet(Clock::time_point now) = 0;
+  // Would a key that answers something do nothing at that time, because what is on the page has only just come?
+  [[nodiscard]] virtual bool is_quiet(Clock::time_point at) const = 0;
   // When something changes by itself: the next second of a countdown.
   [[nodiscard]] virtual Clock::time_point next_change(Clock::time_point now) const = 0;
 

@@ -114,6 +114,7 @@ class QuestionPage final : public Page {
   // What was typed, as the terminal sent it: one read, whatever is in it. An answer ends the page.
   [[nodiscard]] std::optional<Answer> type(std::string_view bytes, Clock::time_point now);
   void be_quiet(Clock::time_point now) override;
+  [[nodiscard]] bool is_quiet(Clock::time_point at) const override;
   void set_waiting(std::size_t questions);
   // The same question with what may change of it; when more than `waiting` did, the keys are ignored for the quiet
   // period once more.

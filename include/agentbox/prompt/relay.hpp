@@ -64,7 +64,7 @@ class Relay {
   [[nodiscard]] std::string leave_modes();
   void release();
   // Ctrl-Z: restores the terminal, stops our process group as the terminal would have done, and takes the
-  // terminal again when the shell continues us; at once if nobody is there to continue us.
+  // terminal again when the shell continues us; at once if nobody is there to continue us. While it is held: nothing.
   void suspend();
 
   // Sequences that did not pass the filter.

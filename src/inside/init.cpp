@@ -72,6 +72,7 @@ void place_streams(std::uint8_t terminal) {
   ::close_range(wire::init_stream_fd, ~0U, 0);
 }
 
+// 0: as it is.
 bool set_limit(int resource, std::uint64_t value) {
   if (value == 0) return true;
   rlimit limit{};
@@ -81,6 +82,10 @@ bool set_limit(int resource, std::uint64_t value) {
   limit.rlim_cur = limit.rlim_max;
   return ::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0;
 }
+
+// Of 0 the kernel minds only files: a crash still starts the machine's handler with all that the program held (core(5)). Of 1
+// it starts none, and a file would have no room for a single header.
+constexpr std::uint64_t no_core = 1;
 
 struct Failure {
   Step step;
@@ -102,7 +107,7 @@ struct Failure {
   }
   if (!set_limit(RLIMIT_NOFILE, start.open_files) || !set_limit(RLIMIT_FSIZE, start.file_size) ||
       !set_limit(RLIMIT_CPU, start.cpu_seconds) || !set_limit(RLIMIT_NPROC, start.processes) ||
-      !set_limit(RLIMIT_CORE, 0)) {
+      !set_limit(RLIMIT_CORE, no_core)) {
     fail(Step::set_limits);
   }
   if (::chdir(start.directory.c_str()) != 0) fail(Step::change_directory);

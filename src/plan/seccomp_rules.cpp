@@ -4,9 +4,10 @@
 //
 // Which error a denied call gets is chosen so that honest programs go on:
 //   EPERM         where an ordinary user would get it anyway
+//   EINVAL        what a filesystem without leases says
 //   ENOSYS        where a kernel without the feature gives it and programs have a second way (clone3,
-//   io_uring) EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EOPNOTSUPP   what a kernel without that module
-//   says
+//   io_uring) EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENOPROTOOPT, EOPNOTSUPP   what a kernel without that
+//   module says
 
 #include <cerrno>
 
@@ -41,6 +42,8 @@ constexpr std::uint32_t ipproto_tcp = 6, ipproto_udp = 17;
 constexpr std::uint32_t netlink_route = 0;
 constexpr std::uint32_t sock_raw = 3;
 
+constexpr std::uint32_t sol_socket = 1, so_linger = 13;
+constexpr std::uint32_t f_setlease = 1024;
 constexpr std::uint32_t file_type = 0170000, character_device = 0020000, block_device = 0060000;
 
 SeccompArgument is(unsigned index, std::uint32_t value, std::string_view text, std::uint32_t mask = all_bits) {
@@ -73,6 +76,7 @@ constexpr SeccompGroup groups[] = {
     {"ldt", Lift::by_profile, "16-bit segments"},
     {"netlink", Lift::by_profile, "netlink beyond routes and addresses"},
     {"sockets", Lift::never, "sockets other than Unix, TCP and UDP"},
+    {"delays", Lift::never, "making programs outside wait"},
     {"handles", Lift::never, "opening files by inode instead of by path"},
     {"devices", Lift::never, "making device nodes"},
     {"machine", Lift::never, "the machine as a whole"},
@@ -199,6 +203,20 @@ void add_sockets(std::vector<SeccompRule>& rules) {
                    "SCTP, MPTCP, L2TP, ICMP, ...: rarely audited modules"});
 }
 
+// What is handed out of the room, or lies in the workspace, is closed and opened by others: agentbox, the owner's editor, git.
+void add_delays(std::vector<SeccompRule>& rules) {
+  rules.push_back({"setsockopt",
+                   {is(1, sol_socket, "SOL_SOCKET"), is(2, so_linger, "SO_LINGER")},
+                   ENOPROTOOPT,
+                   "delays",
+                   "whoever closes the socket last waits, for hours"});
+  rules.push_back({"fcntl",
+                   {is(1, f_setlease, "F_SETLEASE")},
+                   EINVAL,
+                   "delays",
+                   "whoever opens the file waits until the lease is given up"});
+}
+
 void add_files(std::vector<SeccompRule>& rules) {
   rules.push_back({"open_by_handle_at", {}, EPERM, "handles", "opens any inode of a filesystem, past every mount"});
   rules.push_back({"name_to_handle_at", {}, EOPNOTSUPP, "handles", "the other half of it"});
@@ -265,6 +283,7 @@ std::vector<SeccompRule> make_base_filter() {
   add_processes(rules);
   add_subsystems(rules);
   add_sockets(rules);
+  add_delays(rules);
   add_files(rules);
   add_machine(rules);
   add_obsolete(rules);

@@ -474,6 +474,7 @@ Probe("network: vsock with a bit that the kernel drops", "socket-high 40 1 0", "
 Probe("network: kernel events by netlink", "socket 16 3 15", "EPROTONOSUPPORT")
 Probe("network: generic netlink", "socket 16 3 16", "EPROTONOSUPPORT")
 Probe("network: multipath TCP", "socket 2 1 262", "EPROTONOSUPPORT", lacking=NO_MODULE)
+Probe("network: a socket that takes an hour to close", "linger", "ENOPROTOOPT")
 
 # ---- other doors of the kernel -------------------------------------------------------------------------------------
 NOT_BUILT = ("ENOSYS", "EPERM", "EACCES")
@@ -544,6 +545,8 @@ Probe("processes: shared memory of the host", "shared-memory {shared_memory}", "
 Probe("processes: a message queue of the host", "message-queue {message_queue}", "ENOENT", lacking=("ENOSYS",))
 
 # ---- limits --------------------------------------------------------------------------------------------------------
+Probe("limits: a file that takes a minute to open", "lease {work}/leased", "EINVAL")
+Probe("limits: a core file", "core-limit", "EPERM", lacking=("EPERM",))
 Probe("limits: more processes", "processes 200", "EAGAIN")
 Probe("limits: more open files", "files 200", "EMFILE")
 Probe("limits: a bigger file", "big-file {work}/big 4194304", "EFBIG")

@@ -255,6 +255,21 @@ TEST_CASE("only four socket families and two internet protocols exist") {
     CHECK((filter("socket", {AF_INET6, type, 0}) == allow) == (type == SOCK_STREAM || type == SOCK_DGRAM));
 }
 
+TEST_CASE("nothing makes those wait who open or close what the room has made") {
+  for (const Architecture architecture : both) {
+    const Filter filter(architecture);
+    for (const std::uint64_t high : {std::uint64_t{0}, std::uint64_t{1} << 32U}) {
+      CHECK(filter("setsockopt", {0, SOL_SOCKET | high, SO_LINGER | high}) == error(ENOPROTOOPT));
+      CHECK(filter("fcntl", {0, F_SETLEASE | high, F_WRLCK}) == error(EINVAL));
+    }
+    CHECK(filter("setsockopt", {0, SOL_SOCKET, SO_KEEPALIVE}) == allow);
+    CHECK(filter("setsockopt", {0, IPPROTO_TCP, SO_LINGER}) == allow);
+    CHECK(filter("getsockopt", {0, SOL_SOCKET, SO_LINGER}) == allow);
+    CHECK(filter("fcntl", {0, F_GETLEASE}) == allow);
+    CHECK(filter("fcntl", {0, F_SETFL}) == allow);
+  }
+}
+
 TEST_CASE("calls of another ABI end the process") {
   const Filter native(Architecture::x86_64);
   for (const long nr : {0L, 1L, 11L, 16L, 26L, 101L, 120L, 400L, 600L}) {

@@ -1,5 +1,6 @@
 /* Taking more than the room was given. */
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "probe.h"
 
@@ -42,7 +43,28 @@ static long big_file(char** argument) {
   return result;
 }
 
-const struct probe limit_probes[] = {{"processes", "COUNT", 1, many_processes},
-                                     {"files", "COUNT", 1, many_files},
-                                     {"big-file", "PATH BYTES", 2, big_file},
-                                     {0}};
+/* A core file, or the machine's handler for one, with all that a crashed program held. */
+static long core_limit(char** argument) {
+  struct rlimit limit;
+  (void)argument;
+  if (getrlimit(RLIMIT_CORE, &limit) != 0) broken("getrlimit");
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_CORE, &limit) != 0) broken("setrlimit");
+  errno = EPERM;
+  return limit.rlim_cur > 1 ? 0 : -1;
+}
+
+/* Whoever opens the file then waits until it is given up. */
+static long lease(char** argument) {
+  const int fd = open(argument[0], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) broken(argument[0]);
+  const long result = fcntl(fd, F_SETLEASE, F_WRLCK);
+  const int error = errno;
+  unlink(argument[0]);
+  errno = error;
+  return result;
+}
+
+const struct probe limit_probes[] = {{"processes", "COUNT", 1, many_processes}, {"files", "COUNT", 1, many_files},
+                                     {"core-limit", "", 0, core_limit},         {"lease", "PATH", 1, lease},
+                                     {"big-file", "PATH BYTES", 2, big_file},   {0}};

@@ -85,10 +85,18 @@ static long family_high(char** argument) {
   return syscall(SYS_socket, 1L << 32 | number(argument[0]), number(argument[1]), number(argument[2]));
 }
 
+/* Whoever closes it last then waits so long. */
+static long linger_on(char** argument) {
+  const struct linger wait = {.l_onoff = 1, .l_linger = 3600};
+  (void)argument;
+  return setsockopt(internet_socket(AF_INET, SOCK_STREAM), SOL_SOCKET, SO_LINGER, &wait, sizeof wait);
+}
+
 const struct probe socket_probes[] = {{"unix-stream", "NAME", 1, unix_stream},
                                       {"unix-datagram", "NAME", 1, unix_datagram},
                                       {"tcp", "ADDRESS PORT", 2, tcp},
                                       {"udp", "ADDRESS PORT", 2, udp},
                                       {"socket", "FAMILY TYPE PROTOCOL", 3, family},
+                                      {"linger", "", 0, linger_on},
                                       {"socket-high", "FAMILY TYPE PROTOCOL", 3, family_high},
                                       {0}};

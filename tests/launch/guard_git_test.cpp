@@ -100,6 +100,70 @@ TEST_CASE("a link that the agent put into a git directory is taken; one that was
   CHECK(read(victim) == "precious");
 }
 
+TEST_CASE("no name hides a link that git on the host would write through") {
+  World world;
+  make_git(world, ".git");
+  make_git(world, ".git/modules/lib");
+  know(world, "");
+  write(world.folder / "owners", "precious");
+  std::string victim = world.folder / "owners";
+  // What was there stays: hooks are often links.
+  REQUIRE(::symlink("../../tools/check", world.in(".git/hooks/pre-commit").c_str()) == 0);
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+  std::vector<std::string> links;
+  for (const char* folder :
+       {"logs/refs/heads/lfs/x", "logs/refs/heads/annex/x", "refs/heads/objects/ab", "objects/info", "objects/pack",
+        "lfs/incomplete", "annex/journal", "modules/lib/refs/heads/objects/ab", "modules/lib/objects/info"}) {
+    REQUIRE(std::system(("mkdir -p '" + world.in(std::string(".git/") + folder) + "'").c_str()) == 0);
+    links.push_back(world.in(std::string(".git/") + folder + "/y"));
+  }
+  // A folder of refs that is dressed up as a git directory.
+  for (const char* part : {"", "/refs", "/objects", "/objects/ab"}) {
+    make_dir(world.in(std::string(".git/refs/heads/topic") + part));
+  }
+  write(world.in(".git/refs/heads/topic/HEAD"), "");
+  links.push_back(world.in(".git/refs/heads/topic/objects/ab/y"));
+  for (const std::string& link : links) REQUIRE(::symlink(victim.c_str(), link.c_str()) == 0);
+  // Only ever read, by its hash.
+  const std::string loose = world.in(".git/modules/lib/objects/ab/y");
+  REQUIRE(::symlink(victim.c_str(), loose.c_str()) == 0);
+  std::vector<GuardEvent> events = guard.finish();
+  CHECK(count(events, Kind::quarantined) == static_cast<int>(links.size()));
+  for (const std::string& link : links) {
+    INFO(link);
+    CHECK_FALSE(exists(link));
+  }
+  CHECK(exists(world.in(".git/hooks/pre-commit")));
+  CHECK(exists(loose));
+}
+
+TEST_CASE("in a worktree's run the repository it belongs to is looked through as well") {
+  World world;
+  make_git(world, ".git");
+  make_dir(world.folder / "main");
+  make_git(world, "../main/.git");
+  const std::string main = world.folder / "main/.git";
+  const bool confirmed = GENERATE(true, false);
+  world.policy.repositories.push_back({.root = abs(world.workspace),
+                                       .entry = abs(world.in(".git")),
+                                       .layout = policy::GitLayout::worktree,
+                                       .git_dir = abs(world.in(".git")),
+                                       .common_dir = abs(main),
+                                       .confirmed = confirmed,
+                                       .modules = {},
+                                       .links = {}});
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+  REQUIRE(::symlink("/tmp", (main + "/refs/heads/zz").c_str()) == 0);
+  make_dir(main + "/modules/lib");
+  make_git(world, "../main/.git/modules/lib/new");
+  write(main + "/modules/lib/new/config", "[core]\npager = evil\n");
+  std::vector<GuardEvent> events = guard.finish();
+  // A foreign folder is not touched because a file in the workspace names it.
+  CHECK(exists(main + "/refs/heads/zz") == !confirmed);
+  CHECK(count(events, Kind::quarantined) == (confirmed ? 1 : 0));
+  CHECK(count(events, Kind::would_execute) == (confirmed ? 1 : 0));
+}
+
 TEST_CASE("what the agent cloned is listed with what it would execute") {
   World world;
   make_git(world, ".git");

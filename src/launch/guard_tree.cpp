@@ -20,6 +20,7 @@
 #include "agentbox/base/escape.hpp"
 
 #include "files.hpp"
+#include "walk_open.hpp"
 
 namespace agentbox::launch {
 
@@ -35,6 +36,8 @@ constexpr std::uint64_t resolve_strictly = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
   throw SystemError(error, fmt::format("cannot {} {}", doing, base::escape(name)));
 }
 
+thread_local int owners_locks = 0;
+
 // EAGAIN: the kernel saw a rename somewhere while it resolved ".."-safe paths; it asks to try again.
 UniqueFd open_beneath(int root, const char* relative, std::uint64_t flags) {
   struct open_how how = {.flags = flags | O_CLOEXEC, .mode = 0, .resolve = resolve_strictly};
@@ -44,10 +47,6 @@ UniqueFd open_beneath(int root, const char* relative, std::uint64_t flags) {
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
   return UniqueFd(static_cast<int>(fd));
-}
-
-std::int64_t nanoseconds(const struct statx_timestamp& time) {
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
 Entry entry_of(const struct statx& found) {
@@ -178,7 +177,15 @@ std::optional<Entry> Tree::look(const base::AbsPath& path) const {
   return look_at(parent->get(), std::string(path.name()));
 }
 
+OwnersLocks::OwnersLocks() noexcept {
+  ++owners_locks;
+}
+OwnersLocks::~OwnersLocks() {
+  --owners_locks;
+}
+
 bool unlock(int directory) {
+  if (owners_locks > 0) return false;
   Entry entry = look_at(directory);
   if (entry.kind != FileKind::directory || entry.uid != ::geteuid() || (entry.mode & 0700) == 0700) return false;
   return ::chmod(own_path(directory).c_str(), entry.mode | 0700) == 0;
@@ -200,7 +207,7 @@ std::expected<UniqueFd, int> open_regular(int directory, const std::string& name
   if (!entry) return std::unexpected(ENOENT);
   if (entry->kind != FileKind::regular) return std::unexpected(EINVAL);  // before the open: a device may act upon it
   UniqueFd file = open_beneath(directory, name.c_str(), flags);
-  if (!file && errno == EACCES && entry->uid == ::geteuid()) {
+  if (!file && errno == EACCES && owners_locks == 0 && entry->uid == ::geteuid()) {
     UniqueFd locked = open_beneath(directory, name.c_str(), O_PATH | O_NOFOLLOW);
     if (locked && look_at(locked.get()).kind == FileKind::regular) {
       ::chmod(own_path(locked.get()).c_str(), entry->mode | 0400);

@@ -88,8 +88,19 @@ class LastDirectory {
   std::expected<base::UniqueFd, int> directory_ = std::unexpected(0);
 };
 
-// Gives the owner of a directory its rwx back. False when there was nothing to give, or it isn't ours.
+// Gives the owner of a directory its rwx back. False when there was nothing to give, it isn't ours, or an OwnersLocks
+// lives.
 bool unlock(int directory);
+
+// While one lives, nothing here opens up what is locked (for this thread): before the agent runs it was the owner who
+// locked it.
+class OwnersLocks {
+ public:
+  OwnersLocks() noexcept;
+  ~OwnersLocks();
+  OwnersLocks(const OwnersLocks&) = delete;
+  OwnersLocks& operator=(const OwnersLocks&) = delete;
+};
 
 // Opens a regular file for reading; the errno if it isn't there, isn't regular (EINVAL) or can't be opened.
 [[nodiscard]] std::expected<base::UniqueFd, int> open_regular(int directory, const std::string& name);

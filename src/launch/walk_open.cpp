@@ -53,12 +53,11 @@ unsigned long file_system(int fd) {
   return ::fstatfs(fd, &system) == 0 ? static_cast<unsigned long>(system.f_type) & 0xffffffffu : 0;
 }
 
-std::int64_t nanoseconds(const statx_timestamp& time) {
-  // An mtime is whatever its owner chose, the year 2500 as well: it may wrap round.
+}  // namespace
+
+std::int64_t nanoseconds(const statx_timestamp& time) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec);
 }
-
-}  // namespace
 
 UniqueFd open_listing(int parent, const char* name, std::uint64_t resolve) {
   open_how how{};

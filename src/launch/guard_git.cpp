@@ -49,7 +49,7 @@ std::string_view first_line(std::string_view text) {
 std::string read_head(const Tree& tree, const AbsPath& git_directory) {
   std::expected<UniqueFd, int> directory = tree.directory(git_directory);
   if (!directory) return {};
-  return std::string(first_line(read_regular(directory->get(), "HEAD", 4096).value_or("")));
+  return std::string(first_line(read_start(directory->get(), "HEAD", 4096).value_or("")));
 }
 
 // ---- links --------------------------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ std::expected<UniqueFd, int> open_regular(int directory, const std::string& name
   return file;
 }
 
-std::expected<std::string, int> read_regular(int directory, const std::string& name, std::size_t limit) {
+std::expected<std::string, int> read_start(int directory, const std::string& name, std::size_t limit) {
   std::expected<UniqueFd, int> file = open_regular(directory, name);
   if (!file) return std::unexpected(file.error());
   std::string text;

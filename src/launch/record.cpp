@@ -145,7 +145,7 @@ UniqueFd open_run(int runs, const std::string& session) {
 }
 
 std::optional<Record> read_record(int folder) {
-  std::expected<std::string, int> text = read_regular(folder, record_name, record_limit);
+  std::expected<std::string, int> text = read_start(folder, record_name, record_limit);
   return text ? record_of_json(*text) : std::nullopt;
 }
 
@@ -356,7 +356,7 @@ void RunFolder::beat() const {
 }
 
 std::int64_t RunFolder::last_alive() const {
-  std::expected<std::string, int> text = read_regular(folder_.get(), alive_name, 64);
+  std::expected<std::string, int> text = read_start(folder_.get(), alive_name, 64);
   std::int64_t seconds = 0;
   if (text) std::from_chars(text->data(), text->data() + text->size(), seconds);
   return seconds;

@@ -187,18 +187,21 @@ TEST_CASE("what the agent cloned is listed with what it would execute") {
     write(world.in("clone/.git/config"), "[core]\nfsmonitor = evil\n");
     write(world.in("clone/.envrc"), "");
     make_dir(world.in("clone/.vscode"));
+    write(world.in("clone/.vscode/tasks.json"), "{}");
     std::vector<GuardEvent> events = guard.finish();
-    REQUIRE(events.size() == 1);
+    REQUIRE(events.size() == 3);
     CHECK(events[0].kind == Kind::would_execute);
     CHECK(events[0].path.str() == world.in("clone"));
-    CHECK(events[0].detail ==
-          "made during the run, and would execute on the host: hooks/post-checkout, core.fsmonitor, .envrc, "
-          ".vscode");
+    CHECK(events[0].detail == "was made during the run; git would execute hooks/post-checkout, core.fsmonitor");
+    CHECK(events[1].path.str() == world.in("clone/.envrc"));
+    CHECK(events[1].detail == "was made during the run; direnv would execute it");
+    CHECK(events[2].path.str() == world.in("clone/.vscode"));
+    CHECK(events[2].detail == "was made during the run; VS Code would execute it");
   }
   SECTION("a bare repository by any name") {
     make_git(world, "data");
     write(world.in("data/config"), "[core]\nsshCommand = evil\n");
-    REQUIRE(guard.finish().at(0).detail == "made during the run, and would execute on the host: core.sshcommand");
+    REQUIRE(guard.finish().at(0).detail == "was made during the run; git would execute core.sshcommand");
   }
   SECTION("a .git file, and a common directory of its own") {
     make_dir(world.in("tree"));
@@ -218,27 +221,166 @@ TEST_CASE("what the agent cloned is listed with what it would execute") {
     REQUIRE(events.size() == 1);
     CHECK(events[0].path.str() == world.in(".git/modules/lib"));
   }
-  SECTION("in a run of some length, at any depth") {
-    auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(510);
+  SECTION("at any depth, however short the run is") {
     make_dir(world.in("known/deep"));
     make_git(world, "known/deep/.git");
     write(world.in("known/deep/.git/config"), "[core]\npager = evil\n");
-    while (std::chrono::steady_clock::now() < end) ::usleep(10'000);  // what is tested is time itself
     std::vector<GuardEvent> events = guard.finish();
     REQUIRE(events.size() == 1);
     CHECK(events[0].path.str() == world.in("known/deep"));
   }
-  SECTION("a new package with a kind, but not below node_modules") {
+  SECTION("a kind at any place, but not below node_modules") {
     make_dir(world.in("pkg"));
-    write(world.in("pkg/package.json"), "{}");
     write(world.in("pkg/.envrc"), "");
+    make_dir(world.in("pkg/.vscode"));  // empty: it may be another room's
     make_dir(world.in("node_modules"));
     make_dir(world.in("node_modules/x"));
-    write(world.in("node_modules/x/package.json"), "{}");
     write(world.in("node_modules/x/.envrc"), "");
     std::vector<GuardEvent> events = guard.finish();
     REQUIRE(events.size() == 1);
-    CHECK(events[0].path.str() == world.in("pkg"));
+    CHECK(events[0].path.str() == world.in("pkg/.envrc"));
+  }
+}
+
+TEST_CASE("a held kind at another place is told, and an old one that changed") {
+  World world;
+  make_dir(world.in("sub"));
+  make_dir(world.in("sub/.claude"));
+  write(world.in("sub/.claude/settings.json"), "{}");
+  write(world.in("sub/CLAUDE.md"), "");
+  world.hold("AGENTS.md", policy::FileKind::missing);
+  world.hold("CLAUDE.md", policy::FileKind::missing);
+  world.ghost(".claude");
+  ::usleep(50'000);  // what was there is older than the clock is coarse
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+  SECTION("what was there and stays is nothing") {
+    CHECK(guard.finish().empty());
+  }
+  SECTION("made, and changed below") {
+    write(world.in("sub/AGENTS.md"), "obey");
+    write(world.in("sub/.claude/settings.json"), "evil");
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].path.str() == world.in("sub/.claude"));
+    CHECK(events[0].detail.ends_with(" during the run; a program outside would execute it"));
+    CHECK(events[1].path.str() == world.in("sub/AGENTS.md"));
+    CHECK(events[1].detail == "was made during the run; an agent that works there would obey it");
+  }
+  SECTION("many are a number") {
+    for (int i = 0; i < 70; ++i) {
+      make_dir(world.in("d" + std::to_string(i)));
+      write(world.in("d" + std::to_string(i) + "/AGENTS.md"), "");
+    }
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 65);
+    CHECK(events[64].detail ==
+          "has 6 more files and folders that programs outside would act upon, made or changed during the run");
+  }
+}
+
+TEST_CASE("what can't be looked at is told like what would execute") {
+  World world;
+  make_git(world, ".git");
+  know(world, "");
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+  make_dir(world.in("n"));
+  make_git(world, "n/.git");
+  const std::string git = world.in("n/.git");
+  auto told = [&] {
+    std::string all;
+    for (const GuardEvent& event : guard.finish()) all += event.path.str() + " " + event.detail + "\n";
+    return all;
+  };
+  auto expected = [&](const std::string& what) {
+    return world.in("n") + " was made during the run; git would execute " + what + "\n";
+  };
+  SECTION("a configuration that is a link") {
+    ::unlink((git + "/config").c_str());
+    write(world.in("data"), "[core]\nfsmonitor = evil\n");
+    REQUIRE(::symlink("../../data", (git + "/config").c_str()) == 0);
+    CHECK(told() == expected("config (a link)"));
+  }
+  SECTION("hooks that are a link") {
+    REQUIRE(::rename((git + "/hooks").c_str(), world.in("h").c_str()) == 0);
+    REQUIRE(::symlink("../../h", (git + "/hooks").c_str()) == 0);
+    CHECK(told() == expected("hooks (a link)"));
+  }
+  SECTION("a configuration too long") {
+    write(git + "/config", std::string(300 * 1024, '\n') + "[core]\nfsmonitor = evil\n");
+    CHECK(told() == expected("config (too big to be looked at)"));
+  }
+  SECTION("a thousand files beside the hook") {
+    for (int i = 0; i < 1001; ++i) write(git + "/hooks/" + std::to_string(i), "");
+    CHECK(told() == expected("hooks (too many to list)"));
+  }
+  SECTION("more repositories than lines") {
+    for (int i = 0; i < 70; ++i) {
+      const std::string name = "r" + std::to_string(i);
+      make_dir(world.in(name));
+      make_git(world, name + "/.git");
+      write(world.in(name + "/.git/config"), "[core]\npager = evil\n");
+    }
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 65);
+    CHECK(events[64].detail.starts_with("has 6 more "));
+  }
+  SECTION("more submodules than are listed, in a new repository and in a known one") {
+    for (int i = 0; i < 1001; ++i) {
+      make_dir(git + "/modules/" + std::to_string(i));
+      make_dir(world.in(".git/modules/") + std::to_string(i));
+    }
+    CHECK(told() ==
+          expected("modules (not all can be looked at)") + world.in(".git/modules") +
+              " can't be looked at as a whole: git would execute the hooks and settings of what is new in it\n");
+  }
+  SECTION("a .git file that leads through a link") {
+    REQUIRE(::rename(git.c_str(), world.in("store").c_str()) == 0);
+    make_dir(world.in("deep"));
+    REQUIRE(::symlink("deep", world.in("l").c_str()) == 0);
+    write(git, "gitdir: ../l/../store\n");
+    CHECK(told() == expected(".git (where it leads can't be told)"));
+  }
+  SECTION("a bare repository whose folders are links") {
+    for (const char* part : {"refs", "objects"}) {
+      REQUIRE(::rename((git + "/" + part).c_str(), world.in(std::string("the-") + part).c_str()) == 0);
+    }
+    REQUIRE(::rename(git.c_str(), world.in("bare").c_str()) == 0);
+    for (const char* part : {"refs", "objects"}) {
+      REQUIRE(::symlink((std::string("../the-") + part).c_str(), world.in(std::string("bare/") + part).c_str()) == 0);
+    }
+    write(world.in("bare/config"), "[core]\npager = evil\n");
+    CHECK(told() == world.in("bare") + " was made during the run; git would execute core.pager\n");
+  }
+}
+
+TEST_CASE("commands in the list of a rebase are told, an ordinary rebase is not") {
+  World world;
+  make_git(world, ".git");
+  make_dir(world.in(".git/rebase-merge"));
+  const std::string todo = world.in(".git/rebase-merge/git-rebase-todo");
+  write(todo, "pick 1234567 one\nexec make\n");
+  know(world, "");
+  ::usleep(150'000);  // the owner's own, older than the clock is coarse
+  Guard guard(world.policy, world.plan, abs(world.state), "s1");
+  SECTION("the owner's own commands") {
+    CHECK(guard.finish().empty());
+  }
+  SECTION("picks") {
+    write(todo, "pick 1234567 exec\n# exec x\nlabel x\n");
+    CHECK(guard.finish().empty());
+  }
+  SECTION("a command, a short one") {
+    write(todo, GENERATE("pick 1234567 one\nexec touch x\n", "  x\ttouch x"));
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 1);
+    CHECK(events[0].path.str() == todo);
+    CHECK(events[0].detail ==
+          "was made or changed during the run; `git rebase --continue` would execute its `exec` lines");
+  }
+  SECTION("a folder with an old list that was moved there") {
+    REQUIRE(::rename(world.in(".git/rebase-merge").c_str(), world.in(".git/r").c_str()) == 0);
+    REQUIRE(::rename(world.in(".git/r").c_str(), world.in(".git/rebase-merge").c_str()) == 0);
+    CHECK(guard.finish().size() == 1);
   }
 }
 
@@ -264,9 +406,10 @@ TEST_CASE("the search at the end believes the memory of the start for what has n
     make_dir(world.in("tick"));
     ::rmdir(world.in("tick").c_str());
   }
+  Kinds kinds{.executed = {".envrc"}, .obeyed = {}, .guarded = {}};
   auto search = [&](const WalkStore* store) {
     std::vector<std::string> found;
-    for (const GuardEvent& event : find_executing(tree, {}, {".envrc"}, 0, SearchDepth::whole, store)) {
+    for (const GuardEvent& event : find_executing(tree, {}, kinds, 0, store)) {
       found.push_back(event.path.str() + ": " + event.detail);
     }
     return found;

@@ -91,7 +91,7 @@ TEST_CASE("what its owner locked before the run stays locked, and what can't be 
   make_dir(world.in("locked"));
   world.ghost("open/.vscode");
   world.ghost("locked/.vscode");
-  mode_t mode = GENERATE(0555, 0500, 0550, 0000);
+  auto mode = static_cast<mode_t>(GENERATE(0555, 0500, 0550, 0000));
   REQUIRE(::chmod(world.in("locked").c_str(), mode) == 0);
   try {
     Guard guard(world.policy, world.plan, abs(world.state), "s1");

@@ -116,6 +116,7 @@ class Search {
       git_directories.insert(record.directory);
       git_directories.insert(record.modules.begin(), record.modules.end());
       if (std::optional<AbsPath> modules = below(record.directory, "modules")) new_modules(*modules);
+      if (std::optional<AbsPath> worktrees = below(record.directory, "worktrees")) new_worktrees(*worktrees);
     }
     for (const AbsPath& directory : git_directories) rebase_in(directory);
     if (more_ != 0) {
@@ -353,6 +354,17 @@ class Search {
           if (!known_.contains(module.str())) tell_git(module, git_directory(module, 0));
         })) {
       tell(folder, "can't be looked at as a whole: git would execute the hooks and settings of what is new in it");
+    }
+  }
+  // Each is a git directory's private part: the rest is where its commondir leads.
+  void new_worktrees(const AbsPath& folder) {
+    std::expected<UniqueFd, int> directory = tree_.directory(folder);
+    if (!directory) return;  // a link was taken before
+    std::optional<std::vector<std::string>> names = names_in(directory->get(), listed_limit);
+    if (!names) tell(folder, "has too many entries to be looked at: git would act upon what is new in it");
+    for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+      std::optional<AbsPath> path = below(folder, name);
+      if (path && !known_.contains(path->str()) && tree_.directory(*path)) tell_git(*path, git_directory(*path, 0));
     }
   }
   // A submodule's name may have slashes, and a submodule may have submodules: so every directory with a HEAD

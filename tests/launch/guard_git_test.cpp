@@ -377,6 +377,21 @@ TEST_CASE("commands in the list of a rebase are told, an ordinary rebase is not"
     CHECK(events[0].detail ==
           "was made or changed during the run; `git rebase --continue` would execute its `exec` lines");
   }
+  SECTION("in a worktree that is new, and one that leads elsewhere") {
+    for (const char* part : {"", "/a", "/a/rebase-merge", "/b", "/c"}) {
+      make_dir(world.in(std::string(".git/worktrees") + part));
+    }
+    for (const char* name : {"a", "c"})
+      write(world.in(std::string(".git/worktrees/") + name + "/commondir"), "../..\n");
+    write(world.in(".git/worktrees/a/rebase-merge/git-rebase-todo"), "x touch x\n");
+    write(world.in(".git/worktrees/b/commondir"), "../../../common\n");
+    make_dir(world.in("common"));
+    write(world.in("common/config"), "[core]\npager = evil\n");
+    std::vector<GuardEvent> events = guard.finish();
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].detail == "was made during the run; git would execute rebase-merge/git-rebase-todo");
+    CHECK(events[1].detail == "was made during the run; git would execute core.pager");
+  }
   SECTION("a folder with an old list that was moved there") {
     REQUIRE(::rename(world.in(".git/rebase-merge").c_str(), world.in(".git/r").c_str()) == 0);
     REQUIRE(::rename(world.in(".git/r").c_str(), world.in(".git/rebase-merge").c_str()) == 0);

@@ -12,10 +12,10 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/open_beneath.hpp"
 #include "agentbox/policy/git_config.hpp"
 #include "agentbox/policy/git_folders.hpp"
 
@@ -65,8 +65,7 @@ Or<void> judge_arguments(const std::vector<std::string>& argv) {
 // ---- the repository -------------------------------------------------------------------------------------------------
 
 UniqueFd open_below(int directory, const char* path, std::uint64_t flags) {
-  open_how how{.flags = flags | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how)));
+  return base::open_beneath(directory, path, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 std::optional<mode_t> type_of(const UniqueFd& directory, const char* name) {

@@ -168,7 +168,7 @@ Or<void> look_for_links(const UniqueFd& directory, const std::string& name, cons
   } close{list};
   for (;;) {
     errno = 0;  // only it tells an error from the end
-    const dirent* entry = ::readdir(list);
+    const dirent* entry = ::readdir(list);  // NOLINT(concurrency-mt-unsafe): a stream of our own
     if (entry == nullptr && errno != 0) return Refused(base::escape(name) + " can't be listed");
     if (entry == nullptr) return {};
     const std::string_view text = entry->d_name;

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/base/reap.hpp"
+#include "agentbox/launch/reap.hpp"
 
 namespace agentbox::cli::stage {
 
@@ -91,7 +91,7 @@ class Child {
   ~Child() {
     if (ended_) return;
     ::kill(pid_, SIGKILL);
-    base::reap(pid_);
+    launch::reap(pid_);
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/base/reap.hpp"
+#include "agentbox/launch/reap.hpp"
 
 namespace agentbox::cli::stage {
 
@@ -75,7 +75,7 @@ World::World() {
 World::~World() {
   if (target_.victim > 0) {
     ::kill(target_.victim, SIGKILL);
-    base::reap(target_.victim);
+    launch::reap(target_.victim);
   }
   std::error_code ignored;
   fs::remove_all(target_.base, ignored);

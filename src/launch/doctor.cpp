@@ -13,8 +13,8 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/base/reap.hpp"
 #include "agentbox/launch/look.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/launch/sources.hpp"
 
 #include "bwrap_facts.hpp"
@@ -83,7 +83,7 @@ std::optional<std::string> try_cgroup(const HostFacts& facts) {
     trouble = error.what();
   }
   ::kill(idler, SIGKILL);
-  base::reap(idler);
+  launch::reap(idler);
   return trouble;
 }
 

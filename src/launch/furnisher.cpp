@@ -16,7 +16,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/base/open_beneath.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 #include "files.hpp"
 
@@ -42,7 +42,7 @@ std::string shown(const AbsPath& path) {
 // No component may be a symbolic link, the last one neither followed nor refused: what is opened is what was
 // named.
 UniqueFd open_named(int from, const std::string& path) {
-  return base::open_beneath(from, path.c_str(), O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+  return gates::open_beneath(from, path.c_str(), O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 UniqueFd open_exactly(const AbsPath& path) {

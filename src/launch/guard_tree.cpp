@@ -18,7 +18,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/base/open_beneath.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 #include "files.hpp"
 #include "walk_open.hpp"
@@ -40,7 +40,7 @@ constexpr std::uint64_t resolve_strictly = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
 thread_local int owners_locks = 0;
 
 UniqueFd open_strictly(int root, const char* relative, std::uint64_t flags) {
-  return base::open_beneath(root, relative, flags, resolve_strictly);
+  return gates::open_beneath(root, relative, flags, resolve_strictly);
 }
 
 Entry entry_of(const struct statx& found) {

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/base/reap.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/launch/sessions.hpp"
 
 #include "furnisher.hpp"
@@ -368,7 +368,7 @@ void Helper::dismiss() noexcept {
 Helper::~Helper() {
   if (pid_ <= 0) return;
   dismiss();
-  base::reap(pid_);
+  launch::reap(pid_);
 }
 
 Furnished Helper::wait(const Spawned& spawned, int interrupt) {

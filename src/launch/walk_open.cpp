@@ -14,7 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "agentbox/base/open_beneath.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 namespace agentbox::launch {
 
@@ -62,8 +62,8 @@ std::int64_t nanoseconds(const statx_timestamp& time) noexcept {
 
 UniqueFd open_listing(int parent, const char* name, std::uint64_t resolve) {
   constexpr std::uint64_t flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
-  UniqueFd fd = base::open_beneath(parent, name, flags | O_NOATIME, resolve);
-  if (!fd && errno == EPERM) fd = base::open_beneath(parent, name, flags, resolve);  // it is the owner's privilege
+  UniqueFd fd = gates::open_beneath(parent, name, flags | O_NOATIME, resolve);
+  if (!fd && errno == EPERM) fd = gates::open_beneath(parent, name, flags, resolve);  // it is the owner's privilege
   return fd;
 }
 

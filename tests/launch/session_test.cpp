@@ -10,7 +10,7 @@
 #include <catch2/catch.hpp>
 
 #include "agentbox/base/error.hpp"
-#include "agentbox/base/reap.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/launch/sessions.hpp"
 
 #include "helper.hpp"
@@ -209,7 +209,7 @@ TEST_CASE("a signal doesn't end the wait for the helper, nor that for a child") 
     while (true) ::pause();
   }
   alarm_soon();
-  int status = base::reap(alarmed_child);
+  int status = launch::reap(alarmed_child);
   CHECK(WIFSIGNALED(status));
   CHECK(::waitpid(alarmed_child, nullptr, WNOHANG) == -1);
   alarmed_child = 0;

@@ -18,8 +18,8 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/base/open_beneath.hpp"
 #include "agentbox/base/sha256.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 #include "requests/sealed.hpp"
 
@@ -38,8 +38,8 @@ std::string shown(const AbsPath& path) {
 }
 
 UniqueFd open_beneath(int directory, const std::string& name, std::uint64_t flags) {
-  return base::open_beneath(directory, name.c_str(), flags,
-                            RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
+  return gates::open_beneath(directory, name.c_str(), flags,
+                             RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
 }
 
 // To its end, or one byte more than `most`.
@@ -112,7 +112,7 @@ bool Target::is_as(const Target& other) const {
 
 Targets::Targets(const std::vector<AbsPath>& roots, std::uint64_t most_bytes) : most_bytes_(most_bytes) {
   for (const AbsPath& root : roots) {
-    UniqueFd directory = base::open_beneath(AT_FDCWD, root.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+    UniqueFd directory = gates::open_beneath(AT_FDCWD, root.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
     if (!directory) throw SystemError(errno, "cannot open " + shown(root));
     roots_.emplace(root, std::move(directory));
   }

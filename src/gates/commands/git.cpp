@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "agentbox/base/escape.hpp"
-#include "agentbox/base/open_beneath.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 #include "agentbox/policy/git_config.hpp"
 #include "agentbox/policy/git_folders.hpp"
 
@@ -65,7 +65,7 @@ Or<void> judge_arguments(const std::vector<std::string>& argv) {
 // ---- the repository -------------------------------------------------------------------------------------------------
 
 UniqueFd open_below(int directory, const char* path, std::uint64_t flags) {
-  return base::open_beneath(directory, path, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+  return gates::open_beneath(directory, path, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 std::optional<mode_t> type_of(const UniqueFd& directory, const char* name) {
@@ -167,7 +167,7 @@ Or<void> look_for_links(const UniqueFd& directory, const std::string& name, cons
     ~Close() { ::closedir(list); }
   } close{list};
   for (;;) {
-    errno = 0;  // only it tells an error from the end
+    errno = 0;                              // only it tells an error from the end
     const dirent* entry = ::readdir(list);  // NOLINT(concurrency-mt-unsafe): a stream of our own
     if (entry == nullptr && errno != 0) return Refused(base::escape(name) + " can't be listed");
     if (entry == nullptr) return {};

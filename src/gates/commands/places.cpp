@@ -10,7 +10,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
-#include "agentbox/base/open_beneath.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 namespace agentbox::gates::commands {
 
@@ -19,7 +19,7 @@ using base::UniqueFd;
 
 Places::Places(const std::vector<Root>& roots, std::vector<AbsPath> hidden) : hidden_(std::move(hidden)) {
   for (const Root& root : roots) {
-    UniqueFd directory = base::open_beneath(AT_FDCWD, root.path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+    UniqueFd directory = gates::open_beneath(AT_FDCWD, root.path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
     // A grant can be a single file: no place to run anything in.
     if (!directory && errno == ENOTDIR) continue;
     if (!directory) throw base::SystemError(errno, "cannot open " + base::escape(root.path.str()));
@@ -44,8 +44,8 @@ std::expected<Place, std::string> Places::open(const AbsPath& directory) const {
   }
   std::string relative(directory.relative_to(root->root.path));
   if (relative.empty()) relative = ".";
-  UniqueFd fd = base::open_beneath(root->directory.get(), relative.c_str(), O_PATH | O_DIRECTORY,
-                                   RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
+  UniqueFd fd = gates::open_beneath(root->directory.get(), relative.c_str(), O_PATH | O_DIRECTORY,
+                                    RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
   if (!fd && errno == ELOOP) {
     return std::unexpected("a symbolic link lies on the way to " + name + ": use the real path (`pwd -P`)");
   }

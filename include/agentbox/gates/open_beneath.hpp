@@ -10,12 +10,13 @@
 
 #include "agentbox/base/unique_fd.hpp"
 
-namespace agentbox::base {
+namespace agentbox::gates {
 
 // openat2(2), close-on-exec, with `resolve` as it takes it. Empty, with errno, when it can't be opened. Tries again after
 // a signal, and while somebody renames so that the kernel can't tell whether a path led out: who does that on end gets
 // EAGAIN.
-inline UniqueFd open_beneath(int directory, const char* path, std::uint64_t flags, std::uint64_t resolve) noexcept {
+inline base::UniqueFd open_beneath(int directory, const char* path, std::uint64_t flags,
+                                   std::uint64_t resolve) noexcept {
   constexpr int attempts = 100;
   open_how how{};
   how.flags = flags | O_CLOEXEC;
@@ -25,7 +26,7 @@ inline UniqueFd open_beneath(int directory, const char* path, std::uint64_t flag
     fd = ::syscall(SYS_openat2, directory, path, &how, sizeof how);
     if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
-  return UniqueFd(static_cast<int>(fd));
+  return base::UniqueFd(static_cast<int>(fd));
 }
 
-}  // namespace agentbox::base
+}  // namespace agentbox::gates

@@ -4,7 +4,7 @@
 
 #include <sys/wait.h>
 
-namespace agentbox::base {
+namespace agentbox::launch {
 
 // Waits for the end of a child, whatever signals come meanwhile; its status as waitpid(2) has it, 0 if it is no child.
 inline int reap(pid_t child) noexcept {
@@ -15,4 +15,4 @@ inline int reap(pid_t child) noexcept {
   return status;
 }
 
-}  // namespace agentbox::base
+}  // namespace agentbox::launch

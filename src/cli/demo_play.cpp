@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/reap.hpp"
 
 namespace agentbox::cli::stage {
 
@@ -90,7 +91,7 @@ class Child {
   ~Child() {
     if (ended_) return;
     ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    launch::reap(pid_);
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

@@ -14,10 +14,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/reap.hpp"
 
 namespace agentbox::cli::stage {
 
@@ -75,7 +75,7 @@ World::World() {
 World::~World() {
   if (target_.victim > 0) {
     ::kill(target_.victim, SIGKILL);
-    ::waitpid(target_.victim, nullptr, 0);
+    launch::reap(target_.victim);
   }
   std::error_code ignored;
   fs::remove_all(target_.base, ignored);

@@ -231,6 +231,10 @@ class Text {
     section("Protected", "read-only: programs outside would execute it", or_nothing(std::move(rows), missing));
     std::ranges::sort(missing);
     paragraph("missing, and kept from being made:", missing);
+    if (std::ranges::any_of(policy_.mounts, [](const Mount& mount) { return mount.why == Why::ghost; })) {
+      out_ += fmt::format("  {}for the run, an empty folder stands in the place of each missing folder/{}\n",
+                          style_.dim, style_.off);
+    }
     if (ancestors > 0) {
       out_ += fmt::format("  {}{} on the way to these can't be renamed, and files can't be moved across {}{}\n",
                           style_.dim, ancestors == 1 ? "one folder" : fmt::format("{} folders", ancestors),

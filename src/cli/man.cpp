@@ -36,11 +36,15 @@ was started in, the system's programs, and what the profile grants.
 The rest of the home folder, other users' files, other processes, the session's buses and sockets, and the network
 do not exist there.
 What a program outside would execute (git hooks and configuration, shell and editor start-up files, the settings of
-agents) can't be written, even in the workspace.
+agents) can't be written, even in the workspace: not at its root, nor at that of a repository or package that is in it at
+the start.
+For the run, an empty folder stands in the place of each folder of that kind that is missing.
 What such a program or a person would obey (instructions for agents, CI workflows) can, and is kept only with your yes:
 at the end of a run each such file that differs, and each thing that was taken to the quarantine, is shown with the
 whole difference, to be kept or put back.
 Without an answer, and where nobody sits at a terminal, what was there before is restored.
+Files of both kinds that were made or changed at other places are named at the end, as are new repositories with hooks or
+settings that git would execute; they stay.
 While a room runs the agent can propose a change of either kind
 .Pq Ql agentbox propose
 in the room, which its

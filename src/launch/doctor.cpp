@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -14,6 +14,7 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/launch/look.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/launch/sources.hpp"
 
 #include "bwrap_facts.hpp"
@@ -21,6 +22,7 @@
 #include "files.hpp"
 #include "host_program.hpp"
 #include "look_disk.hpp"
+#include "record.hpp"
 
 namespace agentbox::launch {
 
@@ -54,9 +56,12 @@ namespace {
 
 // A child that waits until it is killed.
 pid_t start_idler() {
+  const pid_t parent = ::getpid();
   pid_t child = ::fork();
   if (child < 0) throw SystemError(errno, "cannot start a process");
   if (child != 0) return child;
+  // Killed with whoever would kill it, also if he was gone before it could be said.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(0);
   while (true) ::pause();
 }
 
@@ -78,7 +83,7 @@ std::optional<std::string> try_cgroup(const HostFacts& facts) {
     trouble = error.what();
   }
   ::kill(idler, SIGKILL);
-  ::waitpid(idler, nullptr, 0);
+  launch::reap(idler);
   return trouble;
 }
 
@@ -191,10 +196,38 @@ void examine_limits(const HostFacts& facts, Findings& findings) {
   }
 }
 
+void examine_killed_runs(const AbsPath& state_folder, Findings& findings) {
+  constexpr std::size_t most = 12;
+  std::size_t runs = 0, folders = 0;
+  std::string names;
+  for (const Record& record : dead_records(state_folder)) {
+    ++runs;
+    for (const AbsPath& ghost : record.ghosts) {
+      struct stat seen{};
+      if (::lstat(ghost.c_str(), &seen) != 0 || !S_ISDIR(seen.st_mode) || ++folders > most) continue;
+      names += (names.empty() ? "" : ", ") + base::escape(ghost.str()) + "/";
+    }
+  }
+  if (runs == 0) return;
+  std::string text = runs == 1 ? "a run was killed" : fmt::format("{} runs were killed", runs);
+  text += folders == 0 ? "; what is held in their workspaces is not settled yet"
+                       : "; the empty folders that stood in the workspace for missing ones are still there: " + names;
+  if (folders > most) text += fmt::format(", and {} more", folders - most);
+  findings.push_back({.id = "killed-runs",
+                      .group = Group::folders,
+                      .state = State::warning,
+                      .what = "killed runs",
+                      .text = std::move(text),
+                      .mend =
+                          "`agentbox doctor --sweep` removes them as far as they are empty, and settles the rest; so "
+                          "does the next run"});
+}
+
 void examine_folders(const HostFacts& facts, Findings& findings) {
   examine_profile_folders(facts, findings);
   examine_state_folder(facts, findings);
   examine_runtime_folder(facts, findings);
+  examine_killed_runs(facts.state_home / "agentbox", findings);
 }
 
 // Without it a room still starts, with the proxies alone.

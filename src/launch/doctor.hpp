@@ -19,6 +19,8 @@ void examine_limits(const policy::HostFacts& facts, Findings& findings);
 void examine_folders(const policy::HostFacts& facts, Findings& findings);
 void examine_network(Findings& findings);
 void examine_later(Findings& findings);
+// What runs that were killed have left in workspaces. Adds nothing when there are none.
+void examine_killed_runs(const base::AbsPath& state_folder, Findings& findings);
 
 // Why a user namespace is refused, told from the machine's switches, and the words that mend it. Pure, so that every
 // kind of machine can be shown to it.

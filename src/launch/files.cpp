@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agentbox/gates/open_beneath.hpp"
+
 namespace agentbox::launch {
 
 policy::FileKind kind_of_mode(unsigned mode) {
@@ -77,10 +79,8 @@ int list_entries(int directory, std::vector<ListedEntry>& entries, std::size_t& 
 }
 
 std::optional<std::vector<ListedEntry>> list_directory(const base::AbsPath& path, std::size_t& limit) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-  how.resolve = RESOLVE_NO_SYMLINKS;
-  base::UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+  base::UniqueFd directory = gates::open_beneath(AT_FDCWD, path.c_str(),
+                                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, RESOLVE_NO_SYMLINKS);
   std::vector<ListedEntry> entries;
   int error = directory ? list_entries(directory.get(), entries, limit) : errno;
   if (error != 0 && error != E2BIG) return std::nullopt;

@@ -16,6 +16,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 #include "files.hpp"
 
@@ -40,15 +41,12 @@ std::string shown(const AbsPath& path) {
 
 // No component may be a symbolic link, the last one neither followed nor refused: what is opened is what was
 // named.
-UniqueFd open_beneath(int from, const std::string& path, std::uint64_t flags) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC | O_NOFOLLOW;
-  how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, from, path.c_str(), &how, sizeof how)));
+UniqueFd open_named(int from, const std::string& path) {
+  return gates::open_beneath(from, path.c_str(), O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 UniqueFd open_exactly(const AbsPath& path) {
-  return open_beneath(AT_FDCWD, path.str(), O_PATH);
+  return open_named(AT_FDCWD, path.str());
 }
 
 std::uint64_t mount_id(const UniqueFd& fd) {
@@ -223,7 +221,7 @@ const Furnisher::Folder& Furnisher::open_folder_of(const AbsPath& target) {
     if (::mkdirat(above.fd.get(), name.c_str(), 0755) != 0) {
       throw SystemError(errno, "cannot make " + shown(path) + " in the room");
     }
-    fd = open_beneath(above.fd.get(), name, O_PATH);
+    fd = open_named(above.fd.get(), name);
   }
   bool is_own = own_.contains(mount_id(fd));
   folder_ = {.path = std::move(path), .fd = std::move(fd), .is_own = is_own};

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/git_folders.hpp"
 
 #include "files.hpp"
 #include "git_text.hpp"
@@ -99,6 +100,7 @@ class Looker {
   void find_modules(const AbsPath& folder, unsigned depth, GitFact& fact);
   void find_worktrees(GitFact& fact);
   void find_links(const AbsPath& git_dir, GitFact& fact);
+  void find_links_in_objects(const AbsPath& objects, GitFact& fact);
   void find_links_below(const AbsPath& folder, unsigned depth, GitFact& fact);
   void find_hook_places(const AbsPath& git_dir, GitFact& fact);
   std::vector<ListedEntry> list(const AbsPath& path) {
@@ -235,21 +237,25 @@ void Looker::find_worktrees(GitFact& fact) {
 }
 
 // Where git writes: at the top (HEAD, index, config, packed-refs, *_HEAD, *_MSG and the folders themselves),
-// in info/ and objects/ one level down, in refs/ and logs/ at every level.
+// in info/, refs/, logs/ and objects/ at every level, but for the objects themselves.
 void Looker::find_links(const AbsPath& git_dir, GitFact& fact) {
   for (const ListedEntry& entry : list(git_dir)) {
     AbsPath path = git_dir / entry.name;
     if (entry.kind == FileKind::symlink) {
       fact.links.push_back(std::move(path));
     } else if (entry.kind == FileKind::directory) {
-      if (entry.name == "refs" || entry.name == "logs") find_links_below(path, module_depth, fact);
-      if (entry.name == "info") find_links_below(path, 1, fact);
-      if (entry.name == "objects") {
-        find_links_below(path, 1, fact);
-        find_links_below(path / "info", 1, fact);
-        find_links_below(path / "pack", 1, fact);
-      }
+      if (entry.name == "refs" || entry.name == "logs" || entry.name == "info")
+        find_links_below(path, module_depth, fact);
+      if (entry.name == "objects") find_links_in_objects(path, fact);
     }
+  }
+}
+
+void Looker::find_links_in_objects(const AbsPath& objects, GitFact& fact) {
+  for (const ListedEntry& entry : list(objects)) {
+    if (entry.kind == FileKind::symlink) fact.links.push_back(objects / entry.name);
+    if (entry.kind != FileKind::directory || policy::holds_only_objects("objects/" + entry.name)) continue;
+    find_links_below(objects / entry.name, module_depth, fact);
   }
 }
 
@@ -259,8 +265,7 @@ void Looker::find_links_below(const AbsPath& folder, unsigned depth, GitFact& fa
       fact.links.push_back(folder / entry.name);
     } else if (entry.kind == FileKind::directory && depth > 1) {
       find_links_below(folder / entry.name, depth - 1, fact);
-    } else if (entry.kind == FileKind::directory && depth == 1 && folder.name() != "objects" &&
-               folder.name() != "info" && folder.name() != "pack") {
+    } else if (entry.kind == FileKind::directory) {
       too_deep_ = true;  // a ref sixteen levels down
     }
   }

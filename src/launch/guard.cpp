@@ -57,6 +57,7 @@ Guard::Impl::Impl(const policy::Policy& policy, const plan::LaunchPlan& plan, co
       started_ns_(now_ns() - file_clock_lag_ns),
       names_(guarded_names(policy, plan)) {
   if (names_.empty() && policy.held.empty() && policy.repositories.empty()) return;
+  const OwnersLocks locks;
   tree_.emplace(policy.workspace);
   kinds_ = kinds_of(policy);
   WrittenDown written = write_down(policy, names_, *tree_, state_folder_, session, started_ns_ / 1'000'000'000);
@@ -107,6 +108,7 @@ void Guard::Impl::begin() {
 // Between the look at the machine and now a program outside may have made what was missing. The agent hasn't
 // run yet: so it is the owner's, and is protected or hidden as if it had been there.
 void Guard::Impl::first_look() {
+  const OwnersLocks locks;
   bool rewrite = false;
   std::unordered_set<AbsPath> ghosts(record_.ghosts.begin(), record_.ghosts.end());
   LastDirectory parents(*tree_);

@@ -1,7 +1,6 @@
 // The end of a run: what was taken, what is held, what its owner wants to keep of it.
 
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
@@ -13,17 +12,6 @@
 #include "guard_impl.hpp"
 
 namespace agentbox::launch {
-
-namespace {
-
-constexpr std::int64_t short_run_ns = 500'000'000;
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
 
 std::vector<GuardEvent> Guard::Impl::finish(const Judge& judge) {
   if (!folder_) return {};
@@ -42,16 +30,15 @@ std::vector<GuardEvent> Guard::Impl::finish(const Judge& judge) {
   folder_.reset();
   // What the agent could not keep from being listed is not worth failing for.
   try {
-    // A walk over a big workspace takes longer than a short run.
-    auto depth = now_ns() - started_ns_ < short_run_ns ? SearchDepth::near_the_top : SearchDepth::whole;
-    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, depth, walks_.get())) {
+    for (GuardEvent& event : find_executing(*tree_, record_.git, kinds_, started_ns_, walks_.get())) {
       events_.push_back(std::move(event));
     }
   } catch (const SystemError& error) {
-    events_.push_back({.kind = GuardEvent::Kind::would_execute,
-                       .path = record_.workspace,
-                       .detail = fmt::format("could not be searched for new repositories: {}", error.what()),
-                       .id = {}});
+    events_.push_back(
+        {.kind = GuardEvent::Kind::would_execute,
+         .path = record_.workspace,
+         .detail = fmt::format("could not be searched for what programs outside would execute: {}", error.what()),
+         .id = {}});
   }
   return std::move(events_);
 }

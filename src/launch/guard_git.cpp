@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <set>
 #include <string_view>
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/git_folders.hpp"
 
 #include "files.hpp"
 
@@ -47,78 +49,102 @@ std::string_view first_line(std::string_view text) {
 std::string read_head(const Tree& tree, const AbsPath& git_directory) {
   std::expected<UniqueFd, int> directory = tree.directory(git_directory);
   if (!directory) return {};
-  return std::string(first_line(read_regular(directory->get(), "HEAD", 4096).value_or("")));
+  return std::string(first_line(read_start(directory->get(), "HEAD", 4096).value_or("")));
 }
 
 // ---- links --------------------------------------------------------------------------------------------------
-
-// Folders that hold what git or its helpers address by hash, by the hundred thousand: their own entries are
-// looked at, not what is in those.
-bool is_shallow(std::string_view name) {
-  return name == "objects" || name == "lfs" || name == "annex";
-}
 
 struct LinkWalk {
   std::vector<std::string> found;  // relative
   std::size_t left = git_entries_limit;
 
-  void run(int directory, const std::string& prefix, int depth, bool shallow) {
+  // `inside` is the directory as the git directory around it sees it: `prefix`, or less in a submodule's.
+  void run(int directory, const std::string& prefix, std::string inside, int depth) {
     std::vector<ListedEntry> names;
     if (!list(directory, names, left) || depth > depth_limit) {
       throw SystemError(0, "a git directory has too many entries to look through");
     }
+    policy::GitSigns signs;
+    for (const ListedEntry& name : names) {
+      signs.head |= name.name == "HEAD";
+      signs.objects |= name.name == "objects";
+      signs.refs |= name.name == "refs";
+    }
+    if (policy::begins_git_directory(inside, signs)) inside.clear();
     for (const ListedEntry& name : names) {
       if (name.kind == FileKind::symlink) found.push_back(prefix + name.name);
-      if (name.kind != FileKind::directory || shallow) continue;
-      UniqueFd inside = open_listing(directory, name.name.c_str());
-      if (!inside && errno == EACCES) {
+      if (name.kind != FileKind::directory) continue;
+      std::string below = inside.empty() ? name.name : inside + "/" + name.name;
+      if (policy::holds_only_objects(below)) continue;
+      UniqueFd child = open_listing(directory, name.name.c_str());
+      if (!child && errno == EACCES) {
         std::expected<UniqueFd, int> locked = open_directory(directory, name.name);
-        if (locked && unlock(locked->get())) inside = open_listing(directory, name.name.c_str());
+        if (locked && unlock(locked->get())) child = open_listing(directory, name.name.c_str());
+        if (!child) errno = EACCES;
       }
-      if (!inside) {
+      if (!child) {
         if (errno == ENOENT) continue;
         throw SystemError(errno, "cannot look into " + base::escape(prefix + name.name));
       }
-      run(inside.get(), prefix + name.name + "/", depth + 1, is_shallow(name.name));
+      run(child.get(), prefix + name.name + "/", std::move(below), depth + 1);
     }
   }
 };
+
+// Nothing when there is no such directory.
+std::vector<std::string> links_in(const Tree& tree, const AbsPath& git_directory) {
+  std::expected<UniqueFd, int> directory = tree.directory(git_directory);
+  if (!directory) {
+    if (directory.error() == ENOENT || directory.error() == ENOTDIR) return {};
+    throw SystemError(directory.error(), "cannot open " + base::escape(git_directory.str()));
+  }
+  UniqueFd listing = open_listing(directory->get(), ".");
+  if (!listing) throw SystemError(errno, "cannot list " + base::escape(git_directory.str()));
+  LinkWalk walk;
+  walk.run(listing.get(), "", "", 0);
+  return std::move(walk.found);
+}
+
+GitRecord record_one(const Tree& tree, const policy::GitFact& fact, const AbsPath& directory) {
+  GitRecord record{.entry = directory == fact.git_dir ? fact.entry : directory,
+                   .directory = directory,
+                   .head = read_head(tree, directory),
+                   .modules = fact.modules,
+                   .links = {}};
+  // By the walk that looks at the end: what it finds then and didn't find now is the agent's.
+  for (std::string& relative : links_in(tree, directory)) {
+    std::optional<AbsPath> path = below(directory, relative);
+    std::expected<UniqueFd, int> parent = path ? tree.directory(path->parent()) : std::unexpected(ENAMETOOLONG);
+    if (!parent) throw SystemError(parent.error(), "cannot open a link in " + base::escape(directory.str()));
+    std::string target = read_link(parent->get(), std::string(path->name()));
+    record.links.emplace_back(std::move(relative), std::move(target));
+  }
+  return record;
+}
 
 }  // namespace
 
 std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::GitFact>& repositories) {
   std::vector<GitRecord> records;
+  std::set<AbsPath> looked_at;
   for (const policy::GitFact& fact : repositories) {
-    GitRecord record{.entry = fact.entry,
-                     .directory = fact.git_dir,
-                     .head = read_head(tree, fact.git_dir),
-                     .modules = fact.modules,
-                     .links = {}};
-    for (const AbsPath& link : fact.links) {
-      if (!link.is_below(fact.git_dir)) continue;
-      std::expected<UniqueFd, int> parent = tree.directory(link.parent());
-      if (!parent) continue;
-      std::optional<Entry> entry = look_at(parent->get(), std::string(link.name()));
-      if (!entry || entry->kind != FileKind::symlink) continue;
-      record.links.emplace_back(link.relative_to(fact.git_dir), read_link(parent->get(), std::string(link.name())));
+    // A worktree's are two, and the room may write both.
+    for (const AbsPath* directory : {&fact.git_dir, &fact.common_dir}) {
+      // On the word of a file that the agent could have written no foreign folder is looked into. The .git file itself is
+      // known all the same.
+      bool is_ours = fact.confirmed || directory->is_within(tree.workspace());
+      if (!is_ours && directory == &fact.git_dir) {
+        records.push_back({.entry = fact.entry, .directory = fact.entry, .head = {}, .modules = {}, .links = {}});
+      }
+      if (is_ours && looked_at.insert(*directory).second) records.push_back(record_one(tree, fact, *directory));
     }
-    records.push_back(std::move(record));
   }
   return records;
 }
 
 std::vector<GuardEvent> take_git_links(Settling& settling, const GitRecord& git) {
   std::vector<GuardEvent> events;
-  std::expected<UniqueFd, int> directory = settling.tree.directory(git.directory);
-  if (!directory) {
-    if (directory.error() == ENOENT || directory.error() == ENOTDIR) return events;
-    throw SystemError(directory.error(), "cannot open " + base::escape(git.directory.str()));
-  }
-  UniqueFd listing = open_listing(directory->get(), ".");
-  if (!listing) throw SystemError(errno, "cannot list " + base::escape(git.directory.str()));
-  LinkWalk walk;
-  walk.run(listing.get(), "", 0, false);
-  for (const std::string& relative : walk.found) {
+  for (const std::string& relative : links_in(settling.tree, git.directory)) {
     std::optional<AbsPath> path = below(git.directory, relative);
     if (!path) throw SystemError(ENAMETOOLONG, "cannot open a link in " + base::escape(git.directory.str()));
     std::expected<UniqueFd, int> parent = settling.tree.directory(path->parent());

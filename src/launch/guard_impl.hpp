@@ -88,7 +88,7 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   std::shared_ptr<const WalkStore> walks_;
   Spares spares_{state_folder_};
   Record record_;
-  std::vector<std::string> kinds_;
+  Kinds kinds_;
   std::int64_t started_ns_;
   std::vector<GuardedName> names_;
   std::optional<Tree> tree_;

@@ -3,6 +3,7 @@
 // What the agent cloned or made is listed at the end of a run, with what it would execute on the host.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,15 +17,19 @@ namespace agentbox::launch {
 
 class WalkStore;
 
-// What counts as a kind at the root of a repository or package, relative to it: ".envrc", ".vscode".
-[[nodiscard]] std::vector<std::string> kinds_of(const policy::Policy& policy);
+// The profile's kinds, and what of them is guarded: it is settled elsewhere.
+struct Kinds {
+  std::vector<std::string> executed, obeyed;  // relative to a root: ".envrc", ".vscode"; "AGENTS.md"
+  std::set<base::AbsPath> guarded;
+};
+[[nodiscard]] Kinds kinds_of(const policy::Policy& policy);
 
-// Repositories that the record doesn't know, and packages whose marker file was born after `since_ns`, in the whole
-// workspace but for folders that packages fill (node_modules, ...), or only at its top and one level below it; each that
-// would execute something, once. This informs, it protects nothing: so at its bound it says so and stops. `walks` spares it what hasn't changed since the start.
-enum class SearchDepth { near_the_top, whole };
+// What of a run's work the host would execute or obey: repositories that the record doesn't know, kinds at any place, and
+// what `git rebase --continue` would run. In the whole workspace but for folders that packages fill (node_modules, ...).
+// Each that was made or changed after `since_ns`, once. This informs, it protects nothing; but what it could not look at it
+// says. `walks` spares it what hasn't changed since the start.
 [[nodiscard]] std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
-                                                     const std::vector<std::string>& kinds, std::int64_t since_ns,
-                                                     SearchDepth depth, const WalkStore* walks = nullptr);
+                                                     const Kinds& kinds, std::int64_t since_ns,
+                                                     const WalkStore* walks = nullptr);
 
 }  // namespace agentbox::launch

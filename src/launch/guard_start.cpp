@@ -1,11 +1,13 @@
 #include "guard_start.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
 
 #include "guard_git.hpp"
 #include "held.hpp"
@@ -98,13 +100,24 @@ Record describe(const policy::Policy& policy, const Tree& tree, const std::strin
   return record;
 }
 
-// What can't be made here the furnisher tries again, and then says why it can't.
+// What can't be made for another reason the furnisher tries again, and then says why it can't.
 void make_ghosts(const std::vector<GuardedName>& names, const Tree& tree, Spares& spares) {
   LastDirectory parents(tree);
+  std::vector<AbsPath> made;
   for (const GuardedName& name : names) {
     if (!name.furnishing || !std::holds_alternative<plan::Ghost>(*name.furnishing)) continue;
     const std::expected<UniqueFd, int>& parent = parents.open(name.host.parent());
-    if (parent) (void)spares.take(parent->get(), std::string(name.host.name()), Spares::Mode::open);
+    int error = parent ? spares.take(parent->get(), std::string(name.host.name()), Spares::Mode::open) : parent.error();
+    if (error == 0) made.push_back(name.host);
+    if (error != EACCES) continue;
+    for (const AbsPath& ghost : made) {
+      const std::expected<UniqueFd, int>& there = parents.open(ghost.parent());
+      if (there) (void)spares.give_back(there->get(), std::string(ghost.name()));
+    }
+    // To open it up would give the agent what its owner has kept from everybody.
+    throw SystemError(
+        0, base::quote(name.host.parent().str()) + " can't be written, so its missing folders can't be guarded",
+        "chmod u+rwx it, hide it, or have the workspace read-only ([workspace] mode = \"read-only\")");
   }
 }
 
@@ -132,11 +145,11 @@ WrittenDown write_down(const policy::Policy& policy, const std::vector<GuardedNa
                                                              : copies.take(tree, path));
     }
     written.folder.write(written.record);
+    make_ghosts(names, tree, spares);
   } catch (...) {
-    written.folder.remove(runs, spares);  // nothing was made yet
+    written.folder.remove(runs, spares);
     throw;
   }
-  make_ghosts(names, tree, spares);
   return written;
 }
 

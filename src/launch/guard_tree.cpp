@@ -18,8 +18,10 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 #include "files.hpp"
+#include "walk_open.hpp"
 
 namespace agentbox::launch {
 
@@ -35,19 +37,10 @@ constexpr std::uint64_t resolve_strictly = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
   throw SystemError(error, fmt::format("cannot {} {}", doing, base::escape(name)));
 }
 
-// EAGAIN: the kernel saw a rename somewhere while it resolved ".."-safe paths; it asks to try again.
-UniqueFd open_beneath(int root, const char* relative, std::uint64_t flags) {
-  struct open_how how = {.flags = flags | O_CLOEXEC, .mode = 0, .resolve = resolve_strictly};
-  long fd = -1;
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    fd = ::syscall(SYS_openat2, root, relative, &how, sizeof how);
-    if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) break;
-  }
-  return UniqueFd(static_cast<int>(fd));
-}
+thread_local int owners_locks = 0;
 
-std::int64_t nanoseconds(const struct statx_timestamp& time) {
-  return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+UniqueFd open_strictly(int root, const char* relative, std::uint64_t flags) {
+  return gates::open_beneath(root, relative, flags, resolve_strictly);
 }
 
 Entry entry_of(const struct statx& found) {
@@ -125,7 +118,7 @@ Tree::Tree(base::AbsPath workspace) : workspace_(std::move(workspace)) {
   if (workspace_.is_root()) {
     root_ = UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   } else {
-    root_ = open_beneath(slash_.get(), workspace_.c_str() + 1, O_PATH | O_DIRECTORY);
+    root_ = open_strictly(slash_.get(), workspace_.c_str() + 1, O_PATH | O_DIRECTORY);
   }
   if (!root_) refuse(errno, "open the workspace", workspace_.str());
 }
@@ -135,11 +128,11 @@ std::expected<UniqueFd, int> Tree::directory(const base::AbsPath& path) const {
   std::string relative(inside ? path.relative_to(workspace_) : path.relative_to(base::AbsPath()));
   if (relative.empty()) relative = ".";
   int start = inside ? root_.get() : slash_.get();
-  UniqueFd found = open_beneath(start, relative.c_str(), O_PATH | O_DIRECTORY);
+  UniqueFd found = open_strictly(start, relative.c_str(), O_PATH | O_DIRECTORY);
   if (found) return found;
   if (errno != EACCES) return std::unexpected(errno);
   // By steps, to unlock what is locked.
-  UniqueFd here = open_beneath(start, ".", O_PATH | O_DIRECTORY);
+  UniqueFd here = open_strictly(start, ".", O_PATH | O_DIRECTORY);
   for (std::size_t begin = 0; begin < relative.size();) {
     std::size_t end = std::min(relative.find('/', begin), relative.size());
     std::expected<UniqueFd, int> next = open_directory(here.get(), relative.substr(begin, end - begin));
@@ -178,7 +171,15 @@ std::optional<Entry> Tree::look(const base::AbsPath& path) const {
   return look_at(parent->get(), std::string(path.name()));
 }
 
+OwnersLocks::OwnersLocks() noexcept {
+  ++owners_locks;
+}
+OwnersLocks::~OwnersLocks() {
+  --owners_locks;
+}
+
 bool unlock(int directory) {
+  if (owners_locks > 0) return false;
   Entry entry = look_at(directory);
   if (entry.kind != FileKind::directory || entry.uid != ::geteuid() || (entry.mode & 0700) == 0700) return false;
   return ::chmod(own_path(directory).c_str(), entry.mode | 0700) == 0;
@@ -187,7 +188,7 @@ bool unlock(int directory) {
 std::expected<UniqueFd, int> open_directory(int directory, const std::string& name) {
   UniqueFd found;
   int error = with_unlocked(directory, [&] {
-    found = open_beneath(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    found = open_strictly(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
     return found ? 0 : -1;
   });
   if (error != 0) return std::unexpected(error);
@@ -199,12 +200,12 @@ std::expected<UniqueFd, int> open_regular(int directory, const std::string& name
   std::optional<Entry> entry = look_at(directory, name);
   if (!entry) return std::unexpected(ENOENT);
   if (entry->kind != FileKind::regular) return std::unexpected(EINVAL);  // before the open: a device may act upon it
-  UniqueFd file = open_beneath(directory, name.c_str(), flags);
-  if (!file && errno == EACCES && entry->uid == ::geteuid()) {
-    UniqueFd locked = open_beneath(directory, name.c_str(), O_PATH | O_NOFOLLOW);
+  UniqueFd file = open_strictly(directory, name.c_str(), flags);
+  if (!file && errno == EACCES && owners_locks == 0 && entry->uid == ::geteuid()) {
+    UniqueFd locked = open_strictly(directory, name.c_str(), O_PATH | O_NOFOLLOW);
     if (locked && look_at(locked.get()).kind == FileKind::regular) {
       ::chmod(own_path(locked.get()).c_str(), entry->mode | 0400);
-      file = open_beneath(directory, name.c_str(), flags);
+      file = open_strictly(directory, name.c_str(), flags);
     }
   }
   if (!file) return std::unexpected(errno);
@@ -212,7 +213,7 @@ std::expected<UniqueFd, int> open_regular(int directory, const std::string& name
   return file;
 }
 
-std::expected<std::string, int> read_regular(int directory, const std::string& name, std::size_t limit) {
+std::expected<std::string, int> read_start(int directory, const std::string& name, std::size_t limit) {
   std::expected<UniqueFd, int> file = open_regular(directory, name);
   if (!file) return std::unexpected(file.error());
   std::string text;

@@ -88,13 +88,24 @@ class LastDirectory {
   std::expected<base::UniqueFd, int> directory_ = std::unexpected(0);
 };
 
-// Gives the owner of a directory its rwx back. False when there was nothing to give, or it isn't ours.
+// Gives the owner of a directory its rwx back. False when there was nothing to give, it isn't ours, or an OwnersLocks
+// lives.
 bool unlock(int directory);
+
+// While one lives, nothing here opens up what is locked (for this thread): before the agent runs it was the owner who
+// locked it.
+class OwnersLocks {
+ public:
+  OwnersLocks() noexcept;
+  ~OwnersLocks();
+  OwnersLocks(const OwnersLocks&) = delete;
+  OwnersLocks& operator=(const OwnersLocks&) = delete;
+};
 
 // Opens a regular file for reading; the errno if it isn't there, isn't regular (EINVAL) or can't be opened.
 [[nodiscard]] std::expected<base::UniqueFd, int> open_regular(int directory, const std::string& name);
-// The first `limit` bytes of a regular file.
-[[nodiscard]] std::expected<std::string, int> read_regular(int directory, const std::string& name, std::size_t limit);
+// The first `limit` bytes of a regular file: who must know whether that is all asks for one more.
+[[nodiscard]] std::expected<std::string, int> read_start(int directory, const std::string& name, std::size_t limit);
 // A link's target. Throws if it can't be read.
 [[nodiscard]] std::string read_link(int directory, const std::string& name);
 

@@ -1,7 +1,9 @@
 #include "helper.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <optional>
@@ -14,10 +16,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/launch/sessions.hpp"
 
 #include "furnisher.hpp"
@@ -323,8 +325,8 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
 
 Packet await_reply(int socket, const char* what) {
   // The room may be frozen, but the helper is not in it: it answers in microseconds.
-  pollfd wait{socket, POLLIN, 0};
-  if (::poll(&wait, 1, 5000) <= 0) throw SystemError(ETIMEDOUT, what);
+  constexpr std::chrono::milliseconds patience{5000};
+  if (!has_input_within(socket, patience)) throw SystemError(ETIMEDOUT, what);
   std::optional<Packet> packet = receive_packet(socket);
   if (!packet) throw SystemError(ECONNRESET, what, "the helper process is gone");
   if (packet->header.tag == Tag::failed) throw_failure(*packet);
@@ -332,6 +334,18 @@ Packet await_reply(int socket, const char* what) {
 }
 
 }  // namespace
+
+bool has_input_within(int fd, std::chrono::milliseconds time) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + time;
+  for (;;) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+    pollfd wait{fd, POLLIN, 0};
+    int ready = ::poll(&wait, 1, static_cast<int>(std::max(left.count(), std::chrono::milliseconds::rep{0})));
+    if (ready >= 0) return ready > 0;
+    if (errno != EINTR) throw SystemError(errno, "cannot wait for the helper");
+  }
+}
 
 Helper::Helper(const HelperWork& work, const Spawned& spawned) {
   std::array<int, 2> ends{};
@@ -354,7 +368,7 @@ void Helper::dismiss() noexcept {
 Helper::~Helper() {
   if (pid_ <= 0) return;
   dismiss();
-  ::waitpid(pid_, nullptr, 0);
+  launch::reap(pid_);
 }
 
 Furnished Helper::wait(const Spawned& spawned, int interrupt) {

@@ -3,6 +3,7 @@
 // The process that furnishes the room and stays for as long as it lives: outside the room's pid namespace,
 // invisible to the agent, inside its user, mount and network namespaces. It decides nothing.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -38,6 +39,9 @@ struct Furnished {
   // Why connections can't be captured here, and what would mend it: there are only the proxies then. Empty: they are.
   std::string uncaptured, uncaptured_hint;
 };
+
+// Can `fd` be read within `time`? A signal (the terminal was resized) is no answer, and no reason to stop waiting.
+[[nodiscard]] bool has_input_within(int fd, std::chrono::milliseconds time);
 
 class Helper {
  public:

@@ -14,13 +14,19 @@ namespace agentbox::launch {
 using base::AbsPath;
 using base::SystemError;
 
-void make_private_folders(const AbsPath& path) {
+void make_private_folders(const AbsPath& path, std::vector<AbsPath>* made) {
   struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return;
-  if (!path.is_root()) make_private_folders(path.parent());
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+  if (!path.is_root()) make_private_folders(path.parent(), made);
+  if (::mkdir(path.c_str(), 0700) == 0) {
+    if (made != nullptr) made->push_back(path);
+  } else if (errno != EEXIST) {
     throw SystemError(errno, "cannot make " + base::escape(path.str()));
   }
+}
+
+void remove_empty_folders(const std::vector<AbsPath>& made) noexcept {
+  for (auto path = made.rbegin(); path != made.rend(); ++path) ::rmdir(path->c_str());
 }
 
 AbsPath state_folder(const policy::HostFacts& facts) {

@@ -71,7 +71,7 @@ Quarantined unreadable(std::string id) {
 Quarantined read_item(int folder, const std::string& id) {
   std::expected<UniqueFd, int> item = open_directory(folder, id);
   if (!item) return unreadable(id);
-  std::expected<std::string, int> text = read_regular(item->get(), description_name, 64 * 1024);
+  std::expected<std::string, int> text = read_start(item->get(), description_name, 64 * 1024);
   if (!text) return unreadable(id);
   try {
     json parsed = json::parse(*text);
@@ -257,7 +257,7 @@ void seal_all(const AbsPath& state_folder, std::string_view session) {
     if (found.session != session || found.kind != FileKind::regular) continue;
     std::expected<UniqueFd, int> item = open_directory(folder.get(), found.id);
     if (!item) continue;
-    std::expected<std::string, int> text = read_regular(item->get(), description_name, 64 * 1024);
+    std::expected<std::string, int> text = read_start(item->get(), description_name, 64 * 1024);
     std::expected<UniqueFd, int> file = open_regular(item->get(), content_name);
     if (!text || !file || json::parse(*text, nullptr, false).value("sealed", true)) continue;
     seal_item(item->get(), std::move(found), file->get());
@@ -361,7 +361,7 @@ Quarantine::Content Quarantine::content(const Quarantined& item, std::size_t lim
   Content content;
   if (!entry) return content;
   if (entry->kind == FileKind::regular) {
-    content.bytes = read_regular(folder.get(), content_name, limit).value_or("");
+    content.bytes = read_start(folder.get(), content_name, limit).value_or("");
     content.whole = entry->size <= content.bytes.size();
   } else if (entry->kind == FileKind::symlink) {
     content.bytes = read_link(folder.get(), content_name);

@@ -145,7 +145,7 @@ UniqueFd open_run(int runs, const std::string& session) {
 }
 
 std::optional<Record> read_record(int folder) {
-  std::expected<std::string, int> text = read_regular(folder, record_name, record_limit);
+  std::expected<std::string, int> text = read_start(folder, record_name, record_limit);
   return text ? record_of_json(*text) : std::nullopt;
 }
 
@@ -356,7 +356,7 @@ void RunFolder::beat() const {
 }
 
 std::int64_t RunFolder::last_alive() const {
-  std::expected<std::string, int> text = read_regular(folder_.get(), alive_name, 64);
+  std::expected<std::string, int> text = read_start(folder_.get(), alive_name, 64);
   std::int64_t seconds = 0;
   if (text) std::from_chars(text->data(), text->data() + text->size(), seconds);
   return seconds;
@@ -381,18 +381,33 @@ std::int64_t RunFolder::made() const {
   return look_at(folder_.get()).modified_ns / 1'000'000'000;
 }
 
-std::vector<Record> living_records(const AbsPath& state_folder, std::string_view except) {
+namespace {
+
+enum class State { lives, dead };
+std::vector<Record> records_of(State wanted, const AbsPath& state_folder, std::string_view except) {
   std::vector<Record> records;
   UniqueFd runs(::open((state_folder / "runs").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!runs) return records;
   for (const std::string& session : names_in(runs.get(), 100'000).value_or(std::vector<std::string>{})) {
     if (session == except) continue;
     UniqueFd folder = open_run(runs.get(), session);
-    if (!folder || ::flock(folder.get(), LOCK_SH | LOCK_NB) == 0) continue;  // closing it frees the lock
+    if (!folder) continue;
+    bool is_dead = ::flock(folder.get(), LOCK_SH | LOCK_NB) == 0;  // closing it frees the lock
+    if (is_dead != (wanted == State::dead)) continue;
     std::optional<Record> record = read_record(folder.get());
     if (record) records.push_back(*std::move(record));
   }
   return records;
+}
+
+}  // namespace
+
+std::vector<Record> living_records(const AbsPath& state_folder, std::string_view except) {
+  return records_of(State::lives, state_folder, except);
+}
+
+std::vector<Record> dead_records(const AbsPath& state_folder) {
+  return records_of(State::dead, state_folder, {});
 }
 
 std::expected<UniqueFd, int> copies_of(const AbsPath& state_folder, const std::string& session) {

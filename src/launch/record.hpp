@@ -144,6 +144,8 @@ class RunFolder {
 
 // The records of supervisors that live, but for `except`.
 [[nodiscard]] std::vector<Record> living_records(const base::AbsPath& state_folder, std::string_view except = {});
+// Those of supervisors that were killed.
+[[nodiscard]] std::vector<Record> dead_records(const base::AbsPath& state_folder);
 // A living run's copies of held files.
 [[nodiscard]] std::expected<base::UniqueFd, int> copies_of(const base::AbsPath& state_folder,
                                                            const std::string& session);

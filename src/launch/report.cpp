@@ -149,9 +149,12 @@ void tell_uncaptured(const RunRequest& request, const std::string& why, const st
 
 bool tell_guard(const RunRequest& request, const std::vector<GuardEvent>& events) {
   for (const GuardEvent& event : events) {
-    Diagnostic diagnostic{.severity = Severity::note,
-                          .message = fmt::format("{}: {}{}{}", base::escape(event.path.str()), name_of(event.kind),
-                                                 event.detail.empty() ? "" : ", ", event.detail)};
+    const bool is_sentence = event.kind == GuardEvent::Kind::would_execute;  // of which the path is the subject
+    Diagnostic diagnostic{
+        .severity = Severity::note,
+        .message = is_sentence ? base::escape(event.path.str()) + " " + event.detail
+                               : fmt::format("{}: {}{}{}", base::escape(event.path.str()), name_of(event.kind),
+                                             event.detail.empty() ? "" : ", ", event.detail)};
     if (!event.id.empty()) diagnostic.hint = "`agentbox quarantine show " + event.id + "`";
     if (event.kind == GuardEvent::Kind::unverified) diagnostic.severity = Severity::error;
     say(request, diagnostic);

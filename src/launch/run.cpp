@@ -49,9 +49,22 @@ using base::AbsPath;
 using base::SystemError;
 
 // `write` with a trailing slash makes what is missing. Each parent exists or is made with it.
-void make_granted_folders(const std::vector<policy::ToMake>& folders) {
-  for (const policy::ToMake& folder : folders) make_private_folders(folder.path);
-}
+// They go again, as far as they are empty, unless a command was started that may rely on them.
+class GrantedFolders {
+ public:
+  explicit GrantedFolders(const std::vector<policy::ToMake>& folders) : GrantedFolders() {
+    for (const policy::ToMake& folder : folders) make_private_folders(folder.path, &made_);
+  }
+  ~GrantedFolders() { remove_empty_folders(made_); }
+  GrantedFolders(const GrantedFolders&) = delete;
+  GrantedFolders& operator=(const GrantedFolders&) = delete;
+  void keep() noexcept { made_.clear(); }
+
+ private:
+  GrantedFolders() = default;  // with this the object is whole: what was made goes also if the next can't be
+
+  std::vector<AbsPath> made_;
+};
 
 AbsPath trusted_bwrap(const policy::HostFacts& facts) {
   if (auto problem = bwrap_problem(facts)) throw SystemError(0, problem->message, problem->hint);
@@ -192,7 +205,7 @@ Outcome live(Run& run, const RunRequest& request, boost::asio::io_context& loop,
 
 int run(const RunRequest& request) {
   SignalGate signals;
-  make_granted_folders(request.policy.to_make);
+  GrantedFolders folders(request.policy.to_make);
   Session session(request.policy);
   boost::asio::io_context loop(1);  // before the guard, which watches on it until it has finished
   std::optional<Guard> guard;
@@ -208,6 +221,7 @@ int run(const RunRequest& request) {
     throw;
   }
   run.end();
+  if (outcome.kind != Outcome::Kind::not_started) folders.keep();
   StatusLine status(request.status_fd);
   std::vector<GuardEvent> events = run.settle(*guard, outcome);
   for (const GuardEvent& event : events) status.guarded(event);

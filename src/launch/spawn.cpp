@@ -13,11 +13,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/wire/init_message.hpp"
 
 #include "process.hpp"
@@ -288,7 +288,7 @@ void end_room(Spawned& spawned) noexcept {
   // The group: its child belongs to it until init has made a session of its own.
   ::kill(-spawned.bwrap, SIGKILL);
   ::kill(spawned.bwrap, SIGKILL);
-  ::waitpid(spawned.bwrap, nullptr, 0);
+  launch::reap(spawned.bwrap);
   spawned.bwrap = -1;
 }
 

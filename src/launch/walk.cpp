@@ -130,6 +130,7 @@ Walked walk(const WalkRequest& request) {
     append(walked.roots, worker->roots);
     append(walked.bare, worker->bare);
     append(walked.matches, worker->matches);
+    append(walked.kinds, worker->kinds);
   }
   if (walked.stopped.empty() && first.is_noting() && second.is_noting()) {
     walked.notes = {std::move(first.notes), std::move(memory), remembering.place};
@@ -137,6 +138,7 @@ Walked walk(const WalkRequest& request) {
   }
   std::ranges::sort(walked.roots, {}, [](const FoundRoot& found) { return found.root.path; });
   std::ranges::sort(walked.bare);
+  std::ranges::sort(walked.kinds, {}, &FoundKind::path);
   std::ranges::sort(walked.matches, {}, [](const FoundMatch& match) { return std::pair(match.path, match.pattern); });
   return walked;
 }

@@ -39,6 +39,8 @@ struct WalkRequest {
   std::span<const std::string_view> foreign, markers;
   // First components of the "${roots}" patterns: a root says which of these it has.
   std::vector<std::string> kinds;
+  // Say where each of `kinds` is, at a root or not? Never below `foreign`, nor in a git directory.
+  bool everywhere = false;
   // Patterns to compare every entry with, below `foreign` too: `hide` is a promise. Those that count from the
   // roots or git directories are left to the caller.
   std::span<const policy::PatternSet::Pattern> patterns;
@@ -60,6 +62,10 @@ struct FoundRoot {
   policy::Root root;
   std::vector<std::uint32_t> kinds;  // indices into WalkRequest::kinds
 };
+struct FoundKind {
+  base::AbsPath path;
+  std::uint32_t kind = 0;  // index into WalkRequest::kinds
+};
 struct FoundMatch {
   std::size_t pattern = 0;
   base::AbsPath path;
@@ -78,6 +84,7 @@ struct Walked {
   std::vector<FoundRoot> roots;     // the top itself is always among them
   std::vector<base::AbsPath> bare;  // git directories that lie open in the tree: HEAD, objects and refs
   std::vector<FoundMatch> matches;
+  std::vector<FoundKind> kinds;  // only if asked for
   std::uint64_t entries = 0;
   std::uint64_t listed = 0;  // of the entries, those that were read from the disk
   WalkNotes notes;           // empty unless asked for, and unless the walk is complete

@@ -8,12 +8,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "agentbox/gates/open_beneath.hpp"
 
 namespace agentbox::launch {
 
@@ -53,23 +54,17 @@ unsigned long file_system(int fd) {
   return ::fstatfs(fd, &system) == 0 ? static_cast<unsigned long>(system.f_type) & 0xffffffffu : 0;
 }
 
-std::int64_t nanoseconds(const statx_timestamp& time) {
-  // An mtime is whatever its owner chose, the year 2500 as well: it may wrap round.
+}  // namespace
+
+std::int64_t nanoseconds(const statx_timestamp& time) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec);
 }
 
-}  // namespace
-
 UniqueFd open_listing(int parent, const char* name, std::uint64_t resolve) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME;
-  how.resolve = resolve;
-  long fd = ::syscall(SYS_openat2, parent, name, &how, sizeof how);
-  if (fd < 0 && errno == EPERM) {  // O_NOATIME is the owner's privilege
-    how.flags &= ~static_cast<std::uint64_t>(O_NOATIME);
-    fd = ::syscall(SYS_openat2, parent, name, &how, sizeof how);
-  }
-  return UniqueFd(static_cast<int>(fd));
+  constexpr std::uint64_t flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK;
+  UniqueFd fd = gates::open_beneath(parent, name, flags | O_NOATIME, resolve);
+  if (!fd && errno == EPERM) fd = gates::open_beneath(parent, name, flags, resolve);  // it is the owner's privilege
+  return fd;
 }
 
 bool is_local(int fd) {

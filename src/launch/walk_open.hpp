@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/policy/facts.hpp"
 
@@ -23,6 +25,9 @@ namespace agentbox::launch {
 // Is it one whose stamps tell of every change? The kernel itself must keep the ctime, and nobody may reach what
 // lies below by another way: so not an overlay, whose layers can be changed underneath.
 [[nodiscard]] bool has_telling_stamps(int fd);
+
+// Since 1970. A time that a program can set may be one of the year 2500: it wraps round.
+[[nodiscard]] std::int64_t nanoseconds(const struct statx_timestamp& time) noexcept;
 
 // A directory, as one statx(2) sees it.
 struct Seen {

@@ -168,8 +168,14 @@ void Worker::consider(Directory& directory, Signs& signs, std::string_view name,
     signs.git |= meaning->git;
     signs.marker |= meaning->marker && !is_directory;
     signs.head |= meaning->head && !is_directory;
-    signs.refs |= meaning->refs && is_directory;
-    if (meaning->kind != NameTable::Meaning::no_kind) signs.kinds.push_back(meaning->kind);
+    signs.refs |= meaning->refs && (is_directory || kind == FileKind::symlink);  // git follows it
+    signs.objects |= meaning->objects && kind == FileKind::symlink;
+    if (meaning->kind != NameTable::Meaning::no_kind) {
+      signs.kinds.push_back(meaning->kind);
+      if (request_.everywhere && roots_count_in(directory)) {
+        if (auto path = absolute(below(directory.relative, name))) kinds.push_back({*std::move(path), meaning->kind});
+      }
+    }
   }
   bool may_match = (meaning != nullptr && meaning->pattern) || filter_.may_match(name);
   // Whether it matters is not asked here: that depends on the directories above, which may change by themselves.

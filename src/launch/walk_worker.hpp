@@ -74,6 +74,7 @@ class Worker {
   std::vector<FoundRoot> roots;
   std::vector<base::AbsPath> bare;
   std::vector<FoundMatch> matches;
+  std::vector<FoundKind> kinds;
   std::vector<DirectoryNote> notes;
   // Did it keep notes to the end? There may be too many.
   [[nodiscard]] bool is_noting() const noexcept { return is_noting_; }

@@ -365,6 +365,34 @@ def odd_arguments(world):
         expect(done.code == 0 and done.out == name, f"{name[:40]!r}", done.code, done.out[:100], done.err)
 
 
+@test("a workspace that its owner has locked stays locked: the launch stops, or it is read-only")
+def locked(world):
+    os.chmod(world.workspace, 0o555)
+    done = world.room("true")
+    refused(world, done, "agentbox: error: {ws} can't be written, so its missing folders can't be guarded\n"
+            "hint: chmod u+rwx it, hide it, or have the workspace read-only ([workspace] mode = \"read-only\")\n")
+    expect_equal(os.stat(world.workspace).st_mode & 0o7777, 0o555, "its mode")
+    world.profile("p", 'extends = ["default"]\n[workspace]\nmode = "read-only"\n')
+    done = world.room("pwd", profile="p")
+    expect_equal((done.code, done.text), (0, f"{world.workspace}\n"), f"read-only\n{done}")
+    expect_equal(os.stat(world.workspace).st_mode & 0o7777, 0o555, "its mode")
+    os.chmod(world.workspace, 0o755)
+    done = world.room("true")
+    expect_equal(done.code, 0, f"control\n{done}")
+
+
+@test("folders that a run makes for its command go again when the command is not there")
+def not_started(world):
+    world.profile("p", 'extends = ["default"]\n[files]\nwrite = ["~/made/deep/"]\n')
+    done = world.room("no-such-program", profile="p")
+    expect_equal((done.code, (world.home / "made").exists()), (127, False), f"not started\n{done}")
+    (world.home / "made").mkdir()
+    done = world.room("no-such-program", profile="p")
+    expect_equal(list((world.home / "made").iterdir()), [], f"what was there stays\n{done}")
+    done = world.room("true", profile="p")
+    expect_equal((done.code, (world.home / "made" / "deep").is_dir()), (0, True), f"control: started\n{done}")
+
+
 @test("1,000 granted paths")
 def thousand(world):
     folders = world.home / "many"

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 from git_site import GitSite, judge
 from harness import (agentbox_binary, difference, expect, expect_equal, need_program, run_tests, snapshot, test,
@@ -123,6 +124,48 @@ def clean_after_kill(world):
     swept = world.agentbox("doctor", "--sweep")
     expect(swept.code in (0, 1), "doctor --sweep runs", swept)
     expect_equal(ours(difference(before, tree_of(world))), [], f"the workspace after the sweep\n{swept}")
+
+
+@test("a rebase goes on in the room, and commands that the agent leaves in its list are named")
+def rebase_list(world):
+    world.expect_ok(["sh", "-ec", "git init -q; git config user.name o; git config user.email o@example.org; "
+                     "for i in 1 2 3; do echo $i > f; git add f; git commit -qm $i; done"])
+    time.sleep(0.2)  # what is older than the clock is coarse is not the run's
+    done = world.room("sh", "-ec", "git -c sequence.editor='sed -i 1s/pick/edit/' rebase -i HEAD~2; "
+                      "test -d .git/rebase-merge; git rebase --continue")
+    expect(done.code == 0 and "git-rebase-todo" not in done.errors, "a whole rebase is not a word", done)
+    done = world.room("sh", "-ec", "git -c sequence.editor='sed -i 1s/pick/edit/' rebase -i HEAD~2; "
+                      "echo exec touch ran >> .git/rebase-merge/git-rebase-todo")
+    expect_equal(done.code, 0, f"begun\n{done}")
+    expect(f"agentbox: note: {world.workspace}/.git/rebase-merge/git-rebase-todo was made or changed during the run; `git "
+           "rebase --continue` would execute its `exec` lines\n" in done.errors, "named", done)
+    world.expect_ok(["git", "rebase", "--continue"])
+    expect((world.workspace / "ran").exists(), "control: it would")
+
+
+@test("names that hold at roots are told anywhere else, links in the repository of a worktree are taken")
+def elsewhere(world):
+    main = world.home / "main"
+    main.mkdir()
+    world.expect_ok(["sh", "-ec", "git init -q; git config user.name o; git config user.email o@example.org; "
+                     "git commit -q --allow-empty -m 1; ln -s ../../tool .git/hooks/pre-push; "
+                     f"rmdir {world.workspace}; git worktree add -q {world.workspace}"], cwd=main)
+    time.sleep(0.2)
+    done = world.room("sh", "-ec", f"mkdir sub; echo x > sub/.envrc; echo x > sub/AGENTS.md; mkdir -p "
+                      f"{main}/.git/logs/refs/heads/lfs/x; ln -s /tmp/x {main}/.git/logs/refs/heads/lfs/x/y; "
+                      f"ln -s /tmp/x {main}/.git/objects/info/commit-graph")
+    notes = [line.removeprefix("agentbox: note: ") for line in done.errors.splitlines()
+             if "quarantined" in line or "during the run" in line]
+    link = "quarantined, it is a symbolic link in a git directory, and git on the host would write through it"
+    expect_equal(sorted(notes),
+                 [f"{main}/.git/logs/refs/heads/lfs/x/y: {link}", f"{main}/.git/objects/info/commit-graph: {link}",
+                  f"{world.workspace}/sub/.envrc was made during the run; direnv would execute it",
+                  f"{world.workspace}/sub/AGENTS.md was made during the run; an agent that works there would obey it"],
+                 f"notes\n{done}")
+    expect(os.path.lexists(main / ".git/hooks/pre-push"), "the owner's link stays")
+    expect(not os.path.lexists(main / ".git/objects/info/commit-graph"), "the agent's is gone")
+    done = world.room("true")
+    expect("during the run" not in done.errors, "told once", done)
 
 
 @test("npm install of a package that ships protected and held kinds loses nothing and asks nothing")

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "doctor.hpp"
 #include "guard_support.hpp"
 
 using namespace agentbox::launch::test;
@@ -200,4 +201,29 @@ TEST_CASE("two sweeps at once settle each run once") {
   CHECK(read(world.in("AGENTS.md")) == "original");
   CHECK(world.runs().empty());
   CHECK(world.quarantine().size() == 1);
+}
+
+TEST_CASE("the doctor names what a killed run has left, and how it goes") {
+  World world;
+  world.ghost(".vscode");
+  world.ghost(".idea");
+  auto findings = [&] {
+    Findings found;
+    examine_killed_runs(abs(world.state), found);
+    return found;
+  };
+  Supervisor supervisor(world, "s1");
+  CHECK(findings().empty());  // it lives
+  supervisor.kill();
+  ::rmdir(world.in(".idea").c_str());
+  Findings found = findings();
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].text ==
+        "a run was killed; the empty folders that stood in the workspace for missing ones are still "
+        "there: " +
+            world.in(".vscode") + "/");
+  CHECK(found[0].mend.find("agentbox doctor --sweep") != std::string::npos);
+  (void)sweep(abs(world.state));
+  CHECK(findings().empty());
+  CHECK_FALSE(exists(world.in(".vscode")));
 }

@@ -3,14 +3,18 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/reap.hpp"
 #include "agentbox/launch/sessions.hpp"
 
+#include "helper.hpp"
+#include "places.hpp"
 #include "process.hpp"
 
 namespace fs = std::filesystem;
@@ -168,4 +172,59 @@ TEST_CASE("a session's name is short and plain") {
        {"", "-x", "Side", "a b", "a/b", "..", ".", "a\n", "\xff", "123456789012345678901234567890123"}) {
     CHECK_FALSE(launch::is_session_name(bad));
   }
+}
+
+namespace {
+
+int alarmed = -1;         // written to by the handler
+pid_t alarmed_child = 0;  // killed by it
+
+// One signal in a moment, whose handler does what is waited for: nothing happens without the interruption.
+void alarm_soon() {
+  struct sigaction action{};
+  action.sa_handler = [](int) {
+    if (alarmed >= 0) (void)!::write(alarmed, "x", 1);
+    if (alarmed_child > 0) ::kill(alarmed_child, SIGKILL);
+  };
+  REQUIRE(::sigaction(SIGALRM, &action, nullptr) == 0);
+  itimerval time{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 20'000}};
+  REQUIRE(::setitimer(ITIMER_REAL, &time, nullptr) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("a signal doesn't end the wait for the helper, nor that for a child") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  CHECK_FALSE(launch::has_input_within(ends[0], std::chrono::milliseconds(1)));
+  alarmed = ends[1];
+  alarm_soon();
+  CHECK(launch::has_input_within(ends[0], std::chrono::seconds(60)));
+  alarmed = -1;
+  ::close(ends[0]);
+  ::close(ends[1]);
+
+  alarmed_child = ::fork();
+  if (alarmed_child == 0) {
+    while (true) ::pause();
+  }
+  alarm_soon();
+  int status = launch::reap(alarmed_child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(::waitpid(alarmed_child, nullptr, WNOHANG) == -1);
+  alarmed_child = 0;
+  ::signal(SIGALRM, SIG_DFL);
+}
+
+TEST_CASE("folders that were made go again while they are empty") {
+  const Runtime runtime;
+  std::vector<base::AbsPath> made;
+  const base::AbsPath top = base::AbsPath::parse(runtime.path()).value();
+  launch::make_private_folders(top / "a/b/c", &made);
+  launch::make_private_folders(top / "a/d", &made);
+  REQUIRE(made.size() == 4);
+  std::ofstream(runtime.path() + "/a/d/file") << "x";
+  launch::remove_empty_folders(made);
+  CHECK_FALSE(fs::exists(runtime.path() + "/a/b"));
+  CHECK(fs::exists(runtime.path() + "/a/d/file"));
 }

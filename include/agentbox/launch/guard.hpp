@@ -32,7 +32,7 @@ struct GuardEvent {
     kept,           // differs, and was left as it is: it was changed after the room had died, or its owner said so
     hidden,         // appeared while the room ran, and was hidden from it; on the host it is there
     placed_again,   // the host replaced something protected or hidden, and it is protected or hidden again
-    would_execute,  // made during the run: what of it the host would execute
+    would_execute,  // made or changed during the run, and not guarded: the host would execute or obey it
     unverified,     // a protection could not be kept up: the run must end with 125
   } kind;
   base::AbsPath path;

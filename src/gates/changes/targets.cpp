@@ -19,6 +19,7 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/base/sha256.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 #include "requests/sealed.hpp"
 
@@ -36,14 +37,9 @@ std::string shown(const AbsPath& path) {
   return base::escape(path.str());
 }
 
-UniqueFd open_beneath(int directory, const std::string& name, int flags) {
-  open_how how{.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC),
-               .mode = 0,
-               .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
-  for (;;) {  // EAGAIN: something was renamed meanwhile, and the kernel can't tell whether it led out
-    UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
-    if (fd || (errno != EINTR && errno != EAGAIN)) return fd;
-  }
+UniqueFd open_beneath(int directory, const std::string& name, std::uint64_t flags) {
+  return gates::open_beneath(directory, name.c_str(), flags,
+                             RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
 }
 
 // To its end, or one byte more than `most`.
@@ -116,8 +112,7 @@ bool Target::is_as(const Target& other) const {
 
 Targets::Targets(const std::vector<AbsPath>& roots, std::uint64_t most_bytes) : most_bytes_(most_bytes) {
   for (const AbsPath& root : roots) {
-    open_how how{.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_NO_SYMLINKS};
-    UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, root.c_str(), &how, sizeof how)));
+    UniqueFd directory = gates::open_beneath(AT_FDCWD, root.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
     if (!directory) throw SystemError(errno, "cannot open " + shown(root));
     roots_.emplace(root, std::move(directory));
   }

@@ -12,11 +12,12 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 #include "agentbox/policy/git_config.hpp"
+#include "agentbox/policy/git_folders.hpp"
 
 namespace agentbox::gates::commands {
 
@@ -64,8 +65,7 @@ Or<void> judge_arguments(const std::vector<std::string>& argv) {
 // ---- the repository -------------------------------------------------------------------------------------------------
 
 UniqueFd open_below(int directory, const char* path, std::uint64_t flags) {
-  open_how how{.flags = flags | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, directory, path, &how, sizeof how)));
+  return gates::open_beneath(directory, path, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
 std::optional<mode_t> type_of(const UniqueFd& directory, const char* name) {
@@ -155,8 +155,9 @@ Or<Repository> open_repository(const UniqueFd& level) {
 }
 
 // Links in it make git read and write elsewhere. Hooks are off, and what lies among the loose objects is only ever read
-// as an object.
-Or<void> look_for_links(const UniqueFd& directory, const std::string& name, std::size_t depth, std::size_t& left) {
+// as an object. `inside`: the directory as the git directory sees it, empty for itself.
+Or<void> look_for_links(const UniqueFd& directory, const std::string& name, const std::string& inside,
+                        std::size_t depth, std::size_t& left) {
   UniqueFd copy = open_below(directory.get(), ".", O_RDONLY | O_DIRECTORY);
   DIR* list = copy ? ::fdopendir(copy.get()) : nullptr;
   if (list == nullptr) return Refused(base::escape(name) + " can't be listed");
@@ -165,7 +166,11 @@ Or<void> look_for_links(const UniqueFd& directory, const std::string& name, std:
     DIR* list;
     ~Close() { ::closedir(list); }
   } close{list};
-  while (const dirent* entry = ::readdir(list)) {
+  for (;;) {
+    errno = 0;                              // only it tells an error from the end
+    const dirent* entry = ::readdir(list);  // NOLINT(concurrency-mt-unsafe): a stream of our own
+    if (entry == nullptr && errno != 0) return Refused(base::escape(name) + " can't be listed");
+    if (entry == nullptr) return {};
     const std::string_view text = entry->d_name;
     if (text == "." || text == "..") continue;
     if (left-- == 0) return Refused("the repository has too many files to look through");
@@ -175,15 +180,14 @@ Or<void> look_for_links(const UniqueFd& directory, const std::string& name, std:
     const bool is_link = entry->d_type == DT_LNK || (type && *type == S_IFLNK);
     const bool is_directory = entry->d_type == DT_DIR || (type && *type == S_IFDIR);
     if (is_link) return Refused(base::escape(path) + " is a symbolic link: git would read or write elsewhere");
-    const bool is_loose = text.size() == 2 && name.ends_with("/objects");
+    const std::string seen = inside.empty() ? entry->d_name : inside + "/" + entry->d_name;
     const bool is_passed_over = depth == 0 && (text == "hooks" || text == "modules" || text == "worktrees");
-    if (!is_directory || is_loose || is_passed_over) continue;
+    if (!is_directory || is_passed_over || policy::holds_only_objects(seen)) continue;
     if (depth > 64) return Refused(base::escape(path) + " lies too deep");
     UniqueFd below = open_below(directory.get(), entry->d_name, O_RDONLY | O_DIRECTORY);
     if (!below) return Refused(base::escape(path) + " can't be opened");
-    if (auto found = look_for_links(below, path, depth + 1, left); !found) return found;
+    if (auto found = look_for_links(below, path, seen, depth + 1, left); !found) return found;
   }
-  return {};
 }
 
 Or<void> judge_config(const UniqueFd& directory, const char* name) {
@@ -209,7 +213,7 @@ Or<void> judge(const Repository& repository) {
   }
   std::size_t left = most_entries;
   for (const UniqueFd* directory : {&repository.common, &repository.git}) {
-    if (auto found = look_for_links(*directory, path_of(*directory), 0, left); !found) return found;
+    if (auto found = look_for_links(*directory, path_of(*directory), "", 0, left); !found) return found;
   }
   return {};
 }

@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/gates/open_beneath.hpp"
 
 namespace agentbox::gates::commands {
 
@@ -19,8 +19,7 @@ using base::UniqueFd;
 
 Places::Places(const std::vector<Root>& roots, std::vector<AbsPath> hidden) : hidden_(std::move(hidden)) {
   for (const Root& root : roots) {
-    open_how how{.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_NO_SYMLINKS};
-    UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, root.path.c_str(), &how, sizeof how)));
+    UniqueFd directory = gates::open_beneath(AT_FDCWD, root.path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
     // A grant can be a single file: no place to run anything in.
     if (!directory && errno == ENOTDIR) continue;
     if (!directory) throw base::SystemError(errno, "cannot open " + base::escape(root.path.str()));
@@ -45,13 +44,8 @@ std::expected<Place, std::string> Places::open(const AbsPath& directory) const {
   }
   std::string relative(directory.relative_to(root->root.path));
   if (relative.empty()) relative = ".";
-  open_how how{.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-               .mode = 0,
-               .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
-  UniqueFd fd;
-  do {  // EAGAIN: something was renamed meanwhile, and the kernel can't tell whether it led out
-    fd.reset(static_cast<int>(::syscall(SYS_openat2, root->directory.get(), relative.c_str(), &how, sizeof how)));
-  } while (!fd && errno == EINTR);
+  UniqueFd fd = gates::open_beneath(root->directory.get(), relative.c_str(), O_PATH | O_DIRECTORY,
+                                    RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH);
   if (!fd && errno == ELOOP) {
     return std::unexpected("a symbolic link lies on the way to " + name + ": use the real path (`pwd -P`)");
   }

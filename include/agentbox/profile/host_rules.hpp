@@ -1,6 +1,6 @@
 #pragma once
 
-// What one host rule says of ports and addresses: asked wherever rules are compared, with each other or with a connection.
+// What one host rule says of ports and addresses: for whoever compares rules, with each other or with a connection.
 
 #include <cstdint>
 #include <string_view>

@@ -71,7 +71,7 @@ class Decider {
   virtual ~Decider() = default;
 
   using Ticket = std::uint64_t;
-  // `done` is called exactly once, from the event loop, never from within `ask`: also after `cancel`.
+  // `done` is called exactly once, after `cancel` as well: from the event loop, never from within `ask`.
   virtual Ticket ask(Asked asked, std::function<void(const Verdict&)> done) = 0;
   // The requester is gone, or has given up: its verdict is `cancelled`. An unknown ticket is no error.
   virtual void cancel(Ticket ticket) = 0;

@@ -49,7 +49,9 @@ std::expected<Place, std::string> Places::open(const AbsPath& directory) const {
                .mode = 0,
                .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
   UniqueFd fd;
-  do {  // EAGAIN: something was renamed meanwhile, and the kernel can't tell whether it led out
+  // EAGAIN is an answer: something was renamed meanwhile, the kernel can't tell whether it led out, and the room could
+  // go on so without end.
+  do {
     fd.reset(static_cast<int>(::syscall(SYS_openat2, root->directory.get(), relative.c_str(), &how, sizeof how)));
   } while (!fd && errno == EINTR);
   if (!fd && errno == ELOOP) {

@@ -1,8 +1,14 @@
 #include "agentbox/base/path.hpp"
 
 #include <algorithm>
-#include <cassert>
+#include <cerrno>
 #include <cstring>
+
+#include <fmt/format.h>
+
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/escape.hpp"
+#include "agentbox/base/join.hpp"
 
 namespace agentbox::base {
 
@@ -77,9 +83,14 @@ std::string_view AbsPath::relative_to(const AbsPath& ancestor) const noexcept {
 }
 
 AbsPath AbsPath::operator/(std::string_view relative) const {
-  std::optional<AbsPath> joined = parse((is_root() ? "" : text_) + "/" + std::string(relative));
-  assert(joined);
+  std::optional<AbsPath> joined = join(*this, relative);
+  // The folder may be somebody else's, and as long as a path can be.
+  if (!joined) throw SystemError(ENAMETOOLONG, fmt::format("{} below {}", quote(relative), quote(text_)));
   return *std::move(joined);
+}
+
+std::optional<AbsPath> join(const AbsPath& folder, std::string_view relative) {
+  return AbsPath::parse((folder.is_root() ? "" : folder.str()) + "/" + std::string(relative));
 }
 
 std::strong_ordering operator<=>(const AbsPath& left, const AbsPath& right) noexcept {

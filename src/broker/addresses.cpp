@@ -1,10 +1,7 @@
 #include "addresses.hpp"
 
 #include <array>
-#include <csignal>
 #include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include <netdb.h>
@@ -12,6 +9,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+
+#include "agentbox/broker/thread.hpp"
 
 namespace agentbox::broker {
 
@@ -68,16 +67,12 @@ Addresses::Addresses(asio::io_context& loop, const std::string& name, std::funct
       tell(found);
     });
   };
-  // Signals are for the loop's own thread.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  try {
-    std::thread([shared = shared_, answer, name] { answer(shared, find(name)); }).detach();
-  } catch (const std::system_error&) {
+  auto started = broker::start_without_signals([shared = shared_, answer, name] { answer(shared, find(name)); });
+  if (started) {
+    started->detach();
+  } else {
     answer(shared_, {.addresses = {}, .problem = "there is no thread to look for them"});
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 Addresses::~Addresses() {

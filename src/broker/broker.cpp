@@ -131,7 +131,7 @@ void Broker::Impl::settle_at_once(const std::string& id, const Asked& asked, Ver
   verdict.question = id;
   if (verdict.kind != Kind::allow && !is_recorded(asked.action, verdict)) {
     ++summary_.denied;
-    return tell(std::move(waiter), std::move(verdict));
+    return tell(std::move(waiter), std::move(verdict), asked.action);
   }
   std::string digest = digest_of(id, asked, settings_);
   try {
@@ -184,7 +184,7 @@ void Broker::Impl::tell_refusals(Refusals::When when) {
 
 void Broker::Impl::give(const std::string& id, const Asked& asked, Verdict verdict, Waiter waiter) {
   if (verdict.kind == Kind::allow && is_delayed(asked)) return delay(id, asked, std::move(verdict), std::move(waiter));
-  tell(std::move(waiter), std::move(verdict));
+  tell(std::move(waiter), std::move(verdict), asked.action);
 }
 
 bool Broker::Impl::join_twin(const Asked& asked, Waiter& waiter) {
@@ -206,10 +206,12 @@ void Broker::Impl::put(const std::string& id, Asked asked, Waiter waiter) {
     recorder_.append({recorder_.request(id, asked, question.digest)});
   } catch (const store::StoreError& error) {
     ++summary_.denied;
-    tell(std::move(waiter), {.kind = Kind::unavailable,
-                             .by = By::fault,
-                             .reason = fmt::format("it can't be recorded, so it can't be asked: {}", error.what()),
-                             .question = id});
+    tell(std::move(waiter),
+         {.kind = Kind::unavailable,
+          .by = By::fault,
+          .reason = fmt::format("it can't be recorded, so it can't be asked: {}", error.what()),
+          .question = id},
+         asked.action);
     return;
   }
   OpenQuestion& open = questions_.emplace_back(loop_, std::move(question), std::move(asked));
@@ -231,10 +233,21 @@ void Broker::Impl::put(const std::string& id, Asked asked, Waiter waiter) {
   update_waiting();
 }
 
-void Broker::Impl::tell(Waiter waiter, Verdict verdict) {
+void Broker::Impl::tell(Waiter waiter, Verdict verdict, const policy::Action& action) {
+  const bool reserved = verdict.kind == Kind::allow && verdict.entry != 0;
+  if (reserved && std::holds_alternative<policy::Payment>(action)) unheard_[verdict.entry] = {verdict, action};
   asio::post(loop_, [weak = weak_from_this(), done = std::move(waiter.done), verdict = std::move(verdict)] {
-    if (weak.lock()) done(verdict);
+    auto self = weak.lock();
+    if (!self) return;
+    self->unheard_.erase(verdict.entry);
+    done(verdict);
   });
+}
+
+void Broker::Impl::settle_unheard() {
+  for (const auto& [entry, one] : std::exchange(unheard_, {})) {
+    settle(one.verdict, one.action, Decider::Paid::not_started, "not started: the session has ended");
+  }
 }
 
 void Broker::Impl::tell_delay(const OpenQuestion& open, const Waiter& waiter) {
@@ -261,7 +274,7 @@ bool Broker::Impl::give_up(Questions& questions, Ticket ticket) {
       verdict.question = at->question.id;
       Waiter gone = std::move(*waiter);
       at->waiters.erase(waiter);
-      tell(std::move(gone), std::move(verdict));
+      tell(std::move(gone), std::move(verdict), at->asked.action);
     }
     return true;
   }

@@ -101,7 +101,8 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   void calm();
   void show_held();
   void close(Questions::iterator at, Verdict verdict, const std::string& by);
-  void tell(Waiter waiter, Verdict verdict);
+  void tell(Waiter waiter, Verdict verdict, const policy::Action& action);
+  void settle_unheard();
   // All who wait for it. Of a deed that was allowed once, the first requester's is done; its twins are told so.
   void tell_all(OpenQuestion& open, const Verdict& verdict);
   // Tells him, or delays what was allowed without a question.
@@ -147,6 +148,12 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   bool flooded_ = false, paused_ = false, deny_rest_ = false, finished_ = false;
   Ticket last_ticket_ = 0;
   std::uint64_t last_id_ = 0;
+  // Payments that were allowed, and reserved, of which nobody has heard yet: by their entry in the ledger.
+  struct Unheard {
+    Verdict verdict;
+    policy::Action action;
+  };
+  std::map<std::int64_t, Unheard> unheard_;
 };
 
 }  // namespace agentbox::broker

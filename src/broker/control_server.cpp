@@ -15,12 +15,14 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/unique_fd.hpp"
 #include "agentbox/wire/broker_message.hpp"
 
 #include "questions.hpp"
@@ -34,7 +36,7 @@ namespace {
 
 // A reader that doesn't read is cut off.
 constexpr std::size_t most_unsent = 64 * 1024 * 1024;
-constexpr std::chrono::seconds half_line_time{10};
+constexpr std::chrono::milliseconds try_again{100};  // when there are no descriptors left
 
 // One entry: the peer is in our own pid namespace, not in a room's.
 bool is_on_host(pid_t pid) {
@@ -76,8 +78,14 @@ wire::AnswerTaken taken_to_wire(Broker::Taken taken) {
 
 class ControlServer::Impl final : public Panel, public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& loop, Broker& broker, base::AbsPath path, About about)
-      : broker_(broker), path_(std::move(path)), about_(std::move(about)), acceptor_(loop) {}
+  Impl(asio::io_context& loop, Broker& broker, base::AbsPath path, About about, std::chrono::milliseconds half_line)
+      : loop_(loop),
+        broker_(broker),
+        path_(std::move(path)),
+        about_(std::move(about)),
+        half_line_(half_line),
+        listener_(loop),
+        pause_(loop) {}
 
   void start();
   void stop();
@@ -103,12 +111,13 @@ class ControlServer::Impl final : public Panel, public std::enable_shared_from_t
     std::array<char, 16 * 1024> buffer{};
     std::deque<std::string> unsent;
     std::size_t unsent_bytes = 0;
-    bool subscribed = false, gone = false;
+    bool subscribed = false, gone = false, timing = false;
   };
   using PeerPtr = std::shared_ptr<Peer>;
 
   static wire::WireQuestion to_wire(const prompt::Question& question) { return broker::to_wire(question); }
 
+  void wait();
   void accept();
   void read(const PeerPtr& peer);
   void watch_half_line(const PeerPtr& peer);
@@ -124,10 +133,13 @@ class ControlServer::Impl final : public Panel, public std::enable_shared_from_t
   void write(const PeerPtr& peer);
   void drop(const PeerPtr& peer);
 
+  asio::io_context& loop_;
   Broker& broker_;
   base::AbsPath path_;
   About about_;
-  Local::acceptor acceptor_;
+  std::chrono::milliseconds half_line_;
+  asio::posix::stream_descriptor listener_;
+  asio::steady_timer pause_;
   std::list<PeerPtr> peers_;
 };
 
@@ -135,35 +147,54 @@ void ControlServer::Impl::start() {
   if (path_.str().size() >= sizeof(sockaddr_un::sun_path)) {
     throw base::SystemError(ENAMETOOLONG, "cannot make " + base::escape(path_.str()));
   }
-  boost::system::error_code error;
-  acceptor_.open(Local());
-  mode_t before = ::umask(0177);
-  acceptor_.bind(Local::endpoint(path_.str()), error);
+  // Close-on-exec from birth: commands run on the host meanwhile.
+  base::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path_.str().copy(address.sun_path, sizeof address.sun_path - 1);
+  const mode_t before = ::umask(0177);
+  const bool bound = socket && ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  const int error = errno;
   ::umask(before);
-  if (!error) acceptor_.listen(16, error);
-  if (error) throw base::SystemError(error.value(), "cannot make " + base::escape(path_.str()));
+  if (!bound || ::listen(socket.get(), 16) != 0) {
+    throw base::SystemError(bound ? errno : error, "cannot make " + base::escape(path_.str()));
+  }
+  listener_.assign(socket.release());
   broker_.add(*this);
-  accept();
+  wait();
 }
 
 void ControlServer::Impl::stop() {
   broker_.remove(*this);
   boost::system::error_code ignored;
-  acceptor_.close(ignored);
+  listener_.close(ignored);
+  pause_.cancel();
   ::unlink(path_.c_str());
   while (!peers_.empty()) drop(peers_.front());
 }
 
+void ControlServer::Impl::wait() {
+  if (!listener_.is_open()) return;
+  listener_.async_wait(asio::posix::stream_descriptor::wait_read,
+                       [weak = weak_from_this()](boost::system::error_code error) {
+                         if (auto self = weak.lock(); self && !error) self->accept();
+                       });
+}
+
 void ControlServer::Impl::accept() {
-  acceptor_.async_accept([weak = weak_from_this()](boost::system::error_code error, Local::socket socket) {
-    auto self = weak.lock();
-    if (!self || error == asio::error::operation_aborted) return;
-    if (!error && self->peers_.size() < most_connections && is_owner(socket.native_handle())) {
-      self->peers_.push_back(std::make_shared<Peer>(std::move(socket)));
-      self->read(self->peers_.back());
-    }
-    self->accept();
-  });
+  base::UniqueFd socket(::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!socket && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+    pause_.expires_after(try_again);
+    pause_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+      if (auto self = weak.lock(); self && !error) self->wait();
+    });
+    return;
+  }
+  if (socket && peers_.size() < most_connections && is_owner(socket.get())) {
+    peers_.push_back(std::make_shared<Peer>(Local::socket(loop_, Local(), socket.release())));
+    read(peers_.back());
+  }
+  wait();
 }
 
 void ControlServer::Impl::read(const PeerPtr& peer) {
@@ -179,6 +210,8 @@ void ControlServer::Impl::read(const PeerPtr& peer) {
                                    auto split = peer->lines.take(bytes, line);
                                    if (split == wire::LineSplitter::Split::more) break;
                                    if (split == wire::LineSplitter::Split::too_long) return self->drop(peer);
+                                   peer->timing = false;
+                                   peer->half_line.cancel();
                                    self->take(peer, line);
                                    if (peer->gone) return;
                                  }
@@ -188,16 +221,13 @@ void ControlServer::Impl::read(const PeerPtr& peer) {
 }
 
 void ControlServer::Impl::watch_half_line(const PeerPtr& peer) {
-  if (peer->lines.pending() == 0) {
-    peer->half_line.cancel();
-    return;
-  }
   // Whatever comes in between: the time counts from the first half.
-  if (peer->half_line.expiry() > std::chrono::steady_clock::now()) return;
-  peer->half_line.expires_after(half_line_time);
+  if (peer->timing || peer->lines.pending() == 0) return;
+  peer->timing = true;
+  peer->half_line.expires_after(half_line_);
   peer->half_line.async_wait([weak = weak_from_this(), peer](boost::system::error_code error) {
     auto self = weak.lock();
-    if (self && !error && peer->lines.pending() > 0) self->drop(peer);
+    if (self && !error && peer->timing) self->drop(peer);
   });
 }
 
@@ -297,8 +327,9 @@ void ControlServer::Impl::drop(const PeerPtr& peer) {
   if (keep->subscribed) broker_.presence_changed();
 }
 
-ControlServer::ControlServer(asio::io_context& loop, Broker& broker, const base::AbsPath& socket, About about)
-    : impl_(std::make_shared<Impl>(loop, broker, socket, std::move(about))) {
+ControlServer::ControlServer(asio::io_context& loop, Broker& broker, const base::AbsPath& socket, About about,
+                             std::chrono::milliseconds half_line)
+    : impl_(std::make_shared<Impl>(loop, broker, socket, std::move(about), half_line)) {
   impl_->start();
 }
 

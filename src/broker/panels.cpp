@@ -148,7 +148,7 @@ void Broker::Impl::tell_all(OpenQuestion& open, const Verdict& verdict) {
       mine.entry = 0;
       mine.earlier = Verdict::Earlier::pending;
     }
-    tell(std::move(open.waiters[i]), std::move(mine));
+    tell(std::move(open.waiters[i]), std::move(mine), open.asked.action);
   }
 }
 
@@ -272,6 +272,7 @@ void Broker::Impl::finish() {
   }
   refusals_due_.cancel();
   tell_refusals(Refusals::When::at_once);
+  settle_unheard();
   try {
     recorder_.end(summary_);
   } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): the next session of this name forgets for us

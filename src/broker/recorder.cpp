@@ -146,35 +146,42 @@ store::Store& Recorder::store() {
   return store_.emplace(std::move(opened));
 }
 
+void Recorder::be_patient(std::chrono::milliseconds patience) {
+  patience_ = patience;
+  if (store_) store_->set_patience(patience);
+}
+
+// Reading says nothing of the lock: it succeeds while another process writes.
 template <class Use>
-auto Recorder::with_store(Use use) {
-  auto be_patient = [this](std::chrono::milliseconds patience) {
-    patience_ = patience;
-    if (store_) store_->set_patience(patience);
-  };
+auto Recorder::reading(Use use) {
   try {
-    auto result = use(store());
-    be_patient(ordinary_patience);
-    return result;
+    return use(store());
   } catch (const store::StoreError& error) {
     if (error.kind() == store::StoreError::Kind::locked) be_patient(std::chrono::milliseconds(0));
     throw;
   }
 }
 
+template <class Use>
+auto Recorder::writing(Use use) {
+  auto result = reading(use);
+  be_patient(ordinary_patience);
+  return result;
+}
+
 void Recorder::append(std::vector<store::Event> events) {
-  (void)with_store([&](store::Store& store) {
+  (void)writing([&](store::Store& store) {
     store.append(events);
     return true;
   });
 }
 
 bool Recorder::append_and_count(std::vector<store::Event> events, std::int64_t answer) {
-  return with_store([&](store::Store& store) { return store.append_and_count(events, answer, now()); });
+  return writing([&](store::Store& store) { return store.append_and_count(events, answer, now()); });
 }
 
 std::vector<store::Remembered> Recorder::remembered(std::string_view kind) {
-  return with_store([&](store::Store& store) {
+  return reading([&](store::Store& store) {
     return store.remembered(settings_.profile, settings_.session, std::string(kind), now());
   });
 }
@@ -195,7 +202,7 @@ void Recorder::remember(const policy::Action& action, const policy::Scope& scope
   added.summary = scope.shown;
   added.verdict = verdict == store::Remembered::Verdict::allow ? "allow" : "deny";
   added.by = "human";
-  (void)with_store([&](store::Store& store) { return store.remember(answer, added); });
+  (void)writing([&](store::Store& store) { return store.remember(answer, added); });
 }
 
 store::Taking Recorder::taking(const policy::Action& action) const {
@@ -212,23 +219,23 @@ store::Took Recorder::take(const std::string& question, const policy::Action& ac
   store::Taking wanted = taking(action);
   wanted.beyond = beyond;
   const auto* payment = std::get_if<policy::Payment>(&action);
-  if (payment == nullptr) return store().take(wanted, events);
+  if (payment == nullptr) return writing([&](store::Store& store) { return store.take(wanted, events); });
   store::Payment entry = entry_of(*payment);
   entry.question = question;
-  return store().reserve(wanted, entry, events);
+  return writing([&](store::Store& store) { return store.reserve(wanted, entry, events); });
 }
 
 store::Took Recorder::look(const policy::Action& action) {
   store::Took took{.how = store::Took::How::beyond, .balances = balances(action), .known = {}};
   if (const auto* payment = std::get_if<policy::Payment>(&action)) {
-    took.known = store().payment_of(settings_.profile, payment->key);
+    took.known = reading([&](store::Store& store) { return store.payment_of(settings_.profile, payment->key); });
     if (took.known) took.how = store::Took::How::known;
   }
   return took;
 }
 
 std::vector<policy::Balance> Recorder::balances(const policy::Action& action) {
-  return store().balances(taking(action));
+  return reading([&](store::Store& store) { return store.balances(taking(action)); });
 }
 
 std::vector<policy::Balance> Recorder::balances(std::span<const policy::Limit> limits) {
@@ -237,39 +244,41 @@ std::vector<policy::Balance> Recorder::balances(std::span<const policy::Limit> l
                              .use = {},
                              .limits = {limits.begin(), limits.end()},
                              .now = now()};
-  return with_store([&](store::Store& store) { return store.balances(taking); });
+  return reading([&](store::Store& store) { return store.balances(taking); });
 }
 
 void Recorder::add_uses(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) {
-  (void)with_store([&](store::Store& store) {
+  (void)writing([&](store::Store& store) {
     store.add_uses(settings_.profile, settings_.session, uses, limits, now());
     return true;
   });
 }
 
 std::vector<std::string> Recorder::strangers(const policy::Action& action) {
-  return store().strangers(taking(action));
+  return reading([&](store::Store& store) { return store.strangers(taking(action)); });
 }
 
 void Recorder::settle(std::int64_t payment, store::Ending ending, const std::string& note,
                       std::vector<store::Event> events) {
   // What became of money is worth a wait, also where the record was locked a moment ago.
-  patience_ = ordinary_patience;
-  if (store_) store_->set_patience(patience_);
-  (void)with_store([&](store::Store& store) { return store.end_payment(payment, ending, note, events, now()); });
+  be_patient(ordinary_patience);
+  (void)writing([&](store::Store& store) { return store.end_payment(payment, ending, note, events, now()); });
 }
 
 void Recorder::give_back(std::int64_t use, const policy::Action& action, std::vector<store::Event> events) {
   const std::vector<std::string> reached = policy::strangers_of(settings_.rules, action);
-  (void)with_store([&](store::Store& store) { return store.give_back(use, reached, events); });
+  (void)writing([&](store::Store& store) { return store.give_back(use, reached, events); });
 }
 
 void Recorder::end(const Summary& summary) {
   if (!store_) return;
   store::Event ended = event(store::Event::What::session_ended);
   ended.detail = dump({{"asked", summary.asked}, {"allowed", summary.allowed}, {"denied", summary.denied}});
-  store_->append(ended);
-  store_->forget_session(settings_.session);
+  (void)writing([&](store::Store& store) {
+    store.append(ended);
+    store.forget_session(settings_.session);
+    return true;
+  });
 }
 
 store::Event Recorder::request(const std::string& question, const Asked& asked, const std::string& digest) const {
@@ -281,7 +290,7 @@ store::Event Recorder::request(const std::string& question, const Asked& asked, 
   json detail = std::visit(Fields{}, asked.action);
   if (!asked.program.empty()) detail["program"] = bytes(asked.program);
   if (!asked.said.empty()) detail["said"] = bytes(asked.said);
-  // Allowed, it is not done before the clock says so: store::Interrupted.
+  // Allowed, it is not done before the clock says so: store::Unended.
   if (asked.delay.count() > 0) detail["delay"] = asked.delay.count();
   row.detail = dump(detail);
   return row;

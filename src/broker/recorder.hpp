@@ -57,10 +57,13 @@ class Recorder {
   [[nodiscard]] static store::Time now();
   [[nodiscard]] store::Store& store();
   // Everything stands still while another program is waited for, the agent's terminal too. So only the first to find the
-  // record locked waits, and who comes after him hears so at once, until it is free.
+  // record locked waits, and who comes after him hears so at once, until something has been written again.
   static constexpr std::chrono::milliseconds ordinary_patience{2000};
+  void be_patient(std::chrono::milliseconds patience);
   template <class Use>
-  auto with_store(Use use);
+  auto reading(Use use);
+  template <class Use>
+  auto writing(Use use);
   [[nodiscard]] store::Event event(store::Event::What what) const;
   [[nodiscard]] store::Taking taking(const policy::Action& action) const;
 

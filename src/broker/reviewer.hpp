@@ -38,7 +38,7 @@ class Reviewer {
   std::shared_ptr<Impl> impl_;
 };
 
-// "did not answer within 20 seconds"
+// Of a reviewer that has none: `why` is "it did not answer within 20 seconds".
 [[nodiscard]] prompt::Opinion silent(std::string why);
 
 }  // namespace agentbox::broker

@@ -8,6 +8,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/broker/thread.hpp"
 
 #include "guard_git.hpp"
 #include "guard_impl.hpp"
@@ -146,7 +147,10 @@ void Guard::Impl::beat_in(std::chrono::seconds time) {
   beat_timer_->async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     std::shared_ptr<Impl> self = weak.lock();
     if (error || !self || !self->beat_timer_) return;
-    if (!self->syncing_.joinable()) self->syncing_ = std::jthread(slow_work, &*self->folder_, self->state_folder_);
+    if (!self->syncing_.joinable()) {
+      auto started = broker::start_without_signals<std::jthread>(slow_work, &*self->folder_, self->state_folder_);
+      if (started) self->syncing_ = *std::move(started);  // else the next beat tries again
+    }
     self->folder_->beat();
     self->beat_in(heartbeat);
   });

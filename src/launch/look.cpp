@@ -9,6 +9,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/join.hpp"
 #include "agentbox/policy/look.hpp"
 
 #include "bwrap_facts.hpp"
@@ -74,10 +75,6 @@ std::vector<std::string> kinds_of(const PatternSet& patterns) {
     if (pattern.base == PatternSet::Base::roots && first.find('*') == std::string::npos) kinds.insert(first);
   }
   return {kinds.begin(), kinds.end()};
-}
-
-std::optional<AbsPath> child_of(const AbsPath& path, std::string_view name) {
-  return AbsPath::parse(path.str() + "/" + std::string(name));
 }
 
 class WorkspaceLook {
@@ -166,7 +163,7 @@ std::vector<AbsPath> WorkspaceLook::walk_it() {
     std::vector<bool> is_there(request.kinds.size());
     for (std::uint32_t kind : found.kinds) is_there[kind] = true;
     for (std::size_t i = 0; i < request.kinds.size(); ++i) {
-      std::optional<AbsPath> path = is_there[i] ? std::nullopt : child_of(found.root.path, request.kinds[i]);
+      std::optional<AbsPath> path = is_there[i] ? std::nullopt : base::join(found.root.path, request.kinds[i]);
       if (path) disk_.set_missing(*path);
     }
     facts_.roots.push_back(std::move(found.root));
@@ -219,13 +216,13 @@ void WorkspaceLook::expand(const PatternSet::Pattern& pattern, std::size_t at, c
     return;
   }
   if (component.find('*') == std::string::npos) {
-    std::optional<AbsPath> path = child_of(folder, component);
+    std::optional<AbsPath> path = base::join(folder, component);
     if (path) expand_entry(pattern, at, *path, disk_.look(*path).kind, depth);
     return;
   }
   for (const ListedEntry& entry : list(folder)) {
     if (!is_any && !policy::matches_component(component, entry.name)) continue;
-    std::optional<AbsPath> path = child_of(folder, entry.name);
+    std::optional<AbsPath> path = base::join(folder, entry.name);
     if (path) expand_entry(pattern, at, *path, entry.kind, depth);
   }
 }

@@ -213,7 +213,7 @@ int run(const RunRequest& request) {
   Outcome outcome;
   try {
     outcome = live(run, request, loop, session, guard);
-  } catch (const SystemError&) {
+  } catch (const std::exception&) {  // whatever it is: the room ends, and what it left is settled
     run.end();
     // What was made for the room goes, also when the room never came to be.
     if (guard) (void)guard->finish();

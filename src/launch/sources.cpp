@@ -154,12 +154,22 @@ std::filesystem::path one_name(const std::string& path) {
   return error ? whole.lexically_normal() : folder / whole.filename();
 }
 
+// For the room's guard: as it was written where that can be, since each link on the way is guarded as well.
+std::string place_of(const std::string& path, const std::filesystem::path& where) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error);
+  if (error) return where.string();
+  const auto plain = base::AbsPath::parse(whole.string());
+  return plain ? plain->str() : where.string();
+}
+
 base::Result<profile::Source> by_path(const std::string& path) {
   Content content = read(path, Links::follow);
   if (content.error == ENOENT) return base::fail(fmt::format("there is no file {}", base::quote(path)));
   if (!content.reason.empty()) return unreadable(path, content.reason);
   const std::filesystem::path where = one_name(path);
-  profile::Source source{.name = where.string(), .file = path, .bytes = std::move(content.bytes)};
+  profile::Source source{
+      .name = where.string(), .file = path, .bytes = std::move(content.bytes), .place = place_of(path, where)};
   // A path into one of the folders is the profile of that name: `extends` with its own name means the next
   // folder.
   std::vector<Folder> all = folders();

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <exception>
 #include <iterator>
 #include <memory>
@@ -18,6 +17,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/broker/thread.hpp"
 
 #include "walk_board.hpp"
 #include "walk_filter.hpp"
@@ -36,21 +36,14 @@ class Helper {
  public:
   template <class F>
   void start(F work) {
-    // It must not be the one that a signal meant for the main thread finds.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      thread_ = std::thread([this, work] {
-        try {
-          work();
-        } catch (...) {
-          thrown_ = std::current_exception();
-        }
-      });
-    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): no thread to be had: one is enough
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    auto started = broker::start_without_signals([this, work] {
+      try {
+        work();
+      } catch (...) {
+        thrown_ = std::current_exception();
+      }
+    });
+    if (started) thread_ = *std::move(started);  // else one is enough
   }
   [[nodiscard]] bool is_started() const { return thread_.joinable(); }
   void join() {

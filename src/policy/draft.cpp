@@ -71,8 +71,4 @@ std::string shown(const AbsPath& path) {
   return "'" + base::escape(path.str()) + "'";
 }
 
-std::optional<AbsPath> join(const AbsPath& folder, std::string_view relative) {
-  return AbsPath::parse(folder.str() + "/" + std::string(relative));
-}
-
 }  // namespace agentbox::policy

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agentbox/base/join.hpp"
 #include "agentbox/policy/look.hpp"
 #include "agentbox/policy/policy.hpp"
 
@@ -63,8 +64,7 @@ struct Draft {
 
 // "'/a/b c'": a path as messages and notes show it.
 [[nodiscard]] std::string shown(const base::AbsPath& path);
-// Nothing if it grows longer than a path can be.
-[[nodiscard]] std::optional<base::AbsPath> join(const base::AbsPath& folder, std::string_view relative);
+using base::join;
 
 // The parts, each in the file of its name (grants.cpp, marks.cpp, ...).
 void grant_system(Draft& draft);  // private folders, floor, /etc

@@ -101,13 +101,11 @@ void add_system(Collector& collector, const Places& places) {
   for (const AbsPath& link : store_links(places.home, places.state_home)) collector.add(link);
 }
 
-// Files of profiles as the messages name them: absolute, or relative to where the user stands.
 void add_own_files(Collector& collector, const profile::Profile& profile, const Places& places) {
   collector.add(places.config_home / "agentbox");
   collector.add(places.state_home / "agentbox");
   for (const std::string& file : profile.files) {
-    std::string text = file.starts_with('/') ? file : places.workspace.str() + "/" + file;
-    if (std::optional<AbsPath> path = AbsPath::parse(text)) collector.add(*path);
+    if (std::optional<AbsPath> path = AbsPath::parse(file)) collector.add(*path);  // else nothing is launched
   }
 }
 

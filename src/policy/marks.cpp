@@ -217,9 +217,15 @@ void protect_own_files(Draft& draft, Protector& protect) {
   PatternPlace folder{.directory = true};
   protect(draft.facts.config_home / "agentbox", folder, {.file = "agentbox", .at = {}, .source_line = {}});
   for (const std::string& file : draft.profile.files) {
-    std::optional<AbsPath> path = file.starts_with('/') ? AbsPath::parse(file) : join(draft.facts.workspace, file);
-    if (!path || draft.resolve(*path).kind != FileKind::regular) continue;
-    protect(*path, {}, {.file = "agentbox", .at = {}, .source_line = {}});
+    const profile::Origin origin{.file = "agentbox", .at = {}, .source_line = {}};
+    const std::optional<AbsPath> path = AbsPath::parse(file);
+    if (!path) {
+      draft.error(origin, fmt::format("can't protect the profile {}: where it lies can't be told", base::quote(file)),
+                  "name it by its absolute path");
+      continue;
+    }
+    if (draft.resolve(*path).kind != FileKind::regular) continue;
+    protect(*path, {}, origin);
   }
 }
 

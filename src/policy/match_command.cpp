@@ -1,6 +1,7 @@
 // One command pattern against one argv, by element.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@ namespace agentbox::policy {
 namespace {
 
 using Words = std::vector<std::string>;
+
+constexpr std::size_t longest_path = 4095, longest_name = 255;  // PATH_MAX without its NUL, NAME_MAX
 
 bool is_option(std::string_view element) {
   return element.starts_with('-');
@@ -115,12 +118,13 @@ bool matches_wide(const Words& words, const Command& command) {
 
 bool is_program_name(std::string_view word) noexcept {
   if (word.empty() || word.front() == '-' || word.find('\0') != std::string_view::npos) return false;
-  if (word.find('/') == std::string_view::npos) return word != "." && word != "..";
+  if (word.size() > longest_path) return false;
+  if (word.find('/') == std::string_view::npos) return word != "." && word != ".." && word.size() <= longest_name;
   if (word.front() != '/' || word.back() == '/') return false;
   for (std::size_t begin = 1; begin <= word.size();) {
     std::size_t end = std::min(word.find('/', begin), word.size());
     std::string_view part = word.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == "..") return false;
+    if (part.empty() || part == "." || part == ".." || part.size() > longest_name) return false;
     begin = end + 1;
   }
   return true;

@@ -1,11 +1,11 @@
 // Loopback grants, published ports, and the limits.
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/profile/host_rules.hpp"
 
 #include "draft.hpp"
 
@@ -17,38 +17,9 @@ using profile::HostKind;
 using profile::HostRule;
 using profile::PortSet;
 
-constexpr std::array<std::uint16_t, 2> web_ports = {80, 443};
-
-bool covers_port(const HostRule& rule, std::uint16_t port) {
-  switch (rule.ports) {
-    case PortSet::all: return true;
-    case PortSet::one: return rule.port == port;
-    case PortSet::web: return std::ranges::find(web_ports, port) != web_ports.end();
-  }
-  return false;
-}
-
-// Is 127.0.0.1 or ::1 among the addresses of this rule? `host` is canonical, so that few forms are left.
-bool names_loopback(const HostRule& rule) {
-  if (rule.kind == HostKind::localhost) return true;
-  if (rule.kind != HostKind::address) return false;
-  std::string_view host = rule.host;
-  std::string_view address = host.substr(0, host.find('/'));
-  if (address == "::1" || address.starts_with("127.")) return true;
-  if (address.size() == host.size()) return false;
-  if (address.find(':') != std::string_view::npos) return address == "::";  // any network that begins there holds ::1
-  auto number = [](std::string_view digits) {
-    unsigned value = 0;
-    for (char c : digits) value = value * 10 + static_cast<unsigned>(c - '0');
-    return value;
-  };
-  unsigned first = number(address.substr(0, address.find('.'))), prefix = number(host.substr(address.size() + 1));
-  return prefix < 8 && first >> (8 - prefix) == 127U >> (8 - prefix);
-}
-
 void add_loopback(Draft& draft, std::uint16_t port, const profile::Located<HostRule>& rule) {
   auto denies = [&](const profile::Located<HostRule>& other) {
-    return names_loopback(other.value) && covers_port(other.value, port);
+    return profile::names_this_machine(other.value) && profile::covers_port(other.value, port);
   };
   for (const auto* list : {&draft.profile.network.deny, &draft.profile.network.ask}) {
     auto found = std::ranges::find_if(*list, denies);
@@ -71,7 +42,7 @@ void add_loopback(Draft& draft, std::uint16_t port, const profile::Located<HostR
 // A denied one stays closed.
 void add_asking_loopback(Draft& draft, std::uint16_t port, const profile::Located<HostRule>& rule) {
   auto denies = [&](const profile::Located<HostRule>& other) {
-    return names_loopback(other.value) && covers_port(other.value, port);
+    return profile::names_this_machine(other.value) && profile::covers_port(other.value, port);
   };
   auto& all = draft.policy.loopback;
   if (std::ranges::any_of(draft.profile.network.deny, denies)) return;
@@ -81,7 +52,7 @@ void add_asking_loopback(Draft& draft, std::uint16_t port, const profile::Locate
 
 std::vector<std::uint16_t> ports_of(const HostRule& rule) {
   if (rule.ports == PortSet::one) return {rule.port};
-  return {web_ports.begin(), web_ports.end()};
+  return {80, 443};
 }
 
 // Is anything but plain ports of the loopback granted, or asked for?
@@ -117,7 +88,8 @@ void keep_from_senders(Draft& draft) {
     if (!backend.post) continue;
     for (const auto* list : {&draft.profile.network.allow, &draft.profile.network.ask}) {
       for (const auto& rule : *list) {
-        if (!names_loopback(rule.value) || !covers_port(rule.value, backend.post->value.port)) continue;
+        if (!profile::names_this_machine(rule.value) || !profile::covers_port(rule.value, backend.post->value.port))
+          continue;
         draft.error(rule.origin,
                     fmt::format("'{}' would let the agent reach the server of [messages.{}] itself, past every rule "
                                 "about messages",
@@ -134,7 +106,7 @@ void decide_network(Draft& draft) {
   keep_from_senders(draft);
   for (const auto* list : {&draft.profile.network.allow, &draft.profile.network.ask}) {
     for (const auto& rule : *list) {
-      if (!rule.value.via || !names_loopback(rule.value)) continue;
+      if (!rule.value.via || !profile::names_this_machine(rule.value)) continue;
       draft.error(rule.origin,
                   fmt::format("'{}' is this machine, which no upstream leads to", base::escape(rule.value.text)),
                   "leave out `via`");

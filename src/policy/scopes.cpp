@@ -5,6 +5,7 @@
 
 #include "agentbox/base/escape.hpp"
 #include "agentbox/policy/ruling.hpp"
+#include "agentbox/profile/host_rules.hpp"
 #include "agentbox/profile/parse.hpp"
 
 #include "programs.hpp"
@@ -55,7 +56,7 @@ std::string shown(const Action& action) {
 std::vector<Scope> scopes_of(const Connect& connect, Lasting /*lasting*/) {
   std::vector<Scope> scopes{exact_scope(connect)};
   base::Result<profile::HostRule> host = profile::parse_host_rule(connect.host, {});
-  bool is_web = connect.port == 80 || connect.port == 443;
+  const bool is_web = profile::is_web_port(connect.port);
   if (is_web && host && host->kind == profile::HostKind::name && matches(*host, connect)) {
     scopes.push_back({Scope::Breadth::pattern, host->text, base::escape(host->text) + ", ports 80 and 443"});
   }

@@ -9,20 +9,15 @@
 #include <arpa/inet.h>
 
 #include "agentbox/base/recipient.hpp"
+#include "agentbox/profile/host_rules.hpp"
 
 namespace agentbox::profile {
 
 namespace {
 
 bool covers_ports(const HostRule& wide, const HostRule& narrow) {
-  switch (wide.ports) {
-    case PortSet::all: return true;
-    case PortSet::web:
-      return narrow.ports == PortSet::web ||
-             (narrow.ports == PortSet::one && (narrow.port == 80 || narrow.port == 443));
-    case PortSet::one: return narrow.ports == PortSet::one && narrow.port == wide.port;
-  }
-  return false;
+  if (narrow.ports == PortSet::one) return covers_port(wide, narrow.port);
+  return wide.ports == PortSet::all || wide.ports == narrow.ports;
 }
 
 struct Network {
@@ -30,26 +25,28 @@ struct Network {
   std::array<unsigned char, 16> bytes{};
   unsigned prefix = 0;
 };
-// Of a HostRule's canonical host.
-std::optional<Network> network_of(const std::string& host) {
-  std::size_t slash = host.find('/');
+// Of a HostRule's canonical host; nothing for a name.
+std::optional<Network> network_of(std::string_view host) {
+  const std::size_t slash = host.find('/');
+  const std::string_view address = host.substr(0, slash);
+  if (address.size() >= INET6_ADDRSTRLEN) return std::nullopt;
   Network result;
-  result.family = host.find(':') == std::string::npos ? AF_INET : AF_INET6;
-  result.prefix = result.family == AF_INET ? 32 : 128;
-  if (inet_pton(result.family, host.substr(0, slash).c_str(), result.bytes.data()) != 1) return std::nullopt;
-  if (slash != std::string::npos) {
-    std::from_chars(host.data() + slash + 1, host.data() + host.size(), result.prefix);
-  }
+  result.family = host.find(':') == std::string_view::npos ? AF_INET : AF_INET6;
+  const unsigned bits = result.family == AF_INET ? 32 : 128;
+  result.prefix = bits;
+  if (inet_pton(result.family, std::string(address).c_str(), result.bytes.data()) != 1) return std::nullopt;
+  if (slash == std::string_view::npos) return result;
+  const char* end = host.data() + host.size();
+  const auto [stop, error] = std::from_chars(host.data() + slash + 1, end, result.prefix);
+  if (error != std::errc() || stop != end || result.prefix > bits) return std::nullopt;
   return result;
 }
 
-bool covers_network(const std::string& wide, const std::string& narrow) {
-  std::optional<Network> outer = network_of(wide);
-  std::optional<Network> inner = network_of(narrow);
-  if (!outer || !inner || outer->family != inner->family || outer->prefix > inner->prefix) return false;
-  for (unsigned bit = 0; bit < outer->prefix; ++bit) {
-    unsigned mask = 0x80U >> (bit % 8);
-    if ((outer->bytes[bit / 8] & mask) != (inner->bytes[bit / 8] & mask)) return false;
+bool covers_network(const Network& outer, const Network& inner) {
+  if (outer.family != inner.family || outer.prefix > inner.prefix) return false;
+  for (unsigned bit = 0; bit < outer.prefix; ++bit) {
+    const unsigned mask = 0x80U >> (bit % 8);
+    if ((outer.bytes[bit / 8] & mask) != (inner.bytes[bit / 8] & mask)) return false;
   }
   return true;
 }
@@ -109,6 +106,31 @@ bool covers_word(std::string_view wide, std::string_view narrow) {
 }
 
 }  // namespace
+
+bool covers_port(const HostRule& rule, std::uint16_t port) noexcept {
+  switch (rule.ports) {
+    case PortSet::all: return true;
+    case PortSet::web: return is_web_port(port);
+    case PortSet::one: return rule.port == port;
+  }
+  return false;
+}
+
+bool covers_network(std::string_view wide, std::string_view narrow) {
+  const std::optional<Network> outer = network_of(wide), inner = network_of(narrow);
+  return outer && inner && covers_network(*outer, *inner);
+}
+
+bool is_loopback(std::string_view address) {
+  return covers_network("127.0.0.0/8", address) || covers_network("::1", address);
+}
+
+bool names_this_machine(const HostRule& rule) {
+  if (rule.kind == HostKind::localhost) return true;
+  if (rule.kind != HostKind::address) return false;
+  if (!network_of(rule.host)) return true;  // never so: a rule that can't be read is taken for the worst
+  return is_loopback(rule.host) || covers_network(rule.host, "127.0.0.1") || covers_network(rule.host, "::1");
+}
 
 bool covers(const HostRule& wide, const HostRule& narrow) {
   if (!covers_ports(wide, narrow)) return false;

@@ -267,7 +267,7 @@ OtherItem<Publication> other_item<Publication>() {
 }
 
 Draft read_draft(const Source& source, base::Diagnostics& errors) {
-  Draft draft{.name = source.name, .file = source.file};
+  Draft draft{.name = source.name, .file = source.file, .place = source.place.empty() ? source.file : source.place};
   base::Diagnostics own = check_bytes(source);
   if (own.empty()) {
     Text text(source);

@@ -23,8 +23,8 @@ struct Removal {
 };
 
 struct Draft {
-  std::string name, file;
-  Profile own;  // only what the file itself says
+  std::string name, file, place;  // as Source has them
+  Profile own;                    // only what the file itself says
   std::vector<Removal> removals;
   std::vector<Wanted> parents;
   struct Said {

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/profile/host_rules.hpp"
 
+#include "covers.hpp"
 #include "rows.hpp"
 
 namespace agentbox::profile {
@@ -95,7 +97,7 @@ Profile fold(const Loader& loader, base::Diagnostics& errors) {
   Profile profile;
   std::vector<std::vector<std::uint64_t>> said_by(rows().size());
   for (std::size_t i = 0; i < loader.drafts().size(); ++i) {
-    profile.files.push_back(loader.drafts()[i].file);
+    profile.files.push_back(loader.drafts()[i].place);
     for (std::size_t row = 0; row < rows().size(); ++row) {
       if (rows()[row].fold == nullptr) continue;
       Folding folding{.result = profile,
@@ -112,11 +114,6 @@ Profile fold(const Loader& loader, base::Diagnostics& errors) {
   return profile;
 }
 
-bool is_on_this_machine(const HostRule& server) {
-  return server.kind == HostKind::localhost || server.host == "::1" ||
-         (server.kind == HostKind::address && server.host.starts_with("127."));
-}
-
 // A reviewer that the room could change, or be, would agree with the room: it may share a server with it only through
 // the gate that knows what a model server is.
 void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
@@ -130,38 +127,49 @@ void check_reviewer(const Profile& profile, base::Diagnostics& errors) {
   }
   const Origin& named = approval.reviewer->origin;
   std::string_view url = approval.reviewer->value;
-  bool secure = url.starts_with("https:");
+  const std::uint16_t usual_port = url.starts_with("https:") ? 443 : 80;
   url.remove_prefix(url.find("://") + 3);
   Parsed<HostRule> server = host_rule(url.substr(0, url.find('/')));
   if (!server) return;
-  if (!is_on_this_machine(*server) && !(approval.reviewer_remote && approval.reviewer_remote->value)) {
+  const bool is_local = names_this_machine(*server);
+  if (!is_local && !(approval.reviewer_remote && approval.reviewer_remote->value)) {
     errors.push_back(error_at(named, "the reviewer is on another machine: each question's content would go there",
                               "reviewer_remote = true says that this is meant"));
   }
-  std::uint16_t port = server->ports == PortSet::one ? server->port : secure ? 443 : 80;
+  const std::uint16_t port = server->ports == PortSet::one ? server->port : usual_port;
+  server->ports = PortSet::one;
+  server->port = port;
   for (const auto& published : profile.network.publish) {
-    if (published.value.outside != port || !is_on_this_machine(*server)) continue;
+    if (published.value.outside != port || !is_local) continue;
     errors.push_back(
         error_at(published.origin,
                  fmt::format("the room would be its own reviewer ({})", place_of(named, published.origin.file)),
                  "publish another port"));
   }
+  const auto reaches = [&](const HostRule& rule) {
+    return is_local ? names_this_machine(rule) && covers_port(rule, port) : covers(rule, *server);
+  };
+  const auto may_change = [&](const Origin& grant, std::string hint) {
+    errors.push_back(error_at(
+        grant, fmt::format("the room could change the model that reviews it ({})", place_of(named, grant.file)),
+        std::move(hint)));
+  };
   for (const auto* list : {&profile.network.allow, &profile.network.ask}) {
     for (const auto& grant : *list) {
-      bool loopback = grant.value.kind == HostKind::localhost || grant.value.kind == HostKind::address;
-      bool below = grant.value.kind == HostKind::below && server->host.ends_with("." + grant.value.host);
-      bool same_host = is_on_this_machine(*server) ? loopback : below || grant.value.host == server->host;
-      bool same_port = grant.value.ports == PortSet::all ||
-                       (grant.value.ports == PortSet::web && (port == 80 || port == 443)) ||
-                       (grant.value.ports == PortSet::one && grant.value.port == port);
-      if (!same_host || !same_port || grant.value.speech == Speech::llm) continue;
-      errors.push_back(error_at(
-          grant.origin,
-          fmt::format("the room could change the model that reviews it ({})", place_of(named, grant.origin.file)),
-          fmt::format("{{ to = \"{}\", as = \"llm\" }} lets through only what is harmless",
-                      base::escape(grant.value.text))));
+      if (!reaches(grant.value) || grant.value.speech == Speech::llm) continue;
+      may_change(grant.origin, fmt::format("{{ to = \"{}\", as = \"llm\" }} lets through only what is harmless",
+                                           base::escape(grant.value.text)));
     }
   }
+  // The defaults hold for other machines only. What asks by default is no grant: each yes is the owner's.
+  const auto& otherwise = profile.network.default_;
+  if (is_local || !otherwise || otherwise->value != Default::allow) return;
+  const auto name_it = [&](const List<HostRule>& list) {
+    return std::ranges::any_of(list, [&](const auto& item) { return reaches(item.value); });
+  };
+  if (name_it(profile.network.deny) || name_it(profile.network.allow)) return;
+  may_change(otherwise->origin,
+             fmt::format("name it in [network] allow: {{ to = \"{}\", as = \"llm\" }}", base::escape(server->text)));
 }
 
 }  // namespace

@@ -47,6 +47,13 @@ bool is_letter(std::string_view text) {
 std::vector<Press> KeyReader::feed(std::string_view bytes, Clock::time_point now) {
   if (bytes.empty()) return {};
   std::vector<Press> out = settle(now);
+  if (state_ == State::paste && bytes.size() == 1 && now - last_ >= paste_pause) {
+    last_ = now;
+    give_up(out);
+    return out;
+  }
+  if (state_ == State::string && bytes == "\003")
+    state_ = State::ground;  // no answer holds it: somebody presses Ctrl-C
   const bool quiet_before = !any_ || now - last_ >= burst;
   const bool fresh = state_ == State::ground;
   const std::size_t before = out.size();
@@ -60,9 +67,21 @@ std::vector<Press> KeyReader::feed(std::string_view bytes, Clock::time_point now
 }
 
 std::vector<Press> KeyReader::settle(Clock::time_point now) {
-  if (state_ != State::escape || now - last_ < escape_limit) return {};
+  if (!pending() || now < settles_at()) return {};
+  std::vector<Press> out;
+  if (state_ != State::escape) {
+    give_up(out);
+  } else {
+    state_ = State::ground;
+    out.push_back({Key::escape, {}});
+  }
+  return out;
+}
+
+void KeyReader::give_up(std::vector<Press>& out) {
   state_ = State::ground;
-  return {{Key::escape, {}}};
+  text_.clear();
+  out.push_back({Key::unknown, {}});
 }
 
 void KeyReader::step(char c, std::vector<Press>& out) {

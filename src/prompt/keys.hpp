@@ -49,18 +49,25 @@ class KeyReader {
   static constexpr std::chrono::milliseconds burst{100};
   // After ESC nothing: it was the key, not the beginning of a sequence.
   static constexpr std::chrono::milliseconds escape_limit{50};
-  static constexpr std::size_t paste_limit = 4096;  // bytes kept of a pasted text
+  // So long nothing more came of a sequence that has begun: it never will. Alt+] begins one, too.
+  static constexpr std::chrono::milliseconds sequence_limit{1000};
+  static constexpr std::chrono::milliseconds paste_pause{2000};  // of a paste, likewise; see feed
+  static constexpr std::size_t paste_limit = 4096;               // bytes kept of a pasted text
 
-  // One read.
+  // One read. A paste that stops in the middle is waited for without end, for its rest must not become keys. Only a single
+  // byte after a pause is somebody's key: it ends the paste, which is dropped together with it, and is said to be unknown.
   [[nodiscard]] std::vector<Press> feed(std::string_view bytes, Clock::time_point now);
-  // The Escape key, if it was pressed that long ago.
+  // The Escape key, if it was pressed that long ago; an unknown one in place of a sequence that has no end.
   [[nodiscard]] std::vector<Press> settle(Clock::time_point now);
-  // When `settle` should be called; nothing: never.
-  [[nodiscard]] bool pending() const noexcept { return state_ == State::escape; }
-  [[nodiscard]] Clock::time_point settles_at() const noexcept { return last_ + escape_limit; }
+  // Should `settle` be called, and when?
+  [[nodiscard]] bool pending() const noexcept { return state_ != State::ground && state_ != State::paste; }
+  [[nodiscard]] Clock::time_point settles_at() const noexcept {
+    return last_ + (state_ == State::escape ? escape_limit : sequence_limit);
+  }
 
  private:
   enum class State : std::uint8_t { ground, letter, escape, csi, ss3, string, string_escape, paste };
+  void give_up(std::vector<Press>& out);
   void step(char c, std::vector<Press>& out);
   void ground(char c, std::vector<Press>& out);
   void letter(char c, std::vector<Press>& out);

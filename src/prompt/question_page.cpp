@@ -36,9 +36,11 @@ void QuestionPage::Impl::update(Question question, Clock::time_point now) {
     question_.phrase = std::move(question.phrase);
     typed_.clear();
     phrase_label_ = phrase_label();
-    if (mode_ == Mode::typing) mode_ = before_comment_;
+    if (mode_ == Mode::typing) mode_ = Mode::reading;
   }
-  if (other_stage) mode_ = Mode::reading;
+  // It stands in the document: whoever was choosing, or leaves a line of text for the choice, has not seen it yet.
+  if (mode_ == Mode::choosing || other_stage) mode_ = Mode::reading;
+  before_comment_ = Mode::reading;
   const std::size_t top = reading_.top();
   reading_.document = question_document(question_, details_).document;
   fit_views();

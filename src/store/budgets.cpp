@@ -104,10 +104,14 @@ Balance balance_of(Store::Impl& impl, const std::string& profile, const std::str
                    std::int64_t charge, Time now, const policy::Day& today) {
   const bool sum = limit.counts == Limit::Counts::amount;
   const std::optional<Time> since = policy::window_of(limit.budget, now, today);
+  // Of bytes there is a row for each host and slot of time; no sum of them comes near the end of the numbers.
+  const bool many = limit.kind == policy::traffic_kind;
   std::string sql = fmt::format("SELECT at, {}, state FROM used WHERE profile = ? AND kind = ? AND {}",
-                                sum ? "amount" : "1", since ? "at >= ?" : "session = ?");
+                                many ? (sum ? "sum(amount)" : "count(*)") : (sum ? "amount" : "1"),
+                                since ? "at >= ?" : "session = ?");
   if (sum) sql += " AND unit = ?";
   if (!limit.subject.empty()) sql += " AND subject = ?";
+  if (many) sql += " GROUP BY at, state";
   Statement& query = impl.statement(sql);
   Rewind rewind(query);
   query.bind(1, profile).bind(2, limit.kind);
@@ -199,6 +203,25 @@ Took Store::take(const Taking& taking, std::span<const Event> events) {
   return took;
 }
 
+namespace {
+
+// What ended sessions sent so long ago that no limit counts it. A week is kept for a limit that is written tomorrow.
+void forget_old_uses(Store::Impl& impl, const std::string& profile, const std::string& kind,
+                     std::span<const Limit> limits, Time now) {
+  Time since = now - std::chrono::days(7);
+  const policy::Day today = day_of(now);
+  for (const Limit& limit : limits) {
+    if (const auto window = policy::window_of(limit.budget, now, today)) since = std::min(since, *window);
+  }
+  impl.statement("DELETE FROM used WHERE profile = ? AND kind = ? AND at < ? AND session = ''")
+      .bind(1, profile)
+      .bind(2, kind)
+      .bind(3, number_of(since))
+      .run();
+}
+
+}  // namespace
+
 void Store::add_uses(const std::string& profile, const std::string& session, std::span<const policy::Use> uses,
                      std::span<const Limit> limits, Time now) {
   if (uses.empty()) return;
@@ -207,6 +230,7 @@ void Store::add_uses(const std::string& profile, const std::string& session, std
   now = latest(*impl_, now);
   keep_latest(*impl_, now);
   keep_limits(*impl_, profile, uses.front().kind, limits);
+  forget_old_uses(*impl_, profile, uses.front().kind, limits, now);
   constexpr std::int64_t slot = 10'000;  // milliseconds
   const std::int64_t at = (number_of(now) / slot + 1) * slot;
   for (const policy::Use& use : uses) {

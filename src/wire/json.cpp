@@ -269,16 +269,20 @@ std::size_t Fields::choice(std::string_view key, std::span<const std::string_vie
   return static_cast<std::size_t>(found - names.begin());
 }
 
+std::string Fields::below(std::string_view key) const {
+  return place_.empty() ? std::string(key) : fmt::format("{}.{}", place_, key);
+}
+
 Fields Fields::object(std::string_view key) {
   const Json& value = need(key);
-  return {value, place_.empty() ? std::string(key) : fmt::format("{}.{}", place_, key), code_};
+  return {value, below(key), code_};
 }
 
 std::vector<Fields> Fields::objects(std::string_view key, std::size_t most) {
   const Json& list = need(key);
   if (!list.is_array() || list.size() > most) refuse(key, fmt::format("must be a list of at most {}", most));
   std::vector<Fields> all;
-  for (const Json& value : list) all.emplace_back(value, fmt::format("{}.{}", place_, key), code_);
+  for (const Json& value : list) all.emplace_back(value, below(key), code_);
   return all;
 }
 

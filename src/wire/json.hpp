@@ -68,6 +68,8 @@ class Fields {
   [[nodiscard]] std::string bytes_of(const Json& value, std::string_view key, std::size_t most) const;
   [[nodiscard]] std::string text_of(const Json& value, std::string_view key, std::size_t most) const;
 
+  [[nodiscard]] std::string below(std::string_view key) const;  // the place of what it holds
+
   const Json& object_;
   std::string place_;
   Code code_;

@@ -4,7 +4,11 @@
 
 #include <catch2/catch.hpp>
 
-using agentbox::base::AbsPath;
+#include "agentbox/base/error.hpp"
+#include "agentbox/base/join.hpp"
+
+using namespace agentbox;
+using base::AbsPath;
 
 namespace {
 AbsPath path(std::string_view text) {
@@ -52,6 +56,17 @@ TEST_CASE("parts of a path") {
   CHECK(path("/a/b").components() == std::vector<std::string_view>{"a", "b"});
   CHECK(path("/") / "a/b" == path("/a/b"));
   CHECK(path("/x") / "a" == path("/x/a"));
+}
+
+TEST_CASE("somebody else's words below a folder are checked, and ours throw rather than become another path") {
+  const AbsPath folder = path("/" + std::string(4000, 'a'));
+  CHECK(base::join(path("/a"), "b//c/.") == path("/a/b/c"));
+  CHECK(base::join(path("/"), "a") == path("/a"));
+  CHECK(base::join(folder, std::string(93, 'b')));
+  CHECK_FALSE(base::join(folder, std::string(94, 'b')));
+  CHECK_FALSE(base::join(folder, "../b"));
+  CHECK_FALSE(base::join(folder, std::string_view("a\0b", 3)));
+  CHECK_THROWS_AS(folder / std::string(94, 'b'), base::SystemError);
 }
 
 TEST_CASE("parents sort before their children, and children before longer-named siblings") {

@@ -1,5 +1,8 @@
 #include "agentbox/broker/control_server.hpp"
 
+#include <set>
+
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +11,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "agentbox/base/error.hpp"
 #include "agentbox/base/unique_fd.hpp"
 #include "agentbox/wire/broker_message.hpp"
 
@@ -126,6 +130,43 @@ TEST_CASE("what is no message is refused, and a line without end closes the conn
   CHECK(std::get<wire::Refusal>(client.hear(world).body).code == wire::Code::unknown_method);
   client.say(std::string(wire::line_limit + 2, 'x'));
   CHECK(client.is_closed(world));
+}
+
+TEST_CASE("half a line is waited for only so long, also after one that was completed") {
+  World world;
+  ControlServer server(world.loop, *world.broker, world.folder / "control.sock", {}, std::chrono::seconds(2));
+  Client client(world.folder / "control.sock");
+  const std::string line = wire::encode(wire::FromControl{1, wire::SessionShow{}});
+  client.say(line + line.substr(0, 5));
+  (void)client.hear(world);
+  client.say(line.substr(5));
+  (void)client.hear(world);
+  client.say("{");
+  CHECK(client.is_closed(world));
+}
+
+TEST_CASE("neither end of control.sock is inherited by what is executed") {
+  World world;
+  const auto inherited = [] {
+    std::set<int> found;
+    for (int fd = 3; fd < 256; ++fd) {
+      const int flags = ::fcntl(fd, F_GETFD);
+      if (flags >= 0 && (flags & FD_CLOEXEC) == 0) found.insert(fd);
+    }
+    return found;
+  };
+  const std::set<int> before = inherited();
+  ControlServer server(world.loop, *world.broker, world.folder / "control.sock", {});
+  Client client(world.folder / "control.sock");
+  client.say(wire::FromControl{1, wire::SessionShow{}});
+  (void)client.hear(world);
+  CHECK(inherited() == before);
+}
+
+TEST_CASE("a socket that can't be made is said with its name") {
+  World world;
+  const base::AbsPath place = world.folder / "none" / "control.sock";
+  CHECK_THROWS_AS(ControlServer(world.loop, *world.broker, place, {}), base::SystemError);
 }
 
 TEST_CASE("more connections than the limit are closed at once, and room is made when one leaves") {

@@ -226,6 +226,15 @@ TEST_CASE("what can't be recorded is not paid") {
   }
 }
 
+TEST_CASE("a payment whose yes nobody heard before the session ended is not reserved any more") {
+  Paying world;
+  (void)world.broker->ask(payment(6000, "a"), [](const Verdict&) { FAIL("the loop does not run any more"); });
+  CHECK(world.entry(1).state == store::Payment::State::reserved);
+  world.broker->finish();
+  CHECK(world.entry(1).state == store::Payment::State::not_paid);
+  CHECK(world.entry(1).note == "not started: the session has ended");
+}
+
 TEST_CASE("what the room is told of its limits") {
   Paying world;
   CHECK(world.broker->spending() == std::vector<std::string>{"0.00 of 100.00 USD used today, 100.00 left",

@@ -46,6 +46,7 @@ class Record final : public broker::Decider {
     for (const policy::Use& use : uses) used[use.subject] += use.amount;
     return true;
   }
+  void settle(const broker::Verdict&, const policy::Action&, Paid, const std::string&) override {}
   std::map<std::string, std::int64_t> used;
   int writes = 0;
   bool broken = false, full = false;

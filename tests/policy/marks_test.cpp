@@ -284,8 +284,16 @@ TEST_CASE("agentbox's own profiles can't be written from a workspace around them
 
 TEST_CASE("a profile that lies in the workspace can't be written from the room it describes") {
   World world;
-  world.file("/home/u/work/my.toml").profile.files = {"my.toml", "/usr/share/agentbox/profiles/base.toml"};
+  world.file("/home/u/work/my.toml");
+  world.profile.files = {"/home/u/work/my.toml", "/usr/share/agentbox/profiles/base.toml"};
   CHECK(mounts(world.policy()) == Lines{"write /home/u/work workspace", "read /home/u/work/my.toml protect"});
+  // The way to it as well: another link there would be another profile.
+  world.folder_at("/home/u/work/cfg").link("/home/u/work/way", "cfg").file("/home/u/work/cfg/x.toml");
+  world.profile.files = {"/home/u/work/way/x.toml"};
+  CHECK(mounts(world.policy()) == Lines{"write /home/u/work workspace", "write /home/u/work/cfg ancestor",
+                                        "read /home/u/work/cfg/x.toml protect", "read /home/u/work/way pin"});
+  world.profile.files = {"cfg/../my.toml"};
+  CHECK(world.errors() == Lines{"can't protect the profile cfg/../my.toml: where it lies can't be told"});
 }
 
 TEST_CASE("a .git that is a link is pinned") {

@@ -198,4 +198,12 @@ TEST_CASE("a program is a bare name or a plain absolute path") {
     CHECK_FALSE(is_program_name(word));
   }
   CHECK_FALSE(is_program_name(std::string_view("a\0b", 3)));
+  // No file has a longer name, and no path is longer.
+  CHECK(is_program_name(std::string(255, 'a')));
+  CHECK_FALSE(is_program_name(std::string(256, 'a')));
+  CHECK_FALSE(is_program_name("/" + std::string(256, 'a')));
+  std::string deep;
+  while (deep.size() < 4096) deep += "/aaaaaaa";
+  CHECK_FALSE(is_program_name(deep));
+  CHECK(is_program_name(deep.substr(0, 4095)));
 }

@@ -24,6 +24,12 @@ std::vector<std::string> texts(const List<T>& list) {
 }
 using Texts = std::vector<std::string>;
 
+// As test::source has them.
+Texts placed(Texts files) {
+  for (std::string& file : files) file.insert(0, "/usr/share/agentbox/");
+  return files;
+}
+
 }  // namespace
 
 TEST_CASE("sets add up, parents from left to right and the file last") {
@@ -31,7 +37,7 @@ TEST_CASE("sets add up, parents from left to right and the file last") {
                            {"a", "[files]\nread = ['~/1']"},
                            {"b", "[files]\nread = ['~/2']"}});
   CHECK(texts(profile.files_section.read) == Texts{"~/1", "~/2", "~/3"});
-  CHECK(profile.files == Texts{"a.toml", "b.toml", "profile.toml"});
+  CHECK(profile.files == placed({"a.toml", "b.toml", "profile.toml"}));
   CHECK(profile.name == "profile");
 }
 
@@ -67,7 +73,7 @@ TEST_CASE("a diamond's common parent counts once, before both") {
                            {"a", "extends = ['base']\n[limits]\nprocesses = 2"},
                            {"b", "extends = ['base']\n[files]\nread = ['~/b']"},
                            {"base", "[limits]\nprocesses = 1\n[files]\nread = ['~/base']"}});
-  CHECK(profile.files == Texts{"base.toml", "a.toml", "b.toml", "profile.toml"});
+  CHECK(profile.files == placed({"base.toml", "a.toml", "b.toml", "profile.toml"}));
   CHECK(profile.limits.processes->value == 2);  // b inherits 1 from base, but did not say it
   CHECK(texts(profile.files_section.read) == Texts{"~/base", "~/b"});
 }
@@ -168,6 +174,39 @@ TEST_CASE("too many files, a list too long and endless errors have an end") {
   std::string shown = errors("[files]\nread = [" + wrong + "]");
   CHECK(shown.find("and 400 more errors") != std::string::npos);
   CHECK(shown.size() < 100000);
+}
+
+TEST_CASE("the room may not reach the model that reviews it, however the two are named") {
+  const auto problem = [](const std::string& network, const std::string& reviewer) {
+    const std::string shown = test::errors(
+        test::Files{{"profile", "[network]\n" + network + "\n[approval]\nreviewer_remote = true\nreviewer = '" +
+                                    reviewer + "'\n"}});
+    if (shown.empty()) return std::string("none");
+    return shown.find("the room could change the model that reviews it") != std::string::npos ? "changes" : shown;
+  };
+  const std::string far = "https://10.1.2.3/v1", name = "https://models.example.org/v1", own = "http://127.0.0.1:8080";
+  CHECK(problem("allow = ['10.0.0.0/8']", far) == "changes");
+  CHECK(problem("ask = ['10.1.2.0/24:443']", far) == "changes");
+  CHECK(problem("allow = ['10.0.0.0/8:8443']", far) == "none");
+  CHECK(problem("allow = ['10.2.0.0/16']", far) == "none");
+  CHECK(problem("allow = [{ to = '10.0.0.0/8', as = 'llm' }]", far) == "none");
+  CHECK(problem("allow = ['*.example.org']", name) == "changes");
+  CHECK(problem("allow = ['*.models.example.org']", name) == "none");
+  CHECK(problem("allow = ['*.example.org:8443']", "https://models.example.org:8443") == "changes");
+  // By default every other machine: but for what is denied, or let through as a model's only.
+  for (const std::string& remote : {far, name}) CHECK(problem("default = 'allow'", remote) == "changes");
+  CHECK(problem("default = 'ask'", far) == "none");
+  CHECK(problem("default = 'allow'\ndeny = ['10.0.0.0/8:*']", far) == "none");
+  CHECK(problem("default = 'allow'\ndeny = ['10.0.0.0/8:80']", far) == "changes");
+  CHECK(problem("default = 'allow'\nallow = [{ to = 'models.example.org', as = 'llm' }]", name) == "none");
+  CHECK(problem("default = 'allow'", own) == "none");
+  // On this machine: by every name that it has.
+  for (const char* rule : {"localhost:8080", "127.0.0.1:8080", "[::1]:*", "127.0.0.0/8:8080", "0.0.0.0/0:8080"}) {
+    INFO(rule);
+    CHECK(problem("allow = ['" + std::string(rule) + "']", own) != "none");
+  }
+  CHECK(problem("allow = ['192.0.2.1:8080']", own) == "none");
+  CHECK(problem("allow = ['localhost:8081']", own) == "none");
 }
 
 TEST_CASE("merge takes sources that are all at hand") {

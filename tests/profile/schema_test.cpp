@@ -59,7 +59,7 @@ TEST_CASE("every default parses, and is a value") {
 
 TEST_CASE("an empty profile says nothing") {
   Profile profile = test::sound("");
-  CHECK(profile.files == std::vector<std::string>{"profile.toml"});
+  CHECK(profile.files == std::vector<std::string>{"/usr/share/agentbox/profile.toml"});
   CHECK_FALSE(profile.network.default_);
   CHECK(profile.network.allow.empty());
 }

@@ -95,6 +95,26 @@ TEST_CASE("a name is never looked up in the current directory") {
   fs::current_path(before);
 }
 
+TEST_CASE("the room's guard learns where a profile lies, however it was named") {
+  Site site;
+  const std::string top = fs::canonical(site.workspace()).string();
+  fs::create_directory(site.workspace() / "cfg");
+  fs::create_directory_symlink("cfg", site.workspace() / "way");
+  site.write(site.workspace() / "cfg/base.toml", "");
+  site.write(site.workspace() / "cfg/x.toml", "extends = ['./base.toml']");
+  using Files = std::vector<std::string>;
+  const Files both = {top + "/cfg/base.toml", top + "/cfg/x.toml"};
+  const fs::path before = fs::current_path();
+  fs::current_path(top + "/cfg");
+  CHECK(launch::load("./x.toml")->files == both);
+  CHECK(launch::load("../cfg/../cfg/x.toml")->files == both);
+  CHECK(launch::load(top + "/cfg/../cfg/x.toml")->files == both);
+  fs::current_path(top);
+  CHECK(launch::load("cfg/x.toml")->files == both);
+  CHECK(launch::load("./way/x.toml")->files == Files{top + "/way/base.toml", top + "/way/x.toml"});
+  fs::current_path(before);
+}
+
 TEST_CASE("what is there but cannot be read is an error, and no other profile's turn") {
   Site site;
   site.write(site.shipped() / "x.toml", "");

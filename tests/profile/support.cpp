@@ -7,7 +7,8 @@
 namespace agentbox::profile::test {
 
 Source source(std::string_view name, std::string_view toml) {
-  return {.name = std::string(name), .file = std::string(name) + ".toml", .bytes = std::string(toml)};
+  const std::string file = std::string(name) + ".toml";
+  return {.name = std::string(name), .file = file, .bytes = std::string(toml), .place = "/usr/share/agentbox/" + file};
 }
 
 base::Result<Profile> load(const Files& files, const std::string& first) {

@@ -23,7 +23,7 @@ std::string refusal(std::string_view profile, std::string_view workspace) {
 TEST_CASE("an empty workspace file changes nothing but the list of files") {
   Profile before = sound("[network]\nallow = ['example.org']");
   Profile after = tighten(before, test::source(".agentbox", "")).value();
-  CHECK(after.files == std::vector<std::string>{"profile.toml", ".agentbox.toml"});
+  CHECK(after.files == std::vector<std::string>{"/usr/share/agentbox/profile.toml", ".agentbox.toml"});
   CHECK(after.network.allow == before.network.allow);
 }
 

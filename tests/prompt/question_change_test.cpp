@@ -52,6 +52,26 @@ TEST_CASE("the reviewer's note comes to a question that is on the screen, escape
   CHECK(asked.type("o")->kind == Answer::Kind::once);
 }
 
+TEST_CASE("the reviewer's note is seen by whoever was choosing for how long the yes holds, or what to comment") {
+  Question question = with_deadline(push());
+  question.opinion = Opinion{};
+  for (const std::string keys : {"s", "a", "sc", "ac"}) {
+    INFO(keys);
+    Asked asked(question, 30);
+    asked.ready();
+    for (const char key : keys) asked.type(std::string(1, key));
+    REQUIRE_FALSE(shows(asked, "allow once"));
+    asked.wait(2s);
+    asked.page.update(reviewed(Says::objects), asked.now);
+    asked.wait(2s);
+    if (keys.size() == 2) asked.type("\r");
+    asked.draw(Draw::changes);
+    CHECK(shows(asked, "risk 8 of 10"));
+    CHECK(shows(asked, "allow once"));
+    CHECK(asked.type("o")->kind == Answer::Kind::once);
+  }
+}
+
 TEST_CASE("agreement, silence and objection are told apart") {
   for (const auto& [says, word] :
        {std::pair(Says::agrees, "agrees"), std::pair(Says::objects, "objects"), std::pair(Says::silent, "is silent")}) {

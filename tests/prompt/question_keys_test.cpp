@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "agentbox/base/escape.hpp"
+
 #include "pages.hpp"
 
 using namespace agentbox::test;
@@ -286,6 +288,38 @@ TEST_CASE("a scope that is longer than the screen is read to its end first") {
   CHECK(asked.grid.shows("read to the end first"));
   for (int i = 0; i < 400 && asked.grid.shows("read to the end first"); ++i) CHECK_FALSE(asked.type(down));
   CHECK(asked.type("o").has_value());
+}
+
+TEST_CASE("a sequence that has begun and has no end holds the keyboard only for a moment") {
+  for (const char* begun : {"\033]", "\033P", "\033_", "\033[1;2", "\033O", "\033]11;rgb", "\033]x\033", "\xc3"}) {
+    INFO(agentbox::base::escape(begun));
+    Asked asked(push(), 30);
+    asked.ready();
+    CHECK_FALSE(asked.type(begun));
+    asked.wait(1s);
+    if (std::string_view(begun) != "\033]x\033") CHECK(asked.grid.shows("that key does nothing here"));
+    CHECK(asked.type("d")->kind == Answer::Kind::deny);
+  }
+  // Nor is Ctrl-C ever part of one.
+  Asked asked(push(), 30);
+  asked.ready();
+  CHECK_FALSE(asked.type("\033]"));
+  CHECK(asked.type("\003")->kind == Answer::Kind::deny);
+}
+
+TEST_CASE("a paste that stops in the middle becomes no keys, and one key that is pressed much later ends it") {
+  Asked asked(push(), 30);
+  asked.ready();
+  CHECK_FALSE(asked.type("\033[200~abc"));
+  asked.wait(1s);
+  CHECK_FALSE(asked.type("d"));  // it goes on
+  asked.wait(10s);
+  CHECK_FALSE(asked.type("do"));
+  asked.wait(10s);
+  CHECK_FALSE(asked.type("d"));
+  asked.draw(Draw::changes);
+  CHECK(asked.grid.shows("that key does nothing here"));
+  CHECK(asked.type("d")->kind == Answer::Kind::deny);
 }
 
 TEST_CASE("Escape leads back from a choice and never answers") {

@@ -137,6 +137,9 @@ TEST_CASE("verify finds rows that were added by hand, and an end that was moved"
   CHECK(verified_after("UPDATE head SET hash = replace(hash, substr(hash, 1, 1), 'g')") ==
         "6: the end of the record was changed");
   CHECK(verified_after("UPDATE head SET rows = 5") == "6: row 6 was added");
+  // However far: the search for where a row was moved from ends with the rows that there are.
+  CHECK(verified_after("UPDATE head SET rows = 9223372036854775807; UPDATE audit SET at = at + 1 WHERE number = 2") ==
+        "2: row 2 was changed");
   CHECK(verified_after("DELETE FROM head") == "0: the end of the record was changed");
   // The last row, and the count with it, but not the hash.
   CHECK(verified_after("DELETE FROM audit WHERE number = 6; UPDATE head SET rows = 5") ==

@@ -44,3 +44,28 @@ TEST_CASE("uses add up, for each recipient and for all, in one row for ten secon
   CHECK(used(store, bytes(Period::minute), "pi-2", noon + 75'000) == 0);
   CHECK(store.budgets(at(noon)).size() >= 2);
 }
+
+TEST_CASE("what no limit counts any more is forgotten, and what one counts is not") {
+  Folder folder;
+  constexpr std::int64_t day = 24 * 60 * 60 * 1000;
+  const auto rows = [&] { return Raw(folder.record()).run("SELECT count(*) FROM used").at(0); };
+  Store store(folder.record(), Store::Access::write);
+  const std::vector<Limit> short_ones{bytes(Period::day)};
+  const std::vector<Use> one{sent("a.example", 5)};
+  for (int i = 0; i < 100; ++i) store.add_uses("pi", "pi-1", one, short_ones, at(noon + i * 10'000));
+  store.forget_session("pi-1");
+  store.add_uses("pi", "pi-2", one, short_ones, at(noon + 2'000'000));
+  CHECK(rows() == "101");
+  // Of another profile, and of a session that goes on: kept. A limit for a month counts all.
+  Limit month = bytes(Period::session);
+  month.budget.every = std::chrono::days(30);
+  month.budget.period = Period::day;
+  store.add_uses("other", "other-1", one, short_ones, at(noon + 9 * day));
+  CHECK(rows() == "102");
+  store.add_uses("pi", "pi-3", one, {&month, 1}, at(noon + 9 * day));
+  CHECK(rows() == "103");
+  CHECK(used(store, month, "pi-3", noon + 9 * day) == 102 * 5);
+  store.add_uses("pi", "pi-3", one, short_ones, at(noon + 9 * day + 60'000));
+  CHECK(rows() == "4");
+  CHECK(used(store, bytes(Period::session), "pi-2", noon + 9 * day) == 5);
+}

@@ -116,6 +116,7 @@ TEST_CASE("everything else is no answer") {
   CHECK(why(R"({"choices":[{"finish_reason":"stop","message":{"tool_calls":[{}],"content":"x"}}]})") ==
         "it wants to call a tool");
   CHECK(why(R"({"error":{"message":"no"}})") == "choices is missing");
+  CHECK(why(R"({"choices":[{"finish_reason":"stop"}]})") == "choices.message is missing");
   CHECK(why("") == "a message is one JSON object");
   CHECK(why(std::string(100'000, '[')) == "a line is at most 65536 bytes long");
 }

@@ -38,7 +38,7 @@ class AbsPath {
   [[nodiscard]] bool is_below(const AbsPath& ancestor) const noexcept;
   // Precondition: is_within(ancestor). Empty for the ancestor itself, else "a/b".
   [[nodiscard]] std::string_view relative_to(const AbsPath& ancestor) const noexcept;
-  // `relative` is one or more components, without "..", "." or an empty one. Precondition, asserted.
+  // `relative` is one or more components, our own words. Throws SystemError for what join.hpp gives nothing for.
   [[nodiscard]] AbsPath operator/(std::string_view relative) const;
 
   friend bool operator==(const AbsPath&, const AbsPath&) = default;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 
 #include "agentbox/base/path.hpp"
@@ -20,8 +21,9 @@ class ControlServer {
     std::string workspace;     // empty: there is no room
     std::int64_t started = 0;  // milliseconds since 1970
   };
-  // Makes the socket, mode 0600. Throws base::SystemError.
-  ControlServer(boost::asio::io_context& loop, Broker& broker, const base::AbsPath& socket, About about);
+  // Makes the socket, mode 0600. Throws base::SystemError. The rest of a line is waited for as long as `half_line`.
+  ControlServer(boost::asio::io_context& loop, Broker& broker, const base::AbsPath& socket, About about,
+                std::chrono::milliseconds half_line = std::chrono::seconds(10));
   // Closes all connections and removes the socket.
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

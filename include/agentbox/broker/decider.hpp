@@ -71,7 +71,7 @@ class Decider {
   virtual ~Decider() = default;
 
   using Ticket = std::uint64_t;
-  // `done` is called exactly once, from the event loop, never from within `ask`; not at all after `forget`.
+  // `done` is called exactly once, after `cancel` as well: from the event loop, never from within `ask`.
   virtual Ticket ask(Asked asked, std::function<void(const Verdict&)> done) = 0;
   // The requester is gone, or has given up: its verdict is `cancelled`. An unknown ticket is no error.
   virtual void cancel(Ticket ticket) = 0;
@@ -88,15 +88,9 @@ class Decider {
 
   // Of limits that a gate counts by itself, because nobody can be asked for each byte (policy/traffic.hpp): how they stand
   // on record. Throws base::SystemError: nothing may go then.
-  virtual std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) {
-    std::vector<policy::Balance> balances;
-    for (const policy::Limit& limit : limits) balances.push_back({.limit = limit, .opens = {}});
-    return balances;
-  }
+  virtual std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) = 0;
   // What was used of them since the last time, for the record. False: it could not be written, and is told again later.
-  [[nodiscard]] virtual bool counted(std::span<const policy::Use> /*uses*/, std::span<const policy::Limit> /*limits*/) {
-    return true;
-  }
+  [[nodiscard]] virtual bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) = 0;
 
   // What came of an allowed payment, in place of `outcome`: it is settled in the ledger. `what` as there.
   enum class Paid : std::uint8_t {
@@ -105,9 +99,7 @@ class Decider {
     not_started,  // nothing has left
     unknown       // it stays reserved until the owner settles it
   };
-  virtual void settle(const Verdict& verdict, const policy::Action& action, Paid /*paid*/, const std::string& what) {
-    outcome(verdict, action, what);
-  }
+  virtual void settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) = 0;
 };
 
 }  // namespace agentbox::broker

@@ -12,7 +12,6 @@
 
 namespace agentbox::broker {
 
-// Where a verdict came from, for the panels: "terminal", "control", "rule", "limit", "clock", "requester", "fault".
 class Panel {
  public:
   virtual ~Panel() = default;
@@ -22,6 +21,7 @@ class Panel {
 
   virtual void show(const prompt::Question& question) = 0;
   virtual void change(const prompt::Question& question) = 0;
+  // `by`: where the verdict came from: "terminal", "control", "rule", "limit", "clock", "requester", "fault".
   virtual void withdraw(const std::string& id, Verdict::Kind verdict, const std::string& by) = 0;
   // The budget of questions is used up: in place of them, until a choice is made.
   virtual void warn(const prompt::Flood& flood) = 0;

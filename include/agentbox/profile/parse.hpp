@@ -26,6 +26,8 @@ struct Source {
   // In which of the lookup folders it was found: a name in `extends` that equals the file's own is looked up
   // behind it.
   std::size_t folder = 0;
+  // The same file as an absolute path without "..", for the room's guard. Empty where `file` is one.
+  std::string place = {};
 };
 
 // What `extends` asks for.

@@ -149,7 +149,7 @@ struct MessageBackend {
 struct Profile {
   std::string name;  // "pi", or the path of a file
   std::optional<Located<std::string>> description;
-  // The profiles that went into it, in the order of merging, the file itself last; as the user knows them.
+  // The profiles that went into it, in the order of merging, the file itself last; absolute, for the guard.
   std::vector<std::string> files;
   std::optional<Located<std::vector<std::string>>> command;
 

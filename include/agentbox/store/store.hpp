@@ -130,8 +130,6 @@ struct Remembered {
 // doesn't bring it back to life.
 [[nodiscard]] bool holds_at(const Remembered& answer, Time now) noexcept;
 
-// For one thread at a time, and for one process: a child after fork must leave its copy alone. While one is open no code
-// of the same process may open and close the file by other means: that would drop the locks (fcntl(2), F_SETLK).
 // A session that has begun and not ended: it runs, or was killed and can't say any more what became of its deeds.
 struct Unended {
   Event began;  // its `detail` says which process: store/process.hpp
@@ -141,6 +139,8 @@ struct Unended {
   std::vector<Deed> deeds;  // without an outcome
 };
 
+// For one thread at a time, and for one process: a child after fork must leave its copy alone. While one is open no code
+// of the same process may open and close the file by other means: that would drop the locks (fcntl(2), F_SETLK).
 class Store {
  public:
   enum class Access { read, write };

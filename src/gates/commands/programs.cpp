@@ -19,6 +19,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
+#include "agentbox/base/join.hpp"
 #include "agentbox/base/sha256.hpp"
 #include "agentbox/policy/ruling.hpp"
 
@@ -197,9 +198,14 @@ std::expected<HostPrograms::Measuring, NotMeasured> HostPrograms::begin(const st
   if (!policy::is_program_name(word)) {
     return failed(Why::not_found, "a program is named by a bare name or by an absolute path");
   }
-  if (word.starts_with('/')) return begin_file(*AbsPath::parse(word));
+  if (word.starts_with('/')) {
+    const auto named = AbsPath::parse(word);
+    return named ? begin_file(*named) : failed(Why::not_found, "no path is like this");
+  }
   for (const AbsPath& folder : folders_) {
-    auto found = begin_file(folder / word);
+    const auto named = base::join(folder, word);
+    if (!named) continue;
+    auto found = begin_file(*named);
     // What can't be executed there does not hide a program of a later folder, as execvp(3) has it.
     if (found) return found;
   }

@@ -23,6 +23,7 @@
 
 #include "commands/owners_command.hpp"
 #include "mail.hpp"
+#include "network/aside.hpp"
 #include "post.hpp"
 #include "posted.hpp"
 #include "question.hpp"
@@ -119,7 +120,9 @@ struct Job final : requests::Request {
   Requester from;
   policy::Message message;
   UniqueFd content;
-  std::uint64_t body = 0;  // where the attachments begin in it
+  std::uint64_t body = 0;       // where the attachments begin in it
+  std::vector<std::string> to;  // as it was written
+  std::string why;
   std::optional<Measured> program;
   std::optional<Decider::Ticket> ticket;  // while it is asked
   broker::Verdict verdict;
@@ -135,9 +138,7 @@ class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl>
 
   [[nodiscard]] std::shared_ptr<Job> take(const Requester& from, const wire::MessageRequest& request, UniqueFd content);
   [[nodiscard]] std::string problem();
-  void cancel(const Job& job) {
-    if (job.ticket) decider_.cancel(*job.ticket);
-  }
+  void cancel(Job& job);
   void end();
   [[nodiscard]] Counters counters() const noexcept {
     auto sending = std::ranges::count_if(jobs_, [](const auto& job) { return job->command || job->post; });
@@ -150,6 +151,8 @@ class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl>
   [[nodiscard]] std::expected<Measured, std::string> program(const Rules::Way& way) {
     return commands::measure_for_owner(programs_, way.send, setup_.writable);
   }
+  void hash(const std::shared_ptr<Job>& job);
+  void ask(const std::shared_ptr<Job>& job);
   void decided(const std::shared_ptr<Job>& job, const broker::Verdict& verdict);
   void carry_out(const std::shared_ptr<Job>& job);
   [[nodiscard]] Checked start(Job& job);
@@ -164,6 +167,8 @@ class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl>
   Setup setup_;
   HostPrograms programs_;
   std::set<std::shared_ptr<Job>> jobs_;
+  std::size_t hashing_ = 0;  // also of those that were given up meanwhile
+  network::Aside aside_{loop_};
 };
 
 void Job::cancel() {
@@ -173,6 +178,16 @@ void Job::cancel() {
 void Job::abandon(const std::string& /*why*/) {
   from.forget();
   cancel();
+}
+
+// Before the question nobody else knows of it.
+void MessageGate::Impl::cancel(Job& job) {
+  if (job.ticket) return decider_.cancel(*job.ticket);
+  const auto at = std::ranges::find(jobs_, &job, &std::shared_ptr<Job>::get);
+  if (at == jobs_.end() || job.command || job.post) return;
+  const std::shared_ptr<Job> given_up = *at;
+  job.from.tell(wire::Verdict{.verdict = wire::Verdict::Kind::cancelled, .reason = "the request was given up"});
+  forget(given_up);
 }
 
 // ---- what is asked --------------------------------------------------------------------------------------------------
@@ -206,20 +221,53 @@ MessageGate::Impl::Checked MessageGate::Impl::read(Job& job, const wire::Message
   if (!body) return std::unexpected("the content can't be read");
   message.body = with_newlines(*std::move(body));
   job.body = request.body;
-  std::uint64_t at = job.body;
   for (const auto& one : request.attachments) {
-    auto bytes = requests::read_part(job.content, at, one.size);
-    if (!bytes) return std::unexpected("the content can't be read");
-    at += one.size;
-    message.attachments.push_back({.name = one.name, .sha256 = base::sha256(*bytes), .size = one.size});
+    message.attachments.push_back({.name = one.name, .sha256 = {}, .size = one.size});
   }
   return {};
 }
 
+// Beside the loop: it may be as much as 10 MiB, as often as the room likes.
+void MessageGate::Impl::hash(const std::shared_ptr<Job>& job) {
+  struct Work {
+    UniqueFd content;
+    std::uint64_t at = 0;
+    std::vector<policy::Attachment> attachments;
+    bool could_read = true;
+  };
+  auto work = std::make_shared<Work>(UniqueFd(::fcntl(job->content.get(), F_DUPFD_CLOEXEC, 0)), job->body,
+                                     job->message.attachments);
+  auto hash_all = [work, weak = std::weak_ptr(job)] {
+    if (weak.expired()) return;  // not locked: see below
+    for (policy::Attachment& one : work->attachments) {
+      const auto bytes = requests::read_part(work->content, work->at, one.size);
+      if (!bytes) {
+        work->could_read = false;
+        return;
+      }
+      work->at += one.size;
+      one.sha256 = base::sha256(*bytes);
+    }
+  };
+  // Held by `jobs_` alone: what the thread lets go of last must not be a job.
+  ++hashing_;
+  aside_.run(hash_all, [this, work, weak = std::weak_ptr(job)] {
+    --hashing_;
+    auto hashed = weak.lock();
+    if (!hashed || !jobs_.contains(hashed)) return;
+    if (!work->could_read) {
+      hashed->from.refuse(wire::Code::wrong_parameters, "the content can't be read");
+      return forget(hashed);
+    }
+    hashed->message.attachments = std::move(work->attachments);
+    ask(hashed);
+  });
+}
+
 std::shared_ptr<Job> MessageGate::Impl::take(const Requester& from, const wire::MessageRequest& request,
                                              UniqueFd content) {
-  if (jobs_.size() >= setup_.limits.open) {
-    from.refuse(wire::Code::too_many, fmt::format("{} messages are open already: wait for them", jobs_.size()));
+  if (const std::size_t open = std::max(jobs_.size(), hashing_); open >= setup_.limits.open) {
+    from.refuse(wire::Code::too_many, fmt::format("{} messages are open already: wait for them", open));
     return {};
   }
   auto job = std::make_shared<Job>(weak_from_this(), from);
@@ -234,31 +282,38 @@ std::shared_ptr<Job> MessageGate::Impl::take(const Requester& from, const wire::
     from.refuse(wire::Code::wrong_parameters, checked.error());
     return {};
   }
-  broker::Asked asked{.action = job->message, .title = "send a message", .said = request.why};
+  job->to = request.to;
+  job->why = request.why;
+  jobs_.insert(job);
+  job->message.attachments.empty() ? ask(job) : hash(job);
+  return jobs_.contains(job) ? job : nullptr;
+}
+
+void MessageGate::Impl::ask(const std::shared_ptr<Job>& job) {
+  const Rules::Way* way = setup_.rules.messages.way(job->message.backend);
+  broker::Asked asked{.action = job->message, .title = "send a message", .said = job->why};
   // What is denied anyway needs no reason that tells about the host.
   if (way != nullptr && policy::rule(setup_.rules, job->message).decision != policy::Decision::deny) {
     if (!way->send.empty()) {
       auto measured = program(*way);
       if (!measured) {
         if (setup_.refused) setup_.refused(job->message, measured.error());
-        from.refuse(wire::Code::failed, "the owner's way to send can't be used now: tell him");
-        return {};
+        job->from.refuse(wire::Code::failed, "the owner's way to send can't be used now: tell him");
+        return forget(job);
       }
       job->program = *std::move(measured);
     }
-    asked = question_about(job->message, request.to, *way, job->program, request.why);
+    asked = question_about(job->message, job->to, *way, job->program, job->why);
     asked.delay = setup_.rules.messages.delay;
   }
   asked.waits = [weak = std::weak_ptr(job)](std::chrono::seconds left) {
     if (auto waiting = weak.lock(); waiting && waiting->ticket) waiting->from.tell(requests::in_wire(left));
   };
-  jobs_.insert(job);
   job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {
     job->ticket.reset();
     auto self = weak.lock();
     if (self && self->jobs_.contains(job)) self->decided(job, verdict);
   });
-  return job;
 }
 
 // ---- what was decided -----------------------------------------------------------------------------------------------
@@ -302,7 +357,7 @@ void MessageGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
   });
 }
 
-// The very bytes that were hashed: nobody could change them since.
+// The very bytes that were hashed: they are sealed, so that nobody could change them since.
 MessageGate::Impl::Checked MessageGate::Impl::start(Job& job) {
   const Rules::Way* way = setup_.rules.messages.way(job.message.backend);
   if (way == nullptr) return std::unexpected("there is no such way to send");
@@ -310,7 +365,7 @@ MessageGate::Impl::Checked MessageGate::Impl::start(Job& job) {
   std::uint64_t at = job.body;
   for (const policy::Attachment& one : job.message.attachments) {
     auto bytes = requests::read_part(job.content, at, one.size);
-    if (!bytes || base::sha256(*bytes) != one.sha256) return std::unexpected("an attachment can't be read");
+    if (!bytes) return std::unexpected("an attachment can't be read");
     at += one.size;
     contents.push_back(*std::move(bytes));
   }
@@ -372,7 +427,7 @@ void MessageGate::Impl::end() {
     return std::max(time, std::chrono::milliseconds(0));
   };
   for (const auto& job : std::exchange(jobs_, {})) {
-    cancel(*job);
+    if (job->ticket) decider_.cancel(*job->ticket);
     if (job->command) {
       if (const auto came = job->command->wait_for(left())) {
         ended(job, *came);

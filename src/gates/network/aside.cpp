@@ -1,14 +1,13 @@
 #include "aside.hpp"
 
 #include <condition_variable>
-#include <csignal>
 #include <deque>
 #include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include <boost/asio/post.hpp>
+
+#include "agentbox/broker/thread.hpp"
 
 namespace agentbox::gates::network {
 
@@ -38,17 +37,11 @@ class Worker {
 
  private:
   bool start() {
-    // Signals are for the loop's own thread.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      std::thread([this] { work(); }).detach();
-      started_ = true;
-    } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch): the next piece tries again
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return started_;
+    auto started = broker::start_without_signals([this] { work(); });
+    if (!started) return false;  // the next piece tries again
+    started->detach();
+    started_ = true;
+    return true;
   }
 
   [[noreturn]] void work() {

@@ -72,7 +72,7 @@ struct HttpAnswer {
   std::string reason;                                         // printable, or empty
   std::vector<HttpField> fields;                              // all of them
 };
-// `to_head`: the request's method was HEAD. Nothing: not to be understood.
+// `head`: the request's method was HEAD. Nothing: not to be understood.
 enum class AnswerTo { head, other };
 [[nodiscard]] std::optional<HttpAnswer> parse_answer_head(std::string_view head, AnswerTo request);
 

@@ -2,9 +2,7 @@
 
 #include <array>
 #include <condition_variable>
-#include <csignal>
 #include <mutex>
-#include <thread>
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -15,6 +13,7 @@
 #include <boost/asio/post.hpp>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/broker/thread.hpp"
 
 namespace agentbox::gates::network {
 
@@ -74,17 +73,17 @@ class Lookup::Impl : public std::enable_shared_from_this<Impl> {
     auto [waiting, first] = waiting_.try_emplace(key);
     waiting->second.push_back(std::move(done));
     if (!first) return;
-    std::unique_lock lock(shared_->mutex);
-    if (shared_->wanted.size() >= most_waiting) {
-      lock.unlock();
-      boost::asio::post(loop_, [weak = weak_from_this(), key] {
-        if (auto self = weak.lock()) self->answer(key, {.targets = {}, .error = "too many names are being looked up"});
+    const auto refuse = [&](std::string why) {
+      boost::asio::post(loop_, [weak = weak_from_this(), key, why = std::move(why)] {
+        if (auto self = weak.lock()) self->answer(key, {.targets = {}, .error = why});
       });
-      return;
-    }
-    shared_->wanted.push_back(key);
+    };
+    const std::scoped_lock lock(shared_->mutex);
+    if (shared_->wanted.size() >= most_waiting) return refuse("too many names are being looked up");
     // One that was woken has not taken its name yet: it is idle for one of those that are wanted.
-    if (shared_->wanted.size() > shared_->idle && shared_->threads < most_threads) start_thread();
+    const bool wants_thread = shared_->wanted.size() >= shared_->idle && shared_->threads < most_threads;
+    if (wants_thread && !start_thread() && shared_->threads == 0) return refuse("there is no thread to look it up");
+    shared_->wanted.push_back(key);
     shared_->more.notify_one();
   }
 
@@ -95,15 +94,13 @@ class Lookup::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  // The mutex is held.
-  void start_thread() {
-    ++shared_->threads;
-    // Signals are for the loop's own thread.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread(work, shared_, resolve_, weak_from_this(), &loop_).detach();
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  // The mutex is held. No: there can't be one.
+  bool start_thread() {
+    auto started = broker::start_without_signals(work, shared_, resolve_, weak_from_this(), &loop_);
+    if (!started) return false;
+    ++shared_->threads;  // it waits for the mutex before anything else
+    started->detach();
+    return true;
   }
 
   // Touches the loop only while the Impl lives: its owner lets go of it before the loop ends.

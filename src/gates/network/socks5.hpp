@@ -34,7 +34,7 @@ class SocksServer {
  public:
   enum class State {
     need_bytes,
-    request,  // target() waits for grant() or refuse()
+    request,  // for host() and port(): grant() or refuse() it
     granted,  // raw; rest() holds what the client said already
     refused,  // send output(), then close
   };

@@ -153,11 +153,14 @@ std::shared_ptr<Job> PaymentGate::Impl::take(const Requester& from, wire::Paymen
     if (auto waiting = weak.lock(); waiting && waiting->ticket) waiting->from.tell(requests::in_wire(left));
   };
   jobs_.insert(job);
-  job->ticket = decider_.ask(std::move(asked), [weak = weak_from_this(), job](const broker::Verdict& verdict) {
-    job->ticket.reset();
-    auto self = weak.lock();
-    if (self && self->jobs_.contains(job)) self->decided(job, verdict);
-  });
+  job->ticket = decider_.ask(
+      std::move(asked), [weak = weak_from_this(), job, &decider = decider_](const broker::Verdict& verdict) {
+        job->ticket.reset();
+        auto self = weak.lock();
+        if (self && self->jobs_.contains(job)) return self->decided(job, verdict);
+        if (verdict.kind != broker::Verdict::Kind::allow) return;
+        decider.settle(verdict, job->payment, Paid::not_started, "not started: the session has ended");
+      });
   return job;
 }
 

@@ -138,6 +138,11 @@ TEST_CASE("a program is a bare name in the host's own folders, or an absolute pa
     INFO(word);
     CHECK(refusal(world, {word}, world.workspace).code == wire::Code::wrong_parameters);
   }
+  std::string deep;
+  while (deep.size() < 5000) deep += "/a";
+  for (const std::string& word : {std::string(5000, 'a'), "/" + std::string(5000, 'a'), std::move(deep)}) {
+    CHECK(refusal(world, {word}, world.workspace).code == wire::Code::wrong_parameters);
+  }
   CHECK(refusal(world, {world.folder / "bin/plain"}, world.workspace).message ==
         (world.folder / "bin/plain") + " is not executable");
   // Never opened: that would wait for its writer.

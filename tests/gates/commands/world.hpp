@@ -118,6 +118,18 @@ class FakeDecider : public broker::Decider {
     for (const Done& one : done) outcome(one.verdict, one.action, one.what);
   }
 
+  std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) override {
+    std::vector<policy::Balance> balances;
+    for (const policy::Limit& limit : limits) balances.push_back({.limit = limit, .opens = {}});
+    return balances;
+  }
+  bool counted(std::span<const policy::Use> /*uses*/, std::span<const policy::Limit> /*limits*/) override {
+    return true;
+  }
+  void settle(const Verdict& verdict, const policy::Action& action, Paid /*paid*/, const std::string& what) override {
+    outcome(verdict, action, what);
+  }
+
   void answer_all(const Verdict& said) {
     std::unique_lock lock(mutex_);
     for (auto& [ticket, done] : open_) {

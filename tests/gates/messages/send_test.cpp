@@ -301,6 +301,47 @@ TEST_CASE("who asked and has gone before the yes: nothing is sent") {
   CHECK(world.content("called").empty());
 }
 
+TEST_CASE("large attachments are hashed beside the loop, and each request gets its own answer") {
+  World world;
+  world.decider.answer = [](const broker::Asked& asked) {
+    const auto& message = std::get<policy::Message>(asked.action);
+    return verdict(Verdict::Kind::deny, message.subject + " " + message.attachments.at(1).sha256.substr(0, 8));
+  };
+  world.start();
+  const std::string large(4 << 20, 'x');
+  Client one = world.client();
+  for (std::uint64_t id = 1; id <= 4; ++id) {
+    auto request = World::mail();
+    request.subject = std::to_string(id);
+    request.attachments = {{.name = "a.bin", .size = large.size()}, {.name = "b.txt", .size = 3}};
+    const UniqueFd memory = sealed("hello" + large + "abc");
+    one.send_with({id, request}, {memory.get()});
+  }
+  for (int i = 0; i < 4; ++i) {
+    const auto heard = one.hear();
+    REQUIRE(heard);
+    CHECK(std::get<wire::Verdict>(heard->message.body).reason ==
+          std::to_string(heard->message.id.value_or(0)) + " ba7816bf");
+  }
+}
+
+TEST_CASE("a message that is given up while it is hashed asks nobody, and neither does one of a session that ends") {
+  World world;
+  world.decider.answer = [](const broker::Asked&) { return std::optional<Verdict>(); };
+  world.start();
+  const std::string large(8 << 20, 'x');
+  auto request = World::mail();
+  request.attachments = {{.name = "a.bin", .size = large.size()}};
+  {
+    Client gone = world.client();
+    world.put(gone, request, "hello" + large);
+  }
+  Client one = world.client();
+  world.put(one, request, "hello" + large);
+  world.end();
+  CHECK(world.content("called").empty());
+}
+
 TEST_CASE("the session's end waits for what is being sent, and calls unknown what still runs") {
   SECTION("it ends in time") {
     World world("sleep 0.3; exit 0");

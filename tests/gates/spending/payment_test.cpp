@@ -49,6 +49,14 @@ class World : public WithProgram<gates::spending::PaymentGate, gates::spending::
     serve(std::move(requests));
   }
 
+  // The verdict is on its way when the gate goes.
+  void say_yes_and_close() {
+    boost::asio::post(loop_, [this] {
+      decider.answer_all(verdict(Verdict::Kind::allow));
+      gate.reset();
+    });
+  }
+
   static wire::PaymentRequest payment(std::string amount = "12.50", std::string to = "alice") {
     return {.amount = std::move(amount),
             .currency = "USD",
@@ -224,6 +232,18 @@ TEST_CASE("who asked and has gone before the yes: nothing is paid, and the reser
     world.decider.asked(1);
   }
   world.decider.wait_for_cancel();
+  CHECK(world.content("called").empty());
+}
+
+TEST_CASE("a yes that comes when the gate has closed pays nothing, and gives the reservation back") {
+  World world;
+  world.decider.answer = [](const broker::Asked&) { return std::optional<Verdict>(); };
+  world.start();
+  Client one = world.client();
+  one.send({1, World::payment()});
+  world.decider.asked(1);
+  world.say_yes_and_close();
+  CHECK(world.decider.outcomes(1) == Lines{"not_started: not started: the session has ended"});
   CHECK(world.content("called").empty());
 }
 

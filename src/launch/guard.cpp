@@ -246,21 +246,33 @@ void Guard::Impl::act_on(std::size_t index) {
     return;
   }
   bool again = awaited_.erase(index) == 0 && !name.gone;
+  if (take_if_written(name, *entry)) return;
   furnish_again(name, *entry);
   if (name.ancestor) furnish_below(name);
   tell(GuardEvent::Kind::placed_again, name.host,
-       again ? "it was replaced from outside; what stands there now is guarded as it was"
+       again ? "it was replaced, from outside or in that moment by the agent; what stands there now is guarded as it was"
              : "it was taken away and came back; what stands there now is guarded as it was");
 }
 
-void Guard::Impl::take(const GuardedName& name) {
+// Whoever has it open for writing could write on through what guards it. A program outside closes what it has written; the
+// room stands still, and can't.
+bool Guard::Impl::take_if_written(GuardedName& name, const Entry& entry) {
+  if (entry.kind != FileKind::regular) return false;
+  const std::expected<UniqueFd, int> parent = tree_->directory(name.host.parent());
+  if (!parent || !is_still_written(parent->get(), std::string(name.host.name()))) return false;
+  name.gone = true;
+  take(name, "it was replaced during the run, and something has it open for writing");
+  return true;
+}
+
+void Guard::Impl::take(const GuardedName& name, const char* why) {
   if (++taken_ > taking_limit) throw SystemError(0, fmt::format("more than {} files were taken", taking_limit));
   Taking taking{
       .state_folder = state_folder_, .path = {}, .session = record_.session, .profile = record_.profile, .why = {}};
   Settling settling{
       .tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}, .unsealed = &unsealed_};
   std::optional<GuardEvent> event =
-      take_away(settling, name.host, "it appeared during the run, and programs outside would execute it", Link::always);
+      take_away(settling, name.host, why, Link::always);
   if (event) tell(event->kind, event->path, std::move(event->detail), std::move(event->id));
 }
 
@@ -351,6 +363,7 @@ void Guard::Impl::end_replacement() {
       GuardedName& name = names_[index];
       bool linked = false;
       std::optional<Entry> entry = look(name, linked);
+      if (entry && take_if_written(name, *entry)) continue;
       if (entry) {
         furnish_again(name, *entry);
         if (name.ancestor) furnish_below(name);

@@ -68,7 +68,8 @@ class Guard::Impl : public std::enable_shared_from_this<Impl> {
   [[nodiscard]] std::optional<Entry> look(const GuardedName& name, bool& linked) const;
   [[nodiscard]] bool needs_action(LastDirectory& parents, std::size_t index, bool replaced);
   void act_on(std::size_t index);
-  void take(const GuardedName& name);
+  void take(const GuardedName& name, const char* why = "it appeared during the run, and programs outside would execute it");
+  bool take_if_written(GuardedName& name, const Entry& entry);
   void mask(GuardedName& name, const Entry& entry);
   void furnish_again(GuardedName& name, const Entry& entry);
   void furnish_below(const GuardedName& ancestor);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <string>
 
 #include <dirent.h>
@@ -211,6 +213,24 @@ std::expected<UniqueFd, int> open_regular(int directory, const std::string& name
   if (!file) return std::unexpected(errno);
   if (look_at(file.get()).kind != FileKind::regular) return std::unexpected(EINVAL);
   return file;
+}
+
+// A lease for reading is given to nobody while there is a writer, by whatever descriptor or mapping.
+bool is_still_written(int directory, const std::string& name) {
+  const std::expected<UniqueFd, int> file = open_regular(directory, name);
+  // For the moment of the lease: its own signal would end us.
+  if (!file || ::fcntl(file->get(), F_SETSIG, SIGURG) != 0) return false;
+  constexpr int tries = 50;
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 2'000'000};
+  for (int i = 0; i < tries; ++i) {
+    if (::fcntl(file->get(), F_SETLEASE, F_RDLCK) == 0) {
+      ::fcntl(file->get(), F_SETLEASE, F_UNLCK);
+      return false;
+    }
+    if (errno != EAGAIN) return false;
+    ::nanosleep(&pause, nullptr);
+  }
+  return true;
 }
 
 std::expected<std::string, int> read_start(int directory, const std::string& name, std::size_t limit) {

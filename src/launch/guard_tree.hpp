@@ -104,6 +104,8 @@ class OwnersLocks {
 
 // Opens a regular file for reading; the errno if it isn't there, isn't regular (EINVAL) or can't be opened.
 [[nodiscard]] std::expected<base::UniqueFd, int> open_regular(int directory, const std::string& name);
+// Has anybody a regular file open for writing, after a tenth of a second? False also where the file system can't tell.
+[[nodiscard]] bool is_still_written(int directory, const std::string& name);
 // The first `limit` bytes of a regular file: who must know whether that is all asks for one more.
 [[nodiscard]] std::expected<std::string, int> read_start(int directory, const std::string& name, std::size_t limit);
 // A link's target. Throws if it can't be read.

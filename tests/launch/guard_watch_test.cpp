@@ -268,6 +268,39 @@ TEST_CASE("a protected file that the host replaces is protected again") {
   CHECK(count(run.guard.finish(), Kind::quarantined) == 0);
 }
 
+TEST_CASE("a protected file that was replaced, and is open for writing still, is taken: what guards it would not bind that writer") {
+  World world;
+  write(world.in(".envrc"), "old");
+  world.protect(".envrc");
+  Watching run(world);
+  base::UniqueFd writer;
+  SECTION("made anew") {
+    ::unlink(world.in(".envrc").c_str());
+    writer.reset(::open(world.in(".envrc").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  }
+  SECTION("made anew a moment later") {
+    ::unlink(world.in(".envrc").c_str());
+    REQUIRE(run.until([&] { return run.room.frozen > 0; }));
+    writer.reset(::open(world.in(".envrc").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  }
+  SECTION("by rename, opened before") {
+    writer.reset(::open(world.in("x").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ::rename(world.in("x").c_str(), world.in(".envrc").c_str());
+  }
+  REQUIRE(writer);
+  REQUIRE(run.until([&] { return !run.events.empty() && run.room.frozen == 0; }));
+  CHECK(run.events[0].kind == Kind::quarantined);
+  CHECK(run.events[0].detail.find("open for writing") != std::string::npos);
+  CHECK_FALSE(exists(world.in(".envrc")));
+  (void)!::write(writer.get(), "EVIL", 4);
+  REQUIRE(world.quarantine().size() == 1);
+  // And what the agent makes there later is the agent's.
+  run.events.clear();
+  write(world.in(".envrc"), "evil");
+  REQUIRE(run.until([&] { return !run.events.empty(); }));
+  CHECK(run.events[0].kind == Kind::quarantined);
+}
+
 TEST_CASE("a protected file that the host deletes for good can't be made by the agent") {
   World world;
   write(world.in(".envrc"), "old");

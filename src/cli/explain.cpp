@@ -6,6 +6,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/plan/plan.hpp"
+#include "agentbox/policy/check.hpp"
 
 #include "options.hpp"
 #include "prepare.hpp"
@@ -23,7 +24,7 @@ int explain(const ExplainOptions& options, const Terminal& terminal) {
     text = plan::describe(plan::make(prepared->policy).seccomp);
   } else {
     base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
-    Explained explained{prepared->policy, unbuilt};
+    Explained explained{prepared->policy, unbuilt, policy::unprotected(prepared->profile)};
     text = options.json ? explain_json(explained) : explain_text(explained, terminal.out);
   }
   fmt::print("{}", text);

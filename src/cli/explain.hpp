@@ -2,6 +2,7 @@
 
 // What `agentbox explain` shows, as text and as JSON: pure functions of what was decided.
 
+#include <optional>
 #include <string>
 
 #include "agentbox/base/diagnostic.hpp"
@@ -13,6 +14,8 @@ struct Explained {
   const policy::Policy& policy;
   // What `run` would refuse because it isn't built yet.
   const base::Diagnostics& unbuilt;
+  // See policy::unprotected.
+  std::optional<base::Diagnostic> unprotected = {};
 };
 
 // Grouped and aligned, in plain words; ends with a newline. Everything from outside is escaped.

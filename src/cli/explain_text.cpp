@@ -52,7 +52,10 @@ struct Row {
 class Text {
  public:
   Text(const Explained& explained, base::Colour colour)
-      : policy_(explained.policy), unbuilt_(explained.unbuilt), style_(styles[colour == base::Colour::on ? 1 : 0]) {
+      : policy_(explained.policy),
+        unbuilt_(explained.unbuilt),
+        unprotected_(explained.unprotected),
+        style_(styles[colour == base::Colour::on ? 1 : 0]) {
     for (const std::string& file : policy_.files) ++names_[base_name(file)];
   }
 
@@ -74,7 +77,7 @@ class Text {
     environment();
     limits();
     notes(Note::Kind::exposes, "What this still exposes", style_.yellow);
-    notes(Note::Kind::warning, "Look at this", style_.yellow);
+    notes(Note::Kind::warning, "Look at this", style_.yellow, unprotected_);
     notes(Note::Kind::changed, "Different from outside", {});
     notes(Note::Kind::skipped, "Skipped", {});
     notes(Note::Kind::shadowed, "Without effect", {});
@@ -436,8 +439,10 @@ class Text {
     section("Limits", {}, rows);
   }
 
-  void notes(Note::Kind kind, std::string_view title, std::string_view colour) {
+  void notes(Note::Kind kind, std::string_view title, std::string_view colour,
+             const std::optional<base::Diagnostic>& first = {}) {
     std::vector<Row> rows;
+    if (first) rows.push_back({first->message, {}, {}});
     for (const Note& note : policy_.notes) {
       if (note.kind == kind) rows.push_back({note.text, {}, where(note.origin)});
     }
@@ -464,6 +469,7 @@ class Text {
 
   const Policy& policy_;
   const base::Diagnostics& unbuilt_;
+  const std::optional<base::Diagnostic>& unprotected_;
   const Style& style_;
   std::map<std::string, int> names_;
   std::string out_;

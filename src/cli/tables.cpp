@@ -140,7 +140,12 @@ void add_profile_commands(CLI::App& program, Filled& filled) {
   check.group(profiles_group);
   add_profile_argument(check, filled.check.profile);
   flag(check, "--json", filled.check.json, "Print JSON");
-  check.footer("Exits with 1 if there is any error.");
+  check.footer(
+      "Exits with 1 if there is any error: of the profile itself, or of what this version can't do yet. What `agentbox "
+      "run` "
+      "would refuse on this machine alone (a program or folder that is missing, a limit that can't be had) is a "
+      "warning, and "
+      "doesn't count: a profile may be checked where it isn't used.");
 
   add_explain(program, filled);
   add_try(program, filled);

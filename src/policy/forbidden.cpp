@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "agentbox/base/escape.hpp"
 
 namespace agentbox::policy {
@@ -130,6 +132,10 @@ std::optional<Forbidden::Reason> Forbidden::workspace(const AbsPath& path) const
     return reason("is a folder where sockets are");
   }
   return std::nullopt;
+}
+
+std::string cant_be_granted(const AbsPath& path, const Forbidden::Reason& reason, std::string_view leads) {
+  return fmt::format("'{}'{} can't be granted: it {}", base::escape(path.str()), leads, reason.text);
 }
 
 base::Diagnostics check_workspace(const AbsPath& resolved, const HostFacts& facts) {

@@ -95,8 +95,7 @@ void grant_one(Draft& draft, const Asked& asked) {
   if (!reason) reason = draft.forbidden.grant(found.path, found.kind, asked.access);
   if (reason) {
     std::string leads = found.path == asked.path ? "" : fmt::format(" (it leads to {})", shown(found.path));
-    draft.error(origin, fmt::format("{}{} can't be granted: it {}", shown(asked.path), leads, reason->text),
-                reason->hint);
+    draft.error(origin, cant_be_granted(asked.path, *reason, leads), reason->hint);
     return;
   }
   switch (found.kind) {

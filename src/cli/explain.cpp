@@ -11,6 +11,7 @@
 #include "options.hpp"
 #include "prepare.hpp"
 #include "report.hpp"
+#include "streams.hpp"
 
 namespace agentbox::cli {
 
@@ -25,7 +26,9 @@ int explain(const ExplainOptions& options, const Terminal& terminal) {
   } else {
     base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
     Explained explained{prepared->policy, unbuilt, policy::unprotected(prepared->profile)};
-    text = options.json ? explain_json(explained) : explain_text(explained, terminal.out);
+    text = options.json ? explain_json(explained)
+                        : explain_text(explained, {terminal.out, terminal_width(),
+                                                   options.all ? Layout::Names::all : Layout::Names::counted});
   }
   fmt::print("{}", text);
   return static_cast<int>(base::ExitCode::ok);

@@ -11,6 +11,8 @@
 #include "agentbox/launch/sources.hpp"
 
 #include "options.hpp"
+#include "streams.hpp"
+#include "wrap.hpp"
 
 namespace agentbox::cli {
 
@@ -77,7 +79,7 @@ int profiles(const ProfilesOptions& options, const Terminal& terminal) {
     if (line.entry.hidden_by_earlier) description = "(hidden by the one above) " + description;
     bool dim = colour && line.entry.hidden_by_earlier;
     fmt::print("{}{:<{}}  {:<7}  {}{}\n", dim ? "\033[2m" : "", line.entry.name, width, name_of(line.entry.place),
-               description, dim ? "\033[0m" : "");
+               wrapped(description, prose_width(terminal_width()), width + 11, width + 11), dim ? "\033[0m" : "");
   }
   return static_cast<int>(base::ExitCode::ok);
 }

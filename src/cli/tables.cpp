@@ -111,6 +111,7 @@ void add_explain(CLI::App& program, Filled& filled) {
   CLI::Option* seccomp =
       flag(app, "--seccomp", filled.explain.seccomp, "Show the system calls that are denied, and why");
   CLI::Option* json = flag(app, "--json", filled.explain.json, "Print JSON");
+  flag(app, "--all", filled.explain.all, "Name also what isn't there: what is kept from being made, what was skipped");
   bwrap->excludes(seccomp)->excludes(json);
   seccomp->excludes(json);
   app.footer("Takes what `agentbox run` takes and starts nothing.");

@@ -63,7 +63,7 @@ in
         coding = {
           extends = [ "pi" ];
           network.allow = [{ to = "localhost:8080"; as = "llm"; }];
-          commands.ask = [ "git push **" ];
+          commands.ask = [ "git push **" "git push -u **" ];
         };
       };
       description = ''

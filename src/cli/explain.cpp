@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/launch/missing_program.hpp"
 #include "agentbox/plan/plan.hpp"
 #include "agentbox/policy/check.hpp"
 
@@ -25,7 +26,13 @@ int explain(const ExplainOptions& options, const Terminal& terminal) {
     text = plan::describe(plan::make(prepared->policy).seccomp);
   } else {
     base::Diagnostics unbuilt = policy::unbuilt(prepared->profile, prepared->flags);
-    Explained explained{prepared->policy, unbuilt, policy::unprotected(prepared->profile)};
+    Explained explained{prepared->policy, unbuilt, {}};
+    if (auto note = policy::unprotected(prepared->profile)) explained.more.push_back(*std::move(note));
+    if (!prepared->policy.command.empty()) {
+      if (auto missing = launch::missing_program(prepared->policy, prepared->facts)) {
+        explained.more.push_back(*std::move(missing));
+      }
+    }
     text = options.json ? explain_json(explained)
                         : explain_text(explained, {terminal.out, terminal_width(),
                                                    options.all ? Layout::Names::all : Layout::Names::counted});

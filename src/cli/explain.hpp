@@ -2,7 +2,6 @@
 
 // What `agentbox explain` shows, as text and as JSON: pure functions of what was decided.
 
-#include <optional>
 #include <string>
 
 #include "agentbox/base/diagnostic.hpp"
@@ -14,8 +13,8 @@ struct Explained {
   const policy::Policy& policy;
   // What `run` would refuse because it isn't built yet.
   const base::Diagnostics& unbuilt;
-  // See policy::unprotected.
-  std::optional<base::Diagnostic> unprotected = {};
+  // What `run` would say besides the policy's own notes: shown before them.
+  base::Diagnostics more = {};
 };
 
 struct Layout {

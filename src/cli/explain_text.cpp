@@ -57,7 +57,7 @@ class Text {
   Text(const Explained& explained, Layout layout)
       : policy_(explained.policy),
         unbuilt_(explained.unbuilt),
-        unprotected_(explained.unprotected),
+        more_(explained.more),
         layout_(layout),
         width_(prose_width(layout.width)),
         style_(styles[layout.colour == base::Colour::on ? 1 : 0]) {
@@ -75,7 +75,7 @@ class Text {
     spending();
     reviewer();
     notes(Note::Kind::exposes, "What this still exposes", style_.yellow);
-    notes(Note::Kind::warning, "Look at this", style_.yellow, unprotected_);
+    notes(Note::Kind::warning, "Look at this", style_.yellow, more_);
     readable();
     private_folders();
     hidden();
@@ -480,10 +480,11 @@ class Text {
     section("Limits", {}, rows);
   }
 
-  void notes(Note::Kind kind, std::string_view title, std::string_view colour,
-             const std::optional<base::Diagnostic>& first = {}) {
+  void notes(Note::Kind kind, std::string_view title, std::string_view colour, const base::Diagnostics& first = {}) {
     std::vector<Row> rows;
-    if (first) rows.push_back({first->message, {}, {}});
+    for (const base::Diagnostic& one : first) {
+      rows.push_back({one.message + (one.hint.empty() ? "" : "; " + one.hint), {}, {}});
+    }
     for (const Note& note : policy_.notes) {
       if (note.kind == kind) rows.push_back({note.text, {}, where(note.origin)});
     }
@@ -536,7 +537,7 @@ class Text {
 
   const Policy& policy_;
   const base::Diagnostics& unbuilt_;
-  const std::optional<base::Diagnostic>& unprotected_;
+  const base::Diagnostics& more_;
   const Layout layout_;
   const std::size_t width_;
   const Style& style_;

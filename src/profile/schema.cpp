@@ -344,8 +344,9 @@ std::vector<Row> make_rows() {
       "Commands that run on the host, outside the room, without a question.",
       "[commands]\nallow = [\"notify-send **\"]"));
   add(list<AT(commands.ask), command_pattern, narrow_ask<AT(commands)>>("commands", "ask",
-      "list of commands", "Commands that run on the host after a yes.",
-      "[commands]\nask = [\"git push **\", \"xdg-open *\"]"));
+      "list of commands", "Commands that run on the host after a yes. No star stands for an option: what a first push "
+      "needs is named, too.",
+      "[commands]\nask = [\"git push **\", \"git push -u **\", \"xdg-open *\"]"));
   add(list<AT(commands.deny), command_pattern, narrow_add<AT(commands.deny)>>("commands", "deny",
       "list of commands", "Commands that are refused without a question.",
       "[commands]\ndeny = [\"git push * main\"]"));

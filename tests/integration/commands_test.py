@@ -130,6 +130,29 @@ def check_unprotected(world):
         expect(("nothing in the workspace is protected" in world.agentbox("explain", name).text) == said, name)
 
 
+@test("a program that the room doesn't have is told where it is, or that it is nowhere")
+def missing_program(world):
+    folder = world.home / "tools"
+    folder.mkdir()
+    tool = folder / "zork"
+    tool.write_text("#!/bin/sh\necho ran\n")
+    tool.chmod(0o755)
+    path = world.env(PATH=f"{folder}:/usr/bin:/bin")
+    for words, env, said in (
+            (["no-such-zork"], None, "no-such-zork is not installed: no folder of your $PATH has it"),
+            (["zork"], path, "zork is at ~/tools/zork, which the room doesn't hold\n"
+                             "hint: [files] read = [\"~/tools\"] in a profile grants it"),
+            ([str(tool)], None, "zork is at ~/tools/zork, which the room doesn't hold")):
+        for command in (["run", "default", "--"], ["explain", "default", "--"]):
+            done = world.agentbox(*command, *words, env=env or world.env())
+            told = done.errors if command[0] == "run" else done.text.replace("; [files]", "\nhint: [files]")
+            expect(said in told and done.code == (127 if command[0] == "run" else 0), said, done)
+    done = world.agentbox("run", "default", "--read", str(folder), "--", "zork")
+    expect(done.code == 127 and "~/tools/zork is in the room, but ~/tools is not in its PATH" in done.errors, "PATH", done)
+    done = world.agentbox("run", "default", "--read", str(folder), "--", "zork", env=path)
+    expect_equal((done.code, done.text), (0, "ran\n"), "control: granted and in the PATH")
+
+
 TRIED = """
 extends = ["default"]
 [files]

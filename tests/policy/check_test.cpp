@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "agentbox/policy/near.hpp"
+#include "agentbox/profile/parse.hpp"
+
 #include "world.hpp"
 
 using namespace agentbox;
@@ -56,4 +59,36 @@ TEST_CASE("'~/' begins the program of the profile's command, and no other word o
   World world;
   world.profile.command = {{"~/bin/agent", "~/notes"}, world.origin("command = ...")};
   CHECK(world.policy().command == Lines{"/home/u/bin/agent", "~/notes"});
+}
+
+namespace {
+
+policy::Rules asking(std::initializer_list<const char*> texts) {
+  policy::Rules rules;
+  for (const char* text : texts) rules.commands.ask.push_back({*profile::parse_command_pattern(text, {}), {}});
+  return rules;
+}
+
+}  // namespace
+
+TEST_CASE("a command that misses a rule by its options alone is told which one, and what would match") {
+  const policy::Rules rules = asking({"git push **", "make *"});
+  CHECK(policy::near_rule(rules, {"git", "push", "-u", "origin", "HEAD"}) ==
+        "'git push **' comes near, but '*' and '**' match no option; 'git push -u **' would");
+  CHECK(policy::near_rule(rules, {"make", "-k", "all"}) == "'make *' comes near, but '*' and '**' match no option");
+  CHECK(policy::near_rule(rules, {"git", "push", "origin", "--tags"}) ==
+        "'git push **' comes near, but '*' and '**' match no option");
+}
+
+TEST_CASE("an option that may name a program is in no rule that is suggested") {
+  const policy::Rules rules = asking({"git push **"});
+  CHECK(policy::near_rule(rules, {"git", "push", "--receive-pack=x", "origin"}) ==
+        "'git push **' comes near, but '*' and '**' match no option");
+}
+
+TEST_CASE("what matches a rule, or is another command, is near to none") {
+  const policy::Rules rules = asking({"git push **"});
+  CHECK(policy::near_rule(rules, {"git", "push", "origin"}).empty());
+  CHECK(policy::near_rule(rules, {"git", "status", "-s"}).empty());
+  CHECK(policy::near_rule(rules, {}).empty());
 }

@@ -74,6 +74,10 @@ TEST_CASE("a missing path is skipped for reading, made for writing with '/', els
   World world;
   policy::Policy policy = world.read("~/none").write("~/made/here/").policy();
   CHECK(notes(policy, Note::Kind::skipped) == Lines{"'/home/u/none' does not exist"});
+  // Who types a path means one that is there.
+  World typed;
+  typed.flags.read.push_back({World::path_text("/home/u/none"), {.file = "--read"}});
+  CHECK(typed.errors() == Lines{"'/home/u/none' does not exist"});
   REQUIRE(policy.to_make.size() == 1);
   CHECK(policy.to_make[0].path == path("/home/u/made/here"));
   CHECK(mounts(policy, "/home/u/made") == Lines{"write /home/u/made/here grant"});

@@ -214,12 +214,22 @@ def try_actions(world):
 @test("try ends with 125 where it has no answer")
 def try_errors(world):
     profile = world.profile("p", TRIED)
-    for words in (["connect", "example.org"], ["connect", "*.example.org:443"], ["connect", "x y:1"], ["pay", "-5", "USD"],
+    for words in (["connect", "10.0.0.0/8"], ["connect", "*.example.org:443"], ["connect", "x y:1"], ["pay", "-5", "USD"],
                   ["pay", "5", "XXX"], ["fly", "away"], []):
         done = world.agentbox("try", str(profile), *words)
         expect(done.code == 125 and done.errors.count("error:") == 1 and not done.text, f"try {words}", done)
     broken = world.profile("q", "[network]\nalow = []\n")
     expect_equal(world.agentbox("try", str(broken), "read", "/").code, 125, "a broken profile")
+
+
+@test("try takes a host without a port for the web's two, and says of a quoted command that it is one word")
+def try_web(world):
+    profile = world.profile("p", '[network]\nallow = ["docs.example", "half.example:443"]\n[commands]\nask = ["git push **"]\n')
+    for host, said in (("docs.example", "  port 80: the same\n"), ("half.example", "  port 80: deny, ")):
+        done = world.agentbox("try", str(profile), "connect", host)
+        expect(done.code == 0 and f"allow: connect {host}:443\n" in done.text and said in done.text, host, done)
+    done = world.agentbox("try", str(profile), "command", "git push origin HEAD")
+    expect(done.code == 1 and "  this is one word, the name of a program: without the quotes, try " in done.text, "word", done)
 
 
 @test("every shipped profile passes check")

@@ -4,7 +4,7 @@
 let
   toml = pkgs.formats.toml { };
   # As src/profile wants them: a name is a file's name.
-  validName = name: builtins.match "[a-zA-Z0-9][a-zA-Z0-9_.-]*" name != null;
+  validName = name: builtins.match "[a-z0-9_-]+" name != null;
   shipped = [
     "base" "default" "shell"
     "claude" "codex" "gemini" "openclaw" "pi"
@@ -63,7 +63,7 @@ in
         coding = {
           extends = [ "pi" ];
           network.allow = [{ to = "localhost:8080"; as = "llm"; }];
-          commands.ask = [ "git push **" ];
+          commands.ask = [ "git push **" "git push -u **" ];
         };
       };
       description = ''
@@ -105,7 +105,7 @@ in
     lib.mapAttrsToList
       (name: _: {
         assertion = validName name;
-        message = "programs.agentbox.profiles: \"${name}\" can't be a profile's name: use letters, digits, '-', '_' and '.'";
+        message = "programs.agentbox.profiles: \"${name}\" can't be a profile's name: use a-z, 0-9, '_' and '-'";
       })
       cfg.profiles
     ++ lib.concatLists (lib.mapAttrsToList

@@ -172,7 +172,7 @@ void Watch::Impl::read(const LinkPtr& link) {
                                [weak = weak_from_this(), link](error_code error, std::size_t count) {
                                  auto self = weak.lock();
                                  if (!self || link->gone) return;
-                                 if (error) return self->drop(link, link->told ? "" : "it hung up");
+                                 if (error) return self->drop(link, link->told ? "" : "the session has ended");
                                  std::string_view bytes(link->buffer.data(), count);
                                  std::string line;
                                  for (;;) {

@@ -334,7 +334,11 @@ std::expected<Request, UsageError> CommandLine::parse(std::vector<std::string> a
   } catch (const CLI::CallForVersion& version) {
     return ShowText{std::string(version.what()) + '\n'};
   } catch (const CLI::Error& error) {
-    return refuse({surplus(arguments).value_or(translate(error, name()))});
+    base::Diagnostic problem = surplus(arguments).value_or(translate(error, name()));
+    if (name() == "run" && problem.message == "missing PROFILE" && !tail.empty()) {
+      problem.hint = fmt::format("for example: agentbox run default -- {}", base::quote(tail));
+    }
+    return refuse({std::move(problem)});
   }
   if (command() == nullptr) {
     return refuse({complain("no command given", "see `agentbox --help`; to begin with: `agentbox demo`")});

@@ -1,6 +1,7 @@
 #include "complaints.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -36,6 +37,13 @@ base::Diagnostic unknown_option(std::string_view word, const std::vector<std::st
 }
 
 base::Diagnostic unknown_command(std::string_view word, const std::vector<std::string>& commands) {
+  constexpr std::array<std::string_view, 4> of_the_room{"pay", "propose", "send", "status"};
+  if (std::ranges::find(of_the_room, word) != of_the_room.end()) {
+    const bool can_be_tried = word == "pay" || word == "send";
+    return complain(fmt::format("'{}' is for a program in a room", word),
+                    can_be_tried ? fmt::format("what a profile allows: agentbox try PROFILE {} ...", word)
+                                 : "what a profile allows: agentbox explain PROFILE; what runs: agentbox ps");
+  }
   return complain(fmt::format("unknown command '{}'", base::escape(word)),
                   suggest(word, {commands.begin(), commands.end()}, see("")));
 }

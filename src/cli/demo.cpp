@@ -67,7 +67,7 @@ Attempted in_room(const World& world) {
 // ---- the table ----
 
 void print_table(const std::vector<Outcome>& outside, const std::vector<Outcome>& inside, const Style& style) {
-  fmt::print("{}  {:<36}{:<18}{}{}\n", style.bold, "what it tried", "without a room", "in the room", style.off);
+  fmt::print("{}  {:<34}{:<18}{}{}\n", style.bold, "what it tried", "without a room", "in the room", style.off);
   std::string_view section;
   for (std::size_t i = 0; i < attempts().size(); ++i) {
     const Attempt& attempt = attempts()[i];
@@ -75,7 +75,7 @@ void print_table(const std::vector<Outcome>& outside, const std::vector<Outcome>
     section = attempt.section;
     // What the machine itself refuses says nothing about the room.
     std::string before = outside.empty() ? "?" : outside[i].ending == Ending::done ? outside[i].text : "not here";
-    fmt::print("  {:<36}{}{:<18}{}", attempt.label, style.dim, before, style.off);
+    fmt::print("  {:<34}{}{:<18}{}", attempt.label, style.dim, before, style.off);
     if (inside[i].ending == Ending::refused) {
       fmt::print("{}{}{}\n", style.good, inside[i].text, style.off);
     } else {

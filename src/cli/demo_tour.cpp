@@ -24,12 +24,15 @@
 #include "demo_play.hpp"
 #include "demo_world.hpp"
 #include "record_table.hpp"
+#include "wrap.hpp"
 
 namespace agentbox::cli::stage {
 
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t text_width = 76;
 
 enum class Answers : std::uint8_t { by_person, always_deny };
 
@@ -131,7 +134,9 @@ Tour::Next Tour::wait_for_enter(std::string_view words) const {
 
 void Tour::introduce(const Scene& scene, std::size_t number) const {
   fmt::print("\n{}{} of {}  {}{}\n\n", style_.bold, number, scenes().size(), scene.title, style_.off);
-  for (std::string_view rest = scene.about; !rest.empty();) fmt::print("  {}\n", take_line(rest));
+  std::string about(scene.about);
+  std::ranges::replace(about, '\n', ' ');
+  fmt::print("  {}\n", wrapped(about, text_width, 2, 2));
   if (answers_ == Answers::by_person && !scene.tip.empty()) {
     fmt::print("\n  Try {}{}{}\n", style_.bold, scene.tip, style_.off);
   }
@@ -203,7 +208,7 @@ void Tour::tell(const Scene& scene, const Played& played) {
 void Tour::show_record() const {
   fmt::print("\n{}All of it is on record{} (agentbox log)\n\n", style_.bold, style_.off);
   std::fflush(stdout);
-  for (const std::string option : {"--kind=command", "--net", "--verify"}) {
+  for (const std::string option : {"-n50", "--net", "--verify"}) {
     std::vector<std::string> argv = {own_path(), "log", option};
     const bool person = answers_ == Answers::by_person;
     const Played played = play(std::move(argv), world_, person ? Streams::ours : Streams::collected);
@@ -225,13 +230,14 @@ void Tour::say_what_next() const {
 int Tour::run() {
   const bool person = answers_ == Answers::by_person;
   fmt::print("\n{}The doors{}\n\n", style_.bold, style_.off);
-  fmt::print(
-      "What leaves the room needs a yes. An agent now wants something {} times, in another\n"
-      "throw-away home{}\n",
+  const std::string about = fmt::format(
+      "What leaves the room needs a yes. An agent now wants something {} times, in another throw-away home{}",
       scenes().size(),
-      person ? ", and you answer. Nothing of yours is touched, whatever you say; at a\n"
-               "question Ctrl-C is a no, elsewhere it ends the demo."
-             : ". There is no terminal here, so each question is answered with deny.");
+      person
+          ? ", and you answer. Nothing of yours is touched, whatever you say; at a question Ctrl-C is a no, elsewhere "
+            "it ends the demo."
+          : ". There is no terminal here, so each question is answered with deny.");
+  fmt::print("{}\n", wrapped(about, text_width, 0, 0));
   std::size_t number = 0;
   for (const Scene& scene : scenes()) {
     introduce(scene, ++number);

@@ -12,6 +12,8 @@
 #include "agentbox/launch/sessions.hpp"
 
 #include "options.hpp"
+#include "streams.hpp"
+#include "wrap.hpp"
 
 namespace agentbox::cli {
 
@@ -53,35 +55,14 @@ std::string coloured(std::string_view text, std::string_view code, base::Colour 
   return colour == base::Colour::on ? fmt::format("\033[{}m{}\033[0m", code, text) : std::string(text);
 }
 
-// Breaks at blanks so that lines stay under `width`; every further line begins with `indent` blanks.
-std::string wrapped(std::string_view text, std::size_t indent, std::size_t width = 100) {
-  std::string out;
-  std::size_t column = indent;
-  while (!text.empty()) {
-    std::size_t end = std::min(text.find(' '), text.size());
-    std::string_view word = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (column > indent && column + 1 + word.size() > width) {
-      out += '\n' + std::string(indent, ' ');
-      column = indent;
-    } else if (column > indent) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-  }
-  return out;
-}
-
-void print_finding(const Finding& finding, std::size_t what_width, base::Colour colour) {
+void print_finding(const Finding& finding, std::size_t what_width, std::size_t width, base::Colour colour) {
   constexpr std::size_t state_width = 7;
   std::size_t indent = 2 + state_width + 2 + what_width + 2;
   std::string_view code = finding.state == Finding::State::ok        ? "32"
                           : finding.state == Finding::State::warning ? "33"
                                                                      : "1;31";
   std::string state = coloured(fmt::format("{:<{}}", name_of(finding.state), state_width), code, colour);
-  fmt::print("  {}  {:<{}}  {}\n", state, finding.what, what_width, wrapped(finding.text, indent));
+  fmt::print("  {}  {:<{}}  {}\n", state, finding.what, what_width, wrapped(finding.text, width, indent, indent));
   // Words to type stay on their own lines, unbroken, so that they can be copied.
   std::string_view mend = finding.mend;
   while (!mend.empty()) {
@@ -94,12 +75,13 @@ void print_finding(const Finding& finding, std::size_t what_width, base::Colour 
 void print_diagnosis(const Diagnosis& diagnosis, base::Colour colour) {
   std::size_t width = 0;
   for (const Finding& finding : diagnosis.findings) width = std::max(width, finding.what.size());
+  const std::size_t terminal = terminal_width(), lines = terminal == 0 ? 100 : prose_width(terminal);
   const Finding* before = nullptr;
   for (const Finding& finding : diagnosis.findings) {
     if (before == nullptr || before->group != finding.group) {
       fmt::print("{}{}\n", before == nullptr ? "" : "\n", coloured(title_of(finding.group), "1", colour));
     }
-    print_finding(finding, width, colour);
+    print_finding(finding, width, lines, colour);
     before = &finding;
   }
   fmt::print("\n{}\n", diagnosis.can_build_rooms()

@@ -10,6 +10,7 @@
 #include "agentbox/policy/room_addresses.hpp"
 
 #include "explain.hpp"
+#include "wrap.hpp"
 
 namespace agentbox::cli {
 
@@ -24,6 +25,8 @@ using policy::Policy;
 using Why = Mount::Why;
 
 constexpr std::size_t wrap_at = 100;
+constexpr std::size_t most_first = 48;  // columns of what stands first in a row
+constexpr std::size_t most_names = 4;   // of what is missing: a few say more than their number
 
 std::string bytes(std::uint64_t size) {
   constexpr std::string_view units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -51,32 +54,38 @@ struct Row {
 
 class Text {
  public:
-  Text(const Explained& explained, base::Colour colour)
-      : policy_(explained.policy), unbuilt_(explained.unbuilt), style_(styles[colour == base::Colour::on ? 1 : 0]) {
+  Text(const Explained& explained, Layout layout)
+      : policy_(explained.policy),
+        unbuilt_(explained.unbuilt),
+        more_(explained.more),
+        layout_(layout),
+        width_(prose_width(layout.width)),
+        style_(styles[layout.colour == base::Colour::on ? 1 : 0]) {
     for (const std::string& file : policy_.files) ++names_[base_name(file)];
   }
 
   std::string run() {
     head();
     unbuilt();
-    readable();
+    // What a person looks for before trusting it comes first.
     writable();
-    private_folders();
-    hidden();
-    protected_places();
-    held();
     network();
     commands();
     messages();
     spending();
     reviewer();
+    notes(Note::Kind::exposes, "What this still exposes", style_.yellow);
+    notes(Note::Kind::warning, "Look at this", style_.yellow, more_);
+    readable();
+    private_folders();
+    hidden();
+    protected_places();
+    held();
     devices();
     environment();
     limits();
-    notes(Note::Kind::exposes, "What this still exposes", style_.yellow);
-    notes(Note::Kind::warning, "Look at this", style_.yellow);
     notes(Note::Kind::changed, "Different from outside", {});
-    notes(Note::Kind::skipped, "Skipped", {});
+    skipped();
     notes(Note::Kind::shadowed, "Without effect", {});
     return std::move(out_);
   }
@@ -111,21 +120,50 @@ class Text {
                std::string_view colour = {}) {
     if (rows.empty()) return;
     out_ += fmt::format("\n{}{}{}{}", style_.bold, colour, title, style_.off);
-    if (!about.empty()) out_ += fmt::format("  {}{}{}", style_.dim, about, style_.off);
+    if (!about.empty()) {
+      out_ += fmt::format("  {}{}{}", style_.dim, wrapped(about, width_, 4, title.size() + 2), style_.off);
+    }
     out_ += '\n';
     std::size_t first = 0, second = 0;
+    bool prose = true;
+    for (const Row& row : rows) prose = prose && row.about.empty();
+    prose = prose && std::ranges::any_of(rows, [](const Row& row) { return row.what.size() > most_first; });
     for (const Row& row : rows) {
-      if (row.about.empty() && row.where.empty()) continue;
-      first = std::max(first, std::min<std::size_t>(row.what.size(), 48));
+      if (prose || (row.about.empty() && row.where.empty())) continue;
+      first = std::max(first, std::min(row.what.size(), most_first));
       if (!row.where.empty()) second = std::max(second, std::min<std::size_t>(row.about.size(), 44));
     }
+    if (width_ > 0) first = std::min(first, width_ * 2 / 5);
     for (const Row& row : rows) {
       std::string line = fmt::format("  {:<{}}", row.what, first);
       if (second > 0 || !row.about.empty()) line += fmt::format("  {:<{}}", row.about, second);
-      if (!row.where.empty()) line += fmt::format("  {}{}{}", style_.dim, row.where, style_.off);
+      const std::size_t size = columns_of(line) + (row.where.empty() ? 0 : 2 + row.where.size());
+      if (width_ > 0 && size > width_ && columns_of(line.substr(0, line.find_last_not_of(' ') + 1)) > 2) {
+        line = broken(row, first);
+      } else if (!row.where.empty()) {
+        line += fmt::format("  {}{}{}", style_.dim, row.where, style_.off);
+      }
       while (line.ends_with(' ')) line.pop_back();
       out_ += line + '\n';
     }
+  }
+
+  // A row that is longer than the terminal is wide.
+  std::string broken(const Row& row, std::size_t first) const {
+    std::size_t indent = 4;
+    std::string line;
+    if (row.about.empty()) {
+      line = "  " + wrapped(row.what, width_, indent, 2);
+    } else if (columns_of(row.what) > first) {
+      line = fmt::format("  {}\n    {}", row.what, wrapped(row.about, width_, indent, indent));
+    } else {
+      indent = 2 + first + 2;
+      line = fmt::format("  {:<{}}  {}", row.what, first, wrapped(row.about, width_, indent, indent));
+    }
+    if (row.where.empty()) return line;
+    const std::size_t last = columns_of(std::string_view(line).substr(line.rfind('\n') + 1));  // npos + 1 is 0
+    line += last + 2 + row.where.size() <= width_ ? "  " : '\n' + std::string(indent, ' ');
+    return line + fmt::format("{}{}{}", style_.dim, row.where, style_.off);
   }
 
   // Words beside one another, broken before they grow too wide.
@@ -133,13 +171,19 @@ class Text {
     if (words.empty()) return;
     std::string line = fmt::format("  {}", lead);
     for (const std::string& word : words) {
-      if (line.size() + 1 + word.size() > wrap_at) {
+      if (columns_of(line) + 1 + columns_of(word) > (width_ == 0 ? wrap_at : width_)) {
         out_ += line + '\n';
         line = "   ";
       }
       line += ' ' + word;
     }
     out_ += line + '\n';
+  }
+
+  // What isn't there, and what would become of it: `what` follows "N more names are".
+  void missing_names(std::string_view lead, std::string_view what, const std::vector<std::string>& names) {
+    if (layout_.names == Layout::Names::all || names.size() <= most_names) return paragraph(lead, names);
+    out_ += fmt::format("  {}{} more names are {} (--all){}\n", style_.dim, names.size(), what, style_.off);
   }
 
   void head() {
@@ -212,7 +256,7 @@ class Text {
     }
     section("Hidden", "not even readable", or_nothing(std::move(rows), missing));
     std::ranges::sort(missing);
-    paragraph("missing, and hidden if made:", missing);
+    missing_names("missing, and hidden if made:", "hidden if they are made", missing);
   }
 
   void protected_places() {
@@ -230,7 +274,7 @@ class Text {
     }
     section("Protected", "read-only: programs outside would execute it", or_nothing(std::move(rows), missing));
     std::ranges::sort(missing);
-    paragraph("missing, and kept from being made:", missing);
+    missing_names("missing, and kept from being made:", "kept from being made", missing);
     if (std::ranges::any_of(policy_.mounts, [](const Mount& mount) { return mount.why == Why::ghost; })) {
       out_ += fmt::format("  {}for the run, an empty folder stands in the place of each missing folder/{}\n",
                           style_.dim, style_.off);
@@ -254,7 +298,7 @@ class Text {
     }
     section("Held", "writable, but restored at the end unless you keep the change",
             or_nothing(std::move(rows), missing));
-    paragraph("missing, and held if made:", missing);
+    missing_names("missing, and held if made:", "held if they are made", missing);
   }
 
   void network() {
@@ -440,12 +484,41 @@ class Text {
     section("Limits", {}, rows);
   }
 
-  void notes(Note::Kind kind, std::string_view title, std::string_view colour) {
+  void notes(Note::Kind kind, std::string_view title, std::string_view colour, const base::Diagnostics& first = {}) {
     std::vector<Row> rows;
+    for (const base::Diagnostic& one : first) {
+      rows.push_back({one.message + (one.hint.empty() ? "" : "; " + one.hint), {}, {}});
+    }
     for (const Note& note : policy_.notes) {
       if (note.kind == kind) rows.push_back({note.text, {}, where(note.origin)});
     }
     section(title, {}, rows, colour);
+  }
+
+  // Grants of what isn't there are many: each building block names all places where a tool may be.
+  void skipped() {
+    std::vector<Row> rows;
+    std::vector<std::string> files;
+    std::size_t count = 0;
+    for (const Note& note : policy_.notes) {
+      if (note.kind != Note::Kind::skipped) continue;
+      if (layout_.names == Layout::Names::counted && note.text.ends_with(" does not exist")) {
+        ++count;
+        std::string file = escape(base_name(note.origin.file));
+        if (std::ranges::find(files, file) == files.end()) files.push_back(std::move(file));
+      } else {
+        rows.push_back({note.text, {}, where(note.origin)});
+      }
+    }
+    if (count > 0) {
+      std::ranges::sort(files);
+      rows.push_back(
+          {fmt::format("{} of {} {} exist here (--all)", count == 1 ? "one path" : fmt::format("{} paths", count),
+                       fmt::join(files, ", "), count == 1 ? "doesn't" : "don't"),
+           {},
+           {}});
+    }
+    section("Skipped", {}, rows);
   }
 
   static std::string about(const Mount& mount) {
@@ -468,6 +541,9 @@ class Text {
 
   const Policy& policy_;
   const base::Diagnostics& unbuilt_;
+  const base::Diagnostics& more_;
+  const Layout layout_;
+  const std::size_t width_;
   const Style& style_;
   std::map<std::string, int> names_;
   std::string out_;
@@ -475,8 +551,8 @@ class Text {
 
 }  // namespace
 
-std::string explain_text(const Explained& explained, base::Colour colour) {
-  return Text(explained, colour).run();
+std::string explain_text(const Explained& explained, Layout layout) {
+  return Text(explained, layout).run();
 }
 
 }  // namespace agentbox::cli

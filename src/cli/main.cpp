@@ -1,9 +1,11 @@
 // The only place that catches: what the user can mend comes back as diagnostics from the commands, what the
 // system refused as base::SystemError, anything else is a bug of ours.
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,6 +54,27 @@ int print(const Names& names) {
 base::Diagnostics claim_status_fd(int fd) {
   if (fd < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) return {};
   return {{.message = fmt::format("--status-fd {} is not an open descriptor", fd)}};
+}
+
+bool is_profile(const std::string& word) {
+  return std::ranges::any_of(launch::list_profiles(), [&](const auto& entry) { return entry.name == word; });
+}
+
+// What only a look at the profiles tells: a profile was typed for a command, or a command for a profile.
+void mend_hint(base::Diagnostics& problems, const std::vector<std::string>& arguments) {
+  if (problems.size() != 1 || arguments.empty()) return;
+  base::Diagnostic& problem = problems.front();
+  const std::string& word = arguments.front();
+  if (problem.message.starts_with("unknown command") && is_profile(word)) {
+    problem.message = fmt::format("'{}' is a profile, not a command", word);
+    problem.hint = "agentbox run " + base::quote(arguments);
+    return;
+  }
+  const bool is_plain = std::ranges::none_of(arguments, [](const auto& each) { return each.starts_with('-'); });
+  if (problem.message.starts_with("unexpected argument") && word == "run" && arguments.size() > 2 && is_plain &&
+      arguments[1].find('/') == std::string::npos && !is_profile(arguments[1])) {
+    problem.hint = "agentbox run default -- " + base::quote(std::span(arguments).subspan(1));
+  }
 }
 
 struct Dispatch {
@@ -112,7 +135,10 @@ int guarded_main(const std::vector<std::string>& arguments) {
                               "take them away; it needs none");
     }
     std::expected<Request, UsageError> request = parse(arguments);
-    if (!request) return refuse(request.error().diagnostics, terminal, request.error().exit_code);
+    if (!request) {
+      mend_hint(request.error().diagnostics, arguments);
+      return refuse(request.error().diagnostics, terminal, request.error().exit_code);
+    }
     settle_sigpipe(std::holds_alternative<RunOptions>(*request) || std::holds_alternative<BrokerOptions>(*request) ||
                    std::holds_alternative<DemoOptions>(*request));
     int code = std::visit(Dispatch{terminal}, *request);

@@ -47,7 +47,7 @@ struct CheckOptions {
   bool json = false;
 };
 struct ExplainOptions : RoomOptions {
-  bool bwrap = false, seccomp = false, json = false;
+  bool bwrap = false, seccomp = false, json = false, all = false;
 };
 struct TryOptions : RoomOptions {
   std::string what;  // "connect", "read", "write", "command", "send", "pay"

@@ -10,7 +10,9 @@
 #include "agentbox/launch/look.hpp"
 
 #include "options.hpp"
+#include "record_table.hpp"
 #include "report.hpp"
+#include "streams.hpp"
 
 namespace agentbox::cli {
 
@@ -65,7 +67,7 @@ nlohmann::json json_of(const Quarantined& item) {
           {"why", item.why}};
 }
 
-int list(const Quarantine& quarantine, const QuarantineOptions& options) {
+int list(const Quarantine& quarantine, const QuarantineOptions& options, const Terminal& terminal) {
   std::vector<Quarantined> items = quarantine.list();
   if (options.json) {
     nlohmann::json all = nlohmann::json::array();
@@ -77,12 +79,17 @@ int list(const Quarantine& quarantine, const QuarantineOptions& options) {
     fmt::print("nothing is in quarantine\n");
     return 0;
   }
-  fmt::print("{:<16} {:<16} {:<10} {:>8}  {}\n", "ID", "WHEN", "PROFILE", "SIZE", "PATH");
+  Table table({"ID", "WHEN", "PROFILE", "SIZE", "PATH"}, terminal.out, terminal_width());
+  std::vector<std::vector<Cell>> rows;
   for (const Quarantined& item : items) {
     std::string path = item.session.empty() ? item.why : base::escape(item.path.str());
-    fmt::print("{:<16} {:<16} {:<10} {:>8}  {}\n", item.id, time_of(item.when), base::escape(item.profile),
-               size_of(item), path);
+    rows.push_back({{.text = item.id, .tint = Tint::strong},
+                    {.text = time_of(item.when)},
+                    {.text = base::escape(item.profile)},
+                    {.text = size_of(item)},
+                    {.text = std::move(path)}});
   }
+  fmt::print("{}", table.lines(rows));
   return 0;
 }
 
@@ -148,7 +155,7 @@ int for_each(const Quarantine& quarantine, const QuarantineOptions& options, con
 
 int quarantine(const QuarantineOptions& options, const Terminal& terminal) {
   Quarantine quarantine(launch::look_at_user(launch::current_directory()).state_home / "agentbox");
-  if (options.action.empty() || options.action == "list") return list(quarantine, options);
+  if (options.action.empty() || options.action == "list") return list(quarantine, options, terminal);
   if (options.action == "show") {
     return for_each(quarantine, options, terminal, [&](const Quarantined& item) -> base::Result<void> {
       show(quarantine, item, options);

@@ -40,12 +40,20 @@ Json maybe(const std::optional<store::Time>& time) {
   return time ? Json(rfc3339(*time)) : Json(nullptr);
 }
 
+std::string text_in(const store::Event& event, const char* member) {
+  const Json detail = detail_of(event.detail);
+  const auto found = detail.find(member);
+  return found != detail.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 }  // namespace
 
 std::string outcome_of(const store::Event& event) {
-  const Json detail = detail_of(event.detail);
-  const auto found = detail.find("outcome");
-  return found != detail.end() && found->is_string() ? found->get<std::string>() : std::string();
+  return text_in(event, "outcome");
+}
+
+std::string reason_of(const store::Event& event) {
+  return text_in(event, "reason");
 }
 
 bool was_killed(const store::Event& event) {

@@ -16,6 +16,8 @@ namespace agentbox::cli {
 
 // What the detail of an outcome says: "not started: ...". Escaped; empty where it says nothing.
 [[nodiscard]] std::string outcome_of(const store::Event& event);
+// Why a verdict is what it is, as its requester was told. Escaped; empty where it says nothing.
+[[nodiscard]] std::string reason_of(const store::Event& event);
 // Of a session's end: an agentbox that was killed did not say it itself.
 [[nodiscard]] bool was_killed(const store::Event& event);
 // Of a request: it was not to be done before the clock said so.

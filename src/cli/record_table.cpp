@@ -104,6 +104,9 @@ Cell what_cell(const store::Event& event) {
     case What::request: return {"asked", Tint::faint};
     case What::verdict: return verdict_cell(event.verdict);
     case What::outcome: {
+      // What became of a change at the end of a run is a word of its own.
+      const std::string outcome = event.kind == "change" ? outcome_of(event) : std::string();
+      if (outcome == "quarantined" || outcome == "restored" || outcome == "kept") return {outcome, Tint::faint};
       const std::string_view undone = undone_in(event);
       return undone.empty() ? Cell{"done", Tint::faint} : Cell{std::string(undone), Tint::warn};
     }
@@ -113,10 +116,20 @@ Cell what_cell(const store::Event& event) {
   return {};
 }
 
+// Where nobody could be asked, nobody has decided. --json keeps the word of the record.
+std::string by_of(const store::Event& event) {
+  return event.by == "fault" && event.verdict == "unavailable" ? "nobody" : brief(event.by);
+}
+
 std::string summary_of(const store::Event& event) {
   const bool session =
       event.what == store::Event::What::session_began || event.what == store::Event::What::session_ended;
   if (event.summary.empty() && session) return "profile " + harmless(event.profile);
+  // A person knows why; of what was refused without one, the first clause: the rest is advice to the agent.
+  if (event.what == store::Event::What::verdict && event.verdict != "allow" && event.by != "human") {
+    const std::string reason = reason_of(event);
+    return harmless(event.summary) + (reason.empty() ? "" : " (" + harmless(reason.substr(0, reason.find(';'))) + ")");
+  }
   const std::string_view undone = undone_in(event);
   if (undone.empty()) return harmless(event.summary);
   std::string why = harmless(outcome_of(event)).substr(undone.size());
@@ -187,7 +200,7 @@ std::vector<std::string> log_heads() {
 
 std::vector<Cell> log_cells(const store::Row& row) {
   const store::Event& event = row.event;
-  return {{local_second(event.at), Tint::faint}, {brief(event.session)}, what_cell(event), {brief(event.by)},
+  return {{local_second(event.at), Tint::faint}, {brief(event.session)}, what_cell(event), {by_of(event)},
           {brief(event.kind), Tint::faint},      {summary_of(event)}};
 }
 

@@ -10,6 +10,7 @@
 #include "agentbox/launch/guard.hpp"
 #include "agentbox/launch/look.hpp"
 #include "agentbox/plan/plan.hpp"
+#include "agentbox/policy/check.hpp"
 
 #include "options.hpp"
 #include "prepare.hpp"
@@ -47,6 +48,9 @@ int run(const RunOptions& options, const Terminal& terminal) {
     return refuse({{.message = "no command to run, and the profile " + prepared->policy.profile + " names none",
                     .hint = "write it behind two dashes: agentbox run " + options.profile + " -- COMMAND"}},
                   terminal, base::ExitCode::agentbox_failed);
+  }
+  if (auto note = policy::unprotected(prepared->profile)) {
+    std::fputs(base::render(*note, terminal.err).c_str(), stderr);
   }
   tell_notes(prepared->policy, terminal);
   launch::RunRequest request{.policy = std::move(prepared->policy),

@@ -111,6 +111,7 @@ void add_explain(CLI::App& program, Filled& filled) {
   CLI::Option* seccomp =
       flag(app, "--seccomp", filled.explain.seccomp, "Show the system calls that are denied, and why");
   CLI::Option* json = flag(app, "--json", filled.explain.json, "Print JSON");
+  flag(app, "--all", filled.explain.all, "Name also what isn't there: what is kept from being made, what was skipped");
   bwrap->excludes(seccomp)->excludes(json);
   seccomp->excludes(json);
   app.footer("Takes what `agentbox run` takes and starts nothing.");
@@ -140,7 +141,12 @@ void add_profile_commands(CLI::App& program, Filled& filled) {
   check.group(profiles_group);
   add_profile_argument(check, filled.check.profile);
   flag(check, "--json", filled.check.json, "Print JSON");
-  check.footer("Exits with 1 if there is any error.");
+  check.footer(
+      "Exits with 1 if there is any error: of the profile itself, or of what this version can't do yet. What `agentbox "
+      "run` "
+      "would refuse on this machine alone (a program or folder that is missing, a limit that can't be had) is a "
+      "warning, and "
+      "doesn't count: a profile may be checked where it isn't used.");
 
   add_explain(program, filled);
   add_try(program, filled);

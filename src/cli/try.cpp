@@ -38,12 +38,23 @@ struct Tried {
   std::string note;  // one more sentence for people
 };
 
+std::string_view word_of(Decision decision) {
+  switch (decision) {
+    case Decision::allow: return "allow";
+    case Decision::ask: return "ask";
+    case Decision::deny: break;
+  }
+  return "deny";
+}
+
 base::Result<policy::Action> parse_connect(const std::string& text) {
   base::Result<profile::HostRule> host = profile::parse_host_rule(text, {});
   if (!host) return std::unexpected(std::move(host.error()));
   if (host->kind == profile::HostKind::below || host->host.find('/') != std::string::npos) {
     return base::fail(base::quote(text) + " is a pattern, not one host", "name the host that the agent would reach");
   }
+  // As in a profile: the web's ports.
+  if (host->ports == profile::PortSet::web) return policy::Connect{host->host, 443};
   if (host->ports != profile::PortSet::one) {
     return base::fail(base::quote(text) + " names no port",
                       fmt::format("for example '{}:443'", base::escape(host->host)));
@@ -179,9 +190,20 @@ base::Result<Tried> try_it(const TryOptions& options, const Prepared& prepared) 
     base::Result<policy::Action> connect = parse_connect(first);
     if (!connect) return std::unexpected(std::move(connect.error()));
     action = *std::move(connect);
+    const base::Result<profile::HostRule> host = profile::parse_host_rule(first, {});
+    if (host && host->ports == profile::PortSet::web) {
+      const Ruling plain = policy::rule(rules, policy::Connect{host->host, 80});
+      note = fmt::format("port 80: {}", plain.decision == policy::rule(rules, action).decision
+                                            ? std::string("the same")
+                                            : fmt::format("{}, {}", word_of(plain.decision), plain.why));
+    }
   } else if (options.what == "command") {
     policy::Command command{.argv = options.arguments, .directory = prepared.policy.directory};
     note = note_on(command, policy::rule(rules, command));
+    if (first.find(' ') != std::string::npos && options.arguments.size() == 1) {
+      note = fmt::format("this is one word, the name of a program: without the quotes, try {} command {}",
+                         base::quote(options.profile), base::escape(first));
+    }
     action = std::move(command);
   } else if (options.what == "send") {
     return try_message(options, prepared);
@@ -190,15 +212,6 @@ base::Result<Tried> try_it(const TryOptions& options, const Prepared& prepared) 
   }
   Ruling ruling = policy::rule(rules, action);
   return Tried{std::move(action), std::move(ruling), std::move(note)};
-}
-
-std::string_view word_of(Decision decision) {
-  switch (decision) {
-    case Decision::allow: return "allow";
-    case Decision::ask: return "ask";
-    case Decision::deny: break;
-  }
-  return "deny";
 }
 
 // What a person would type, without the empty fields of a summary.

@@ -126,6 +126,10 @@ class Run {
 
   void decided(const wire::Verdict& verdict) {
     if (verdict.verdict == wire::Verdict::Kind::pass) {
+      // It will probably fail here, and say why in words that lead astray.
+      if (!verdict.comment.empty()) {
+        complain("agentbox: note: this runs in the room: " + base::escape(verdict.comment) + "\n");
+      }
       code_ = -1;
     } else if (verdict.verdict == wire::Verdict::Kind::allow) {
       state_ = State::allowed;

@@ -15,6 +15,7 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/escape.hpp"
 #include "agentbox/gates/network/loopback.hpp"
+#include "agentbox/launch/missing_program.hpp"
 #include "agentbox/launch/sessions.hpp"
 
 namespace agentbox::launch {
@@ -49,6 +50,7 @@ Diagnostic not_executed(const RunRequest& request, const Outcome& outcome) {
   std::string command = base::quote(request.plan.init.argv.front());
   Diagnostic diagnostic{.message = fmt::format("cannot execute {}: {}", command, base::errno_text(outcome.value))};
   if (outcome.value == ENOENT) {
+    if (auto missing = missing_program(request.policy, request.facts)) return *std::move(missing);
     bool searched = request.plan.init.argv.front().find('/') == std::string::npos;
     diagnostic.message = fmt::format("{} is not there in the room", command);
     diagnostic.hint =

@@ -33,6 +33,7 @@ prompt::Leftover page_of(const policy::Policy& policy, const std::string& sessio
   const bool held = leftover.kind == Leftover::Kind::held;
   prompt::Leftover page;
   page.kind = held ? prompt::Leftover::Kind::held : prompt::Leftover::Kind::quarantined;
+  if (leftover.before.empty()) page.was = prompt::Leftover::Was::missing;
   page.session = session;
   page.profile = policy.profile;
   page.path = leftover.path.str();

@@ -178,8 +178,10 @@ void place_files(Draft& draft) {
     if (config.signs) draft.note(Note::Kind::changed, "git signs nothing in the room: your keys are not in it", origin);
     if (config.left_out > 0) {
       draft.note(Note::Kind::changed,
-                 fmt::format("{} entries of your git configuration are left out: they run programs or name files",
-                             config.left_out),
+                 config.left_out == 1
+                     ? std::string("one entry of your git configuration is left out: it runs a program or names a file")
+                     : fmt::format("{} entries of your git configuration are left out: they run programs or name files",
+                                   config.left_out),
                  origin);
     }
   }

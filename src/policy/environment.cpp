@@ -168,6 +168,10 @@ void decide_environment(Draft& draft) {
   if (!draft.policy.command.empty() || !draft.profile.command) return;
   for (const std::string& word : draft.profile.command->value) {
     base::Result<std::string> text = expand_value({word, draft.profile.command->origin}, names);
+    // As a path everywhere else in a profile. Of the other words nobody knows whether they are paths.
+    if (text && draft.policy.command.empty() && text->starts_with("~/")) {
+      text->replace(0, 1, draft.policy.user.home.str());
+    }
     if (text) {
       draft.policy.command.push_back(*std::move(text));
     } else {

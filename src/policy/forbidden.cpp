@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "agentbox/base/escape.hpp"
 
 namespace agentbox::policy {
@@ -29,6 +31,9 @@ constexpr std::array never_a_workspace = {
     "/proc"sv,      "/sys"sv,         "/dev"sv,       "/etc"sv,         "/boot"sv,      "/bin"sv,      "/sbin"sv,
     "/lib"sv,       "/lib32"sv,       "/lib64"sv,     "/usr/bin"sv,     "/usr/sbin"sv,  "/usr/lib"sv,  "/usr/lib32"sv,
     "/usr/lib64"sv, "/usr/libexec"sv, "/usr/share"sv, "/usr/include"sv, "/nix/store"sv, "/gnu/store"sv};
+// Of a home: where keys are, with all beneath, and where the settings of every program are, as a whole.
+constexpr std::array folders_of_keys = {".ssh"sv, ".gnupg"sv, ".password-store"sv, ".aws"sv, ".kube"sv};
+constexpr std::array folders_of_settings = {".config"sv, ".local"sv, ".local/share"sv, ".local/bin"sv, ".cache"sv};
 // Folders of sockets that a display server keeps in /tmp.
 constexpr std::array display_sockets = {"/tmp/.X11-unix"sv, "/tmp/.ICE-unix"sv, "/tmp/.XIM-unix"sv};
 
@@ -117,6 +122,15 @@ std::optional<Forbidden::Reason> Forbidden::workspace(const AbsPath& path) const
   auto reason = [&](std::string text) { return Reason{std::move(text), std::string(hint)}; };
   if (path.is_root()) return reason("is the whole file system");
   if (std::ranges::find(homes_, path) != homes_.end()) return reason("is your home directory");
+  for (const AbsPath& home : homes_) {
+    auto in_home = [&](std::string_view name) { return path_of(home.str() + "/" + std::string(name)); };
+    for (std::string_view name : folders_of_keys) {
+      if (path.is_within(in_home(name))) return reason("is where your keys are");
+    }
+    for (std::string_view name : folders_of_settings) {
+      if (path == in_home(name)) return reason("holds what your programs keep and obey");
+    }
+  }
   for (std::string_view system : never_a_workspace) {
     if (path.is_within(path_of(system))) return reason("is a system folder");
   }
@@ -130,6 +144,10 @@ std::optional<Forbidden::Reason> Forbidden::workspace(const AbsPath& path) const
     return reason("is a folder where sockets are");
   }
   return std::nullopt;
+}
+
+std::string cant_be_granted(const AbsPath& path, const Forbidden::Reason& reason, std::string_view leads) {
+  return fmt::format("'{}'{} can't be granted: it {}", base::escape(path.str()), leads, reason.text);
 }
 
 base::Diagnostics check_workspace(const AbsPath& resolved, const HostFacts& facts) {

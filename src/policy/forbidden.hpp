@@ -35,4 +35,8 @@ class Forbidden {
   std::vector<base::AbsPath> homes_, state_folders_, config_folders_, socket_folders_;
 };
 
+// "'/etc' can't be granted: it is /etc".
+[[nodiscard]] std::string cant_be_granted(const base::AbsPath& path, const Forbidden::Reason& reason,
+                                          std::string_view leads = {});
+
 }  // namespace agentbox::policy

@@ -68,12 +68,15 @@ struct Asked {
 };
 
 bool is_flag(const Draft& draft, const Asked& asked) {
-  return std::ranges::any_of(draft.flags.write, [&](const auto& item) { return item == *asked.item; });
+  const auto& list = asked.access == Access::read ? draft.flags.read : draft.flags.write;
+  return std::ranges::any_of(list, [&](const auto& item) { return item == *asked.item; });
 }
 
 void grant_missing(Draft& draft, const Asked& asked) {
   const profile::Origin& origin = asked.item->origin;
   if (asked.access == Access::read) {
+    // A profile names what may be there; who types a path means one that is.
+    if (is_flag(draft, asked)) return draft.error(origin, fmt::format("{} does not exist", shown(asked.path)));
     draft.note(Note::Kind::skipped, fmt::format("{} does not exist", shown(asked.path)), origin);
     return;
   }
@@ -95,8 +98,7 @@ void grant_one(Draft& draft, const Asked& asked) {
   if (!reason) reason = draft.forbidden.grant(found.path, found.kind, asked.access);
   if (reason) {
     std::string leads = found.path == asked.path ? "" : fmt::format(" (it leads to {})", shown(found.path));
-    draft.error(origin, fmt::format("{}{} can't be granted: it {}", shown(asked.path), leads, reason->text),
-                reason->hint);
+    draft.error(origin, cant_be_granted(asked.path, *reason, leads), reason->hint);
     return;
   }
   switch (found.kind) {

@@ -186,6 +186,12 @@ Parsed<bool> check_name(std::string_view text, std::string_view name) {
   return true;
 }
 
+// A number alone is a port to everybody but inet_aton(3).
+bool is_port(std::string_view text) {
+  return !text.empty() && text.size() <= 5 && text.front() != '0' &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 // What people write who think of a URL.
 Parsed<bool> check_url_habits(std::string_view text) {
   if (std::size_t scheme = text.find("://"); scheme != std::string_view::npos) {
@@ -251,7 +257,15 @@ Parsed<HostRule> plain(std::string_view lower) {
     if (Parsed<bool> port = take_port(lower, lower.substr(host.size() + 1), rule); !port)
       return std::unexpected(port.error());
   }
-  if (host.empty()) return fault("the name of the host is missing");
+  if (host.empty()) {
+    const std::string_view port = lower.substr(std::min<std::size_t>(1, lower.size()));
+    return fault("the name of the host is missing",
+                 is_port(port) ? fmt::format("did you mean 'localhost:{}'?", port) : std::string());
+  }
+  if (is_port(lower)) {
+    return fault("a host rule is a name or an address, not a port alone",
+                 fmt::format("did you mean 'localhost:{}'?", lower));
+  }
   std::string_view bare = host.substr(0, host.find('/'));
   std::optional<std::string_view> prefix;
   if (bare.size() < host.size()) prefix = host.substr(bare.size() + 1);

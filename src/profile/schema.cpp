@@ -245,16 +245,18 @@ std::vector<Row> make_rows() {
       "The profiles that this one builds on, merged from left to right before the file itself; see "
       "MERGING. A name is looked up as on the command line, a path (it has a '/') counts from the folder "
       "of this file. The file's own name means the profile of that name in the next folder, so that a "
-      "profile of your own can extend the shipped one that it replaces.", "extends = [\"base\", \"node\"]",
+      "profile of your own can extend the shipped one that it replaces. What protects the workspace comes from base: a "
+      "profile that extends nothing protects nothing, but what it names itself.", "extends = [\"base\", \"node\"]",
       "not inherited", ""}, read_extends, nullptr, nullptr});
   add(argv<AT(command), room_command>("", "command",
       "What `agentbox run PROFILE` starts where the command line names no command. ${SHELL} (the login "
-      "shell), ${HOME}, ${USER}, ${workspace} and the XDG folders are replaced; '$${' is a literal '${'.", "command = [\"${SHELL}\"]"));
+      "shell), ${HOME}, ${USER}, ${workspace} and the XDG folders are replaced; '$${' is a literal '${'. '~/' at the "
+      "start of the program's name is the home folder.", "command = [\"${SHELL}\"]"));
 
   // ---- workspace
   add({{"workspace", "mode", "\"direct\", \"review\" or \"read-only\"", "\"direct\"",
-      "What a write in the workspace does. direct: it is done. review: it goes to a copy, and at the end "
-      "the owner sees the changes and applies them. read-only: it fails.",
+      "What a write in the workspace does. direct: it is done. read-only: it fails. review: it goes to a copy, and at the "
+      "end the owner sees the changes and applies them. Not built yet: `agentbox run` refuses review.",
       "[workspace]\nmode = \"read-only\"", replaced, stricter}, read_word<AT(workspace.mode), modes>,
       fold_value<AT(workspace.mode)>, narrow_mode});
   add(list<AT(workspace.protect), workspace_pattern, narrow_add<AT(workspace.protect)>>("workspace",
@@ -280,7 +282,7 @@ std::vector<Row> make_rows() {
       "Readable and writable. One with a '/' at its end is made if it is missing (mode 0700); any other "
       "that is missing is an error.", "[files]\nwrite = [\"~/.pi/agent/sessions/\"]"));
   add(list<AT(files_section.ask), path, narrow_files_ask>("files", "ask", "list of paths",
-      "Listed and visible; each open and each change needs a yes.",
+      "Listed and visible; each open and each change needs a yes. Not built yet: `agentbox run` refuses it.",
       "[files]\nask = [\"~/notes\", \"~/Documents\"]"));
   add(list<AT(files_section.hide), outside_pattern, narrow_add<AT(files_section.hide)>>("files", "hide",
       "list of paths",
@@ -288,7 +290,8 @@ std::vector<Row> make_rows() {
       "beneath. No wildcards.", "[files]\nhide = [\"~/notes/private/\"]"));
   add(scalar<AT(files_section.deletes), count_budget, narrow_budget<AT(files_section.deletes),
       Without::unlimited>>("files", "deletes", "count and period", "",
-      "How many files may be deleted or overwritten in what needs no question; the next one asks.",
+      "How many files may be deleted or overwritten in what needs no question; the next one asks. Not built yet: "
+      "`agentbox run` refuses it.",
       "[files]\ndeletes = \"20/session\""));
 
   // ---- network
@@ -341,8 +344,9 @@ std::vector<Row> make_rows() {
       "Commands that run on the host, outside the room, without a question.",
       "[commands]\nallow = [\"notify-send **\"]"));
   add(list<AT(commands.ask), command_pattern, narrow_ask<AT(commands)>>("commands", "ask",
-      "list of commands", "Commands that run on the host after a yes.",
-      "[commands]\nask = [\"git push **\", \"xdg-open *\"]"));
+      "list of commands", "Commands that run on the host after a yes. No star stands for an option: what a first push "
+      "needs is named, too.",
+      "[commands]\nask = [\"git push **\", \"git push -u **\", \"xdg-open *\"]"));
   add(list<AT(commands.deny), command_pattern, narrow_add<AT(commands.deny)>>("commands", "deny",
       "list of commands", "Commands that are refused without a question.",
       "[commands]\ndeny = [\"git push * main\"]"));

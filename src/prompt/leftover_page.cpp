@@ -54,6 +54,8 @@ class LeftoverPage::Impl {
   std::optional<Choice> press(const Press& press);
   std::optional<Choice> press_letter(const Press& press);
   [[nodiscard]] bool is_held() const noexcept { return leftover_.kind == Leftover::Kind::held; }
+  // Held, and nothing was there before.
+  [[nodiscard]] bool is_new() const noexcept { return is_held() && leftover_.was == Leftover::Was::missing; }
   [[nodiscard]] bool tiny() const noexcept { return canvas_.rows() < least_rows || canvas_.columns() < least_columns; }
   [[nodiscard]] bool in_time(Clock::time_point now) const noexcept {
     return leftover_.deadline == Clock::time_point{} || now < leftover_.deadline;
@@ -84,7 +86,11 @@ std::vector<Line> LeftoverPage::Impl::above(Clock::time_point now) const {
   if (leftover_.of > 1) where += fmt::format(" · {} of {}", leftover_.number, leftover_.of);
   std::string left;
   if (leftover_.deadline != Clock::time_point{} && in_time(now)) {
-    left = fmt::format("{} {}", is_held() ? "restored in" : "stays away in", countdown(leftover_.deadline - now));
+    left = fmt::format("{} {}",
+                       !is_held() ? "stays away in"
+                       : is_new() ? "taken away in"
+                                  : "restored in",
+                       countdown(leftover_.deadline - now));
   }
   const bool hurry = leftover_.deadline != Clock::time_point{} && leftover_.deadline - now < soon;
   const bool roomy = canvas_.rows() >= 16;
@@ -102,8 +108,14 @@ std::vector<Line> LeftoverPage::Impl::below(Clock::time_point now) const {
   const bool held = is_held();
   std::vector<KeyCap> caps{{"o", held ? "keep what the run made of it" : "put it back in its place",
                             held ? "keep" : "put back", ink(Ink::allow, end_seen_)},
-                           {"d", held ? "restore what was there" : "leave it in the quarantine",
-                            held ? "restore" : "leave", ink(Ink::deny)}};
+                           {"d",
+                            !held      ? "leave it in the quarantine"
+                            : is_new() ? "take it away (quarantine)"
+                                       : "restore what was there",
+                            !held      ? "leave"
+                            : is_new() ? "take away"
+                                       : "restore",
+                            ink(Ink::deny)}};
   if (leftover_.number < leftover_.of) {
     caps.push_back({"D", "the same for all the rest", "and the rest", ink(Ink::deny), KeyCap::Place::new_row});
   }
@@ -132,7 +144,11 @@ std::string LeftoverPage::Impl::draw(prompt::Draw what, Clock::time_point now) {
   if (tiny()) {
     std::vector<Line> lines;
     lines.emplace_back().put(0, "agentbox: a larger window", Ink::strong);
-    lines.emplace_back().put(0, is_held() ? "d restores" : "d leaves it away", Ink::strong);
+    lines.emplace_back().put(0,
+                             !is_held() ? "d leaves it away"
+                             : is_new() ? "d takes it away"
+                                        : "d restores",
+                             Ink::strong);
     return canvas_.draw(lines, what);
   }
   end_seen_ = end_seen_ || view_.bottom() == view_.document.rows();
@@ -177,8 +193,9 @@ std::optional<LeftoverPage::Choice> LeftoverPage::Impl::press(const Press& press
     case Key::paste: hint_ = "pasted text is not taken as an answer"; return {};
     default: break;
   }
-  hint_ =
-      is_held() ? "that key does nothing here: o keeps, d restores" : "that key does nothing here: d leaves it away";
+  hint_ = !is_held() ? "that key does nothing here: d leaves it away"
+          : is_new() ? "that key does nothing here: o keeps, d takes it away"
+                     : "that key does nothing here: o keeps, d restores";
   return {};
 }
 

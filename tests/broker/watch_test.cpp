@@ -192,7 +192,7 @@ TEST_CASE("what is no session is a failure with its reason, and the others go on
                                    {R"({"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no"}})"
                                     "\n",
                                     "it refused: no"},
-                                   {"", "it hung up"}}) {
+                                   {"", "the session has ended"}}) {
     std::thread lies([&listener, said = words] {
       base::UniqueFd peer(::accept(listener.get(), nullptr, nullptr));
       (void)!::send(peer.get(), said.data(), said.size(), MSG_NOSIGNAL);

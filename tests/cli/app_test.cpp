@@ -185,6 +185,9 @@ TEST_CASE("try takes one action, and after 'command' whatever belongs to the com
 
 TEST_CASE("what is misspelt gets the nearest suggestion") {
   CHECK(complaint({"rnu"}) == "agentbox: error: unknown command 'rnu'\nhint: see `agentbox --help`\n");
+  CHECK(complaint({"send"}) ==
+        "agentbox: error: 'send' is for a program in a room\n"
+        "hint: what a profile allows: agentbox try PROFILE send ...\n");
   CHECK(complaint({"expalin"}) == "agentbox: error: unknown command 'expalin'\nhint: did you mean 'explain'?\n");
   CHECK(complaint({"run", "pi", "--wrkspace", "x"}) ==
         "agentbox: error: unknown option '--wrkspace'\nhint: did you mean '--workspace'?\n");
@@ -204,7 +207,8 @@ TEST_CASE("a command without -- is refused, and told where to stand") {
 TEST_CASE("what is missing is named") {
   CHECK(complaint({}) ==
         "agentbox: error: no command given\nhint: see `agentbox --help`; to begin with: `agentbox demo`\n");
-  CHECK(complaint({"run", "--", "x"}) == "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n");
+  CHECK(complaint({"run", "--", "make", "test"}) ==
+        "agentbox: error: missing PROFILE\nhint: for example: agentbox run default -- make test\n");
   CHECK(complaint({"run", "pi", "--read"}) ==
         "agentbox: error: option '--read' needs a value\nhint: see `agentbox run --help`\n");
   CHECK(complaint({"stop"}) == "agentbox: error: missing SESSION\nhint: `agentbox ps` lists them; --all ends all\n");
@@ -234,9 +238,10 @@ TEST_CASE("a descriptor is a plain number") {
 }
 
 TEST_CASE("the record's options are checked before it is opened") {
-  CHECK(complaint({"log", "--kind", "conect"}) ==
-        "agentbox: error: --kind is one of connect, open, change, command, message, payment, tool, excess, not 'conect'\n"
-        "hint: did you mean 'connect'?\n");
+  CHECK(
+      complaint({"log", "--kind", "conect"}) ==
+      "agentbox: error: --kind is one of connect, open, change, command, message, payment, tool, excess, not 'conect'\n"
+      "hint: did you mean 'connect'?\n");
   CHECK(complaint({"log", "--verdict", "no"}) ==
         "agentbox: error: --verdict is one of allow, deny, expired, unavailable, duplicate, cancelled, not 'no'\n"
         "hint: see `agentbox log --help`\n");

@@ -46,6 +46,25 @@ def test_usage_error():
     tap.equal(agentbox("try").returncode, 125)
 
 
+def test_profile_for_command():
+    """Who types a profile for a command, or a command for a profile, reads what to type"""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("mine", "default"):
+            with open(os.path.join(folder, name + ".toml"), "w", encoding="utf-8"):
+                pass
+        environment = {"AGENTBOX_PROFILES": folder, "HOME": folder, "PATH": "/usr/bin:/bin"}
+        for words, said in (
+                (["mine"], "'mine' is a profile, not a command\nhint: agentbox run mine\n"),
+                (["default", "--", "ls", "a b"],
+                 "'default' is a profile, not a command\nhint: agentbox run default -- ls 'a b'\n"),
+                (["run", "make", "test"], "unexpected argument 'test'\nhint: agentbox run default -- make test\n"),
+                (["run", "mine", "test"],
+                 "unexpected argument 'test'\nhint: put the command after '--': agentbox run mine -- test ...\n"),
+                (["yours"], "unknown command 'yours'\nhint: see `agentbox --help`\n")):
+            done = agentbox(*words, env=environment)
+            tap.equal((done.stdout, done.stderr.decode()), (b"", "agentbox: error: " + said))
+
+
 def test_closed_streams():
     """Closed standard streams are no file that is opened later"""
     for closed in ([0], [1], [2], [0, 1], [0, 1, 2]):

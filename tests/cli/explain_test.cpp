@@ -11,10 +11,11 @@ using test::World;
 
 namespace {
 
-std::string text(const World& world, base::Colour colour = base::Colour::off) {
+std::string text(const World& world, base::Colour colour = base::Colour::off, std::size_t width = 0,
+                 cli::Layout::Names names = cli::Layout::Names::counted) {
   policy::Policy policy = world.policy();
   base::Diagnostics unbuilt = policy::unbuilt(world.profile, world.flags);
-  return cli::explain_text({policy, unbuilt}, colour);
+  return cli::explain_text({policy, unbuilt}, {colour, width, names});
 }
 bool has(const std::string& where, std::string_view what) {
   return where.find(what) != std::string::npos;
@@ -77,4 +78,44 @@ TEST_CASE("the JSON is JSON even where names are not text") {
                       mount["file"] == "test.toml" && mount["line"] == 1);
   }
   CHECK(found);
+}
+
+TEST_CASE("no row is longer than the terminal is wide, but for a word that must stay whole") {
+  World world;
+  world.folder_at("/home/u/" + std::string(90, 'x')).read("~/" + std::string(90, 'x'));
+  world.allow({.text = "localhost:8080",
+               .kind = profile::HostKind::localhost,
+               .host = "localhost",
+               .ports = profile::PortSet::one,
+               .port = 8080});
+  for (std::size_t width : {40UZ, 60UZ, 80UZ}) {
+    std::string rest = text(world, base::Colour::off, width);
+    while (!rest.empty()) {
+      std::string line = rest.substr(0, rest.find('\n'));
+      rest.erase(0, line.size() + 1);
+      const bool whole = has(line, "xxx") || has(line, "PATH=");
+      CHECK((line.size() <= width || whole));
+    }
+  }
+  CHECK(has(text(world), "localhost:8080  this machine's server, at the same address"));
+}
+
+TEST_CASE("names of what isn't there are counted, unless all are wanted") {
+  World world;
+  for (const char* name : {"a", "b", "c", "d", "e"}) world.protect("${roots}/" + std::string(name));
+  for (const char* name : {"~/v", "~/w"}) world.read(name);
+  std::string counted = text(world);
+  CHECK(has(counted, "  5 more names are kept from being made (--all)\n"));
+  CHECK(has(counted, "  2 paths of test.toml don't exist here (--all)\n"));
+  CHECK_FALSE(has(counted, "~/v"));
+  std::string all = text(world, base::Colour::off, 0, cli::Layout::Names::all);
+  CHECK(has(all, "  missing, and kept from being made: ./a ./b ./c ./d ./e\n"));
+  CHECK(has(all, "'/home/u/v' does not exist  test.toml:6\n"));
+  CHECK_FALSE(has(all, "--all"));
+}
+
+TEST_CASE("what a person looks for before trusting a room comes first") {
+  std::string out = text(World());
+  CHECK(out.find("\nWritable") < out.find("\nNetwork"));
+  CHECK(out.find("\nNetwork") < out.find("\nReadable"));
 }

@@ -316,3 +316,28 @@ TEST_CASE("what could not be done is not called done, and the log says why") {
   ended.event.detail = R"({"killed":true})";
   CHECK(cells(ended) == "killed|profile pi");
 }
+
+TEST_CASE("a verdict that is no person's says why, and one that nobody gave says so") {
+  Berlin zone;
+  store::Row alone = row("example.org:443", "unavailable");
+  alone.event.by = "fault";
+  alone.event.detail =
+      R"({"reason": "the owner must be asked, and can't be: nobody watches; tell him what you wanted"})";
+  CHECK_THAT(table_of({alone}),
+             Catch::Contains("unavailable  nobody  command  example.org:443 (the owner must be asked, "
+                             "and can't be: nobody watches)\n"));
+  store::Row person = row("git push", "deny");
+  person.event.detail = R"({"reason": "not today"})";
+  CHECK_THAT(table_of({person}), Catch::Contains("human  command  git push\n"));
+}
+
+TEST_CASE("the outcome of a change at the end of a run is what became of it") {
+  Berlin zone;
+  store::Row taken = row("create AGENTS.md");
+  taken.event.what = Event::What::outcome;
+  taken.event.kind = "change";
+  for (const char* word : {"quarantined", "restored", "kept"}) {
+    taken.event.detail = std::string(R"({"outcome": ")") + word + "\"}";
+    CHECK_THAT(table_of({taken}), Catch::Contains(word));
+  }
+}

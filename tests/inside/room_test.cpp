@@ -216,6 +216,11 @@ TEST_CASE("a shim runs what a rule speaks of on the host, and else the room's ow
   CHECK(Program(world, "tool", {"-x", "1"}, {path}).whole().out == "host -x 1\n");
   CHECK(Program(world, "/any/where/tool", {"-x"}, {path}).whole().out == "host -x\n");
   CHECK(Program(world, "tool", {"status"}, {path}).whole().out == "room " + (world.folder / "room/tool") + " status\n");
+  auto near = Program(world, "tool", {"-x", "-q", "1"}, {path}).whole();
+  CHECK(near.out == "room " + (world.folder / "room/tool") + " -x -q 1\n");
+  CHECK(near.error ==
+        "agentbox: note: this runs in the room: 'tool -x **' comes near, but '*' and '**' match no option; "
+        "'tool -x -q **' would\n");
   auto none = Program(world, "other", {"status"}, {path}).whole();
   CHECK(none.code == 127);
   CHECK(none.error ==

@@ -95,6 +95,64 @@ def check(world):
         expect(done.code == 1 and done.errors.count("error:") + done.text.count("error:") == 2, name, done)
 
 
+@test("check refuses what run refuses everywhere, and warns of what it refuses here")
+def check_as_run(world):
+    for text, words in (('[files]\nask = ["~/x"]', "[files] ask is not built yet"),
+                        ('[files]\ndeletes = "20/session"', "[files] deletes is not built yet"),
+                        ('[workspace]\nmode = "review"', "is not built yet"),
+                        ('[files]\nread = ["/etc"]', "'/etc' can't be granted: it is /etc"),
+                        ('[files]\nwrite = ["~"]', "can't be granted: it is your home directory")):
+        world.profile("p", 'extends = ["default"]\n' + text + "\n")
+        done, ran = world.agentbox("check", "p"), world.agentbox("run", "p", "--", "true")
+        expect(done.code == 1 and words in done.errors and done.errors.count("error:") == 1, text, done)
+        expect(ran.code == 125 and words in ran.errors, "control: run says the same", ran)
+    for text, words in (('[files]\nwrite = ["~/not-there"]', "so that it can't be made writable"),
+                        ('[messages.email]\nsend = ["no-such-mailer", "-t"]', "nothing could be sent by 'email': ")):
+        world.profile("p", 'extends = ["default"]\n' + text + "\n")
+        done, ran = world.agentbox("check", "p"), world.agentbox("run", "p", "--", "true")
+        expect(done.code == 0 and "on this machine `agentbox run` would refuse: " in done.errors, text, done)
+        expect(words in done.errors and ran.code == 125 and words in ran.errors, "the same words", done, ran)
+        answer = json.loads(world.agentbox("check", "--json", "p").text)
+        expect(answer["ok"] and len(answer["here"]) == 1 and not answer["errors"], "JSON", answer)
+    world.profile("p", 'extends = ["default"]\n[files]\nwrite = ["${workspace}/not-there"]\n')
+    expect_equal(world.agentbox("check", "p").errors, "", "what is in a workspace is the workspace's matter")
+
+
+@test("a profile that protects nothing says so, and stays allowed")
+def check_unprotected(world):
+    words = "note: nothing in the workspace is protected: no profile here extends 'base'"
+    world.profile("bare", "")
+    world.profile("safe", 'extends = ["base"]\n')
+    for name, said in (("bare", True), ("safe", False)):
+        checked, ran = world.agentbox("check", name), world.agentbox("run", name, "--", "true")
+        expect(checked.code == 0 and (words in checked.errors) == said, name, checked)
+        expect(ran.code == 0 and (words in ran.errors) == said, name, ran)
+        expect(("nothing in the workspace is protected" in world.agentbox("explain", name).text) == said, name)
+
+
+@test("a program that the room doesn't have is told where it is, or that it is nowhere")
+def missing_program(world):
+    folder = world.home / "tools"
+    folder.mkdir()
+    tool = folder / "zork"
+    tool.write_text("#!/bin/sh\necho ran\n")
+    tool.chmod(0o755)
+    path = world.env(PATH=f"{folder}:/usr/bin:/bin")
+    for words, env, said in (
+            (["no-such-zork"], None, "no-such-zork is not installed: no folder of your $PATH has it"),
+            (["zork"], path, "zork is at ~/tools/zork, which the room doesn't hold\n"
+                             "hint: [files] read = [\"~/tools\"] in a profile grants it"),
+            ([str(tool)], None, "zork is at ~/tools/zork, which the room doesn't hold")):
+        for command in (["run", "default", "--"], ["explain", "default", "--"]):
+            done = world.agentbox(*command, *words, env=env or world.env())
+            told = done.errors if command[0] == "run" else done.text.replace("; [files]", "\nhint: [files]")
+            expect(said in told and done.code == (127 if command[0] == "run" else 0), said, done)
+    done = world.agentbox("run", "default", "--read", str(folder), "--", "zork")
+    expect(done.code == 127 and "~/tools/zork is in the room, but ~/tools is not in its PATH" in done.errors, "PATH", done)
+    done = world.agentbox("run", "default", "--read", str(folder), "--", "zork", env=path)
+    expect_equal((done.code, done.text), (0, "ran\n"), "control: granted and in the PATH")
+
+
 TRIED = """
 extends = ["default"]
 [files]
@@ -156,13 +214,22 @@ def try_actions(world):
 @test("try ends with 125 where it has no answer")
 def try_errors(world):
     profile = world.profile("p", TRIED)
-    for words in (["connect", "example.org"], ["connect", "*.example.org:443"], ["connect", "x y:1"], ["pay", "-5", "USD"],
+    for words in (["connect", "10.0.0.0/8"], ["connect", "*.example.org:443"], ["connect", "x y:1"], ["pay", "-5", "USD"],
                   ["pay", "5", "XXX"], ["fly", "away"], []):
         done = world.agentbox("try", str(profile), *words)
         expect(done.code == 125 and done.errors.count("error:") == 1 and not done.text, f"try {words}", done)
     broken = world.profile("q", "[network]\nalow = []\n")
     expect_equal(world.agentbox("try", str(broken), "read", "/").code, 125, "a broken profile")
-    expect_equal(world.agentbox("check", str(profile)).code, 0, "check does not mind what isn't built")
+
+
+@test("try takes a host without a port for the web's two, and says of a quoted command that it is one word")
+def try_web(world):
+    profile = world.profile("p", '[network]\nallow = ["docs.example", "half.example:443"]\n[commands]\nask = ["git push **"]\n')
+    for host, said in (("docs.example", "  port 80: the same\n"), ("half.example", "  port 80: deny, ")):
+        done = world.agentbox("try", str(profile), "connect", host)
+        expect(done.code == 0 and f"allow: connect {host}:443\n" in done.text and said in done.text, host, done)
+    done = world.agentbox("try", str(profile), "command", "git push origin HEAD")
+    expect(done.code == 1 and "  this is one word, the name of a program: without the quotes, try " in done.text, "word", done)
 
 
 @test("every shipped profile passes check")

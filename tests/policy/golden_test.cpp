@@ -32,7 +32,7 @@ Outcome outcome(const fs::path& folder) {
   if (!policy) return {{"errors.txt", base::render(policy.error(), base::Colour::off)}};
   base::Diagnostics unbuilt = policy::unbuilt(profile, {});
   cli::Explained explained{*policy, unbuilt};
-  return {{"explain.txt", cli::explain_text(explained, base::Colour::off)},
+  return {{"explain.txt", cli::explain_text(explained, {})},
           {"policy.json", cli::explain_json(explained)},
           {"bwrap.txt", plan::describe(plan::make(*policy))}};
 }

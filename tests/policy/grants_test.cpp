@@ -74,6 +74,10 @@ TEST_CASE("a missing path is skipped for reading, made for writing with '/', els
   World world;
   policy::Policy policy = world.read("~/none").write("~/made/here/").policy();
   CHECK(notes(policy, Note::Kind::skipped) == Lines{"'/home/u/none' does not exist"});
+  // Who types a path means one that is there.
+  World typed;
+  typed.flags.read.push_back({World::path_text("/home/u/none"), {.file = "--read"}});
+  CHECK(typed.errors() == Lines{"'/home/u/none' does not exist"});
   REQUIRE(policy.to_make.size() == 1);
   CHECK(policy.to_make[0].path == path("/home/u/made/here"));
   CHECK(mounts(policy, "/home/u/made") == Lines{"write /home/u/made/here grant"});
@@ -253,6 +257,12 @@ TEST_CASE("places that can't be a workspace") {
   CHECK(refused("/run/user/1000/x") == "'/run/user/1000/x' can't be a workspace: it is a folder where sockets are");
   CHECK(refused("/tmp") ==
         "'/tmp' can't be a workspace: it is /tmp, where other programs keep their sockets and files");
+  CHECK(refused("/home/u/.ssh") == "'/home/u/.ssh' can't be a workspace: it is where your keys are");
+  CHECK(refused("/home/u/.gnupg/private-keys-v1.d").ends_with("it is where your keys are"));
+  CHECK(refused("/home/u/.config") ==
+        "'/home/u/.config' can't be a workspace: it holds what your programs keep and obey");
+  CHECK(refused("/home/u/.config/nvim").empty());
+  CHECK(refused("/home/u/.sshd").empty());
   CHECK(refused("/tmp/x").empty());
   CHECK(refused("/srv/project").empty());
   World world;

@@ -274,12 +274,13 @@ TEST_CASE("held files stay writable, and folders on the way to them are no mount
 
 TEST_CASE("agentbox's own profiles can't be written from a workspace around them") {
   World world;
-  world.facts.workspace = path("/home/u/.config");
-  world.facts.roots = {{path("/home/u/.config"), false, false}};
-  world.folder_at("/home/u/.config");
-  CHECK(mounts(world.policy()) == Lines{"write /home/u/.config workspace", "read /home/u/.config/agentbox ghost"});
-  world.file("/home/u/.config/agentbox/profiles/pi.toml");
-  CHECK(mounts(world.policy()) == Lines{"write /home/u/.config workspace", "read /home/u/.config/agentbox protect"});
+  world.facts.config_home = path("/home/u/dots");  // ~/.config itself can't be a workspace
+  world.facts.workspace = path("/home/u/dots");
+  world.facts.roots = {{path("/home/u/dots"), false, false}};
+  world.folder_at("/home/u/dots");
+  CHECK(mounts(world.policy()) == Lines{"write /home/u/dots workspace", "read /home/u/dots/agentbox ghost"});
+  world.file("/home/u/dots/agentbox/profiles/pi.toml");
+  CHECK(mounts(world.policy()) == Lines{"write /home/u/dots workspace", "read /home/u/dots/agentbox protect"});
 }
 
 TEST_CASE("a profile that lies in the workspace can't be written from the room it describes") {

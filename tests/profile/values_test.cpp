@@ -276,6 +276,11 @@ TEST_CASE("a value names only what is replaced") {
 }
 
 TEST_CASE("the command line's values point at their flag") {
+  for (const char* port : {"8080", ":8080"}) {
+    auto alone = parse_host_rule(port, {.file = "--allow"});
+    REQUIRE_FALSE(alone);
+    CHECK(alone.error().at(0).hint == "did you mean 'localhost:8080'?");
+  }
   auto rule = parse_host_rule("exa mple.org", {.file = "--allow"});
   REQUIRE_FALSE(rule);
   CHECK(agentbox::base::render(rule.error(), agentbox::base::Colour::off) ==

@@ -63,6 +63,12 @@ TEST_CASE("a leftover says what it is, what changed, and what becomes of it with
   CHECK(left.grid.shows(" D  the same for all the rest"));
   CHECK(left.grid.row(0).find("pi-3fa2 · profile pi · 1 of 3") != std::string::npos);
   CHECK(left.grid.row(0).ends_with("restored in 1:42"));
+  Leftover made = held();
+  made.was = Leftover::Was::missing;
+  Left fresh(made);
+  fresh.ready();
+  CHECK(fresh.grid.shows(" d  take it away (quarantine)"));
+  CHECK(fresh.grid.row(0).ends_with("taken away in 1:42"));
   Leftover taken = held();
   taken.kind = Leftover::Kind::quarantined;
   taken.number = 3;

@@ -24,6 +24,7 @@ struct Leftover {
     held,        // else it is restored
     quarantined  // else it stays in the quarantine
   } kind = Kind::held;
+  enum class Was : std::uint8_t { there, missing } was = Was::there;  // held and missing: else it is taken away
   std::string session, profile;
   std::string path;                                    // raw
   std::vector<Fact> facts;                             // values are raw

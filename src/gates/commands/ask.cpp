@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/policy/near.hpp"
 
 #include "impl.hpp"
 
@@ -19,7 +20,7 @@ bool CommandGate::Impl::pass(const Requester& from, const policy::Command& comma
   from.tell(wire::Verdict{.verdict = wire::Verdict::Kind::pass,
                           .reason = "no rule of the profile speaks of this command",
                           .rule = {},
-                          .comment = {}});
+                          .comment = policy::near_rule(setup_.rules, command.argv)});
   return true;
 }
 

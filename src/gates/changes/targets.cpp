@@ -30,6 +30,7 @@ using base::UniqueFd;
 
 namespace {
 
+constexpr int most_tries = 100;
 constexpr mode_t new_file_mode = 0644, new_directory_mode = 0755;
 
 std::string shown(const AbsPath& path) {
@@ -40,9 +41,11 @@ UniqueFd open_beneath(int directory, const std::string& name, int flags) {
   open_how how{.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC),
                .mode = 0,
                .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
-  for (;;) {  // EAGAIN: something was renamed meanwhile, and the kernel can't tell whether it led out
+  // EAGAIN: something was renamed meanwhile, and the kernel can't tell whether it led out. But also that somebody in the
+  // room holds a lease on the file, and that stays so: hence not without end.
+  for (int left = most_tries;;) {
     UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, directory, name.c_str(), &how, sizeof how)));
-    if (fd || (errno != EINTR && errno != EAGAIN)) return fd;
+    if (fd || (errno != EINTR && errno != EAGAIN) || --left == 0) return fd;
   }
 }
 

@@ -44,11 +44,7 @@ std::shared_ptr<Job> CommandGate::Impl::take(Requester from, wire::CommandReques
   job->command.directory = *std::move(directory);
 
   job->why = std::move(request.why);
-  auto begun = programs_.begin(job->command.argv.front());
-  if (begun) job->command.program = begun->measured.program;
-  if (is_shim && pass(from, job->command)) return {};
-  // What is denied anyway needs no reason that tells about the host.
-  if (policy::rule(setup_.rules, job->command).decision == policy::Decision::deny) {
+  auto deny = [&] {
     broker::Asked asked;
     asked.action = job->command;
     asked.title = "run a command on your machine";
@@ -56,7 +52,15 @@ std::shared_ptr<Job> CommandGate::Impl::take(Requester from, wire::CommandReques
     jobs_.insert(job);
     put(job, std::move(asked));
     return job;
-  }
+  };
+  auto is_denied = [&] { return policy::rule(setup_.rules, job->command).decision == policy::Decision::deny; };
+  // Nothing of the room is opened for what no rule would let run.
+  if (!is_shim && job->command.argv.front().starts_with('/') && is_denied()) return deny();
+  auto begun = programs_.begin(job->command.argv.front());
+  if (begun) job->command.program = begun->measured.program;
+  if (is_shim && pass(from, job->command)) return {};
+  // What is denied anyway needs no reason that tells about the host.
+  if (is_denied()) return deny();
   if (!begun) {
     const policy::Action action = job->command;
     auto code = begun.error().why == NotMeasured::Why::not_found ? wire::Code::no_such_program : wire::Code::failed;

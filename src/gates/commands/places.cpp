@@ -17,6 +17,12 @@ namespace agentbox::gates::commands {
 using base::AbsPath;
 using base::UniqueFd;
 
+namespace {
+
+constexpr int most_tries = 100;
+
+}  // namespace
+
 Places::Places(const std::vector<Root>& roots, std::vector<AbsPath> hidden) : hidden_(std::move(hidden)) {
   for (const Root& root : roots) {
     open_how how{.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_NO_SYMLINKS};
@@ -49,9 +55,10 @@ std::expected<Place, std::string> Places::open(const AbsPath& directory) const {
                .mode = 0,
                .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH};
   UniqueFd fd;
+  int left = most_tries;
   do {  // EAGAIN: something was renamed meanwhile, and the kernel can't tell whether it led out
     fd.reset(static_cast<int>(::syscall(SYS_openat2, root->directory.get(), relative.c_str(), &how, sizeof how)));
-  } while (!fd && errno == EINTR);
+  } while (!fd && (errno == EINTR || errno == EAGAIN) && --left > 0);
   if (!fd && errno == ELOOP) {
     return std::unexpected("a symbolic link lies on the way to " + name + ": use the real path (`pwd -P`)");
   }

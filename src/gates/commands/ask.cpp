@@ -4,6 +4,7 @@
 
 #include "agentbox/base/error.hpp"
 
+#include "environment.hpp"
 #include "impl.hpp"
 
 namespace agentbox::gates::commands {
@@ -107,7 +108,26 @@ void CommandGate::Impl::measured(const std::shared_ptr<Job>& job) {
     if (!run) return refuse_job(job, run.error());
     known.standstill = Known::Standstill::yes;
     known.notes.push_back("hooks, fsmonitor, external diff and pagers are off; the repository's settings are harmless");
+    if (policy::traffic_of_git(job->command.argv)) {
+      // Its device and inode are those that were measured; what the room can change isn't run for this.
+      auto program = HostPrograms::begin_again(*job->command.program);
+      if (!program) return refuse_job(job, program.error().text);
+      auto file = std::make_shared<base::UniqueFd>(program->take_file());
+      auto there = std::make_shared<Place>(*std::move(place));
+      ToRun how{.program = file->get(),
+                .environment = fixed_environment(setup_.owner, programs_.search_path(), job->command),
+                .directory = there->directory.get()};
+      how.environment.insert(how.environment.end(), run->environment.begin(), run->environment.end());
+      return find_remotes(job, how, run->view, [this, job, known, file, there](policy::Remotes found) {
+        job->command.remotes = std::move(found);
+        ask(job, known);
+      });
+    }
   }
+  ask(job, known);
+}
+
+void CommandGate::Impl::ask(const std::shared_ptr<Job>& job, const Known& known) {
   if (!job->from.is_gone()) put(job, question_about(job->command, known, std::move(job->why)));
 }
 

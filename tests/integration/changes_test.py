@@ -333,7 +333,7 @@ def taught(world):
 
 @test("a lease that the agent holds on a file keeps nobody waiting, neither for a proposal nor for a command")
 def leased(world):
-    world.profile("asks", 'extends = ["default"]\n[commands]\nask = ["**"]\n')
+    world.profile("asks", f'extends = ["default"]\n[commands]\nask = ["{world.workspace}/tool"]\n')
     (world.workspace / "AGENTS.md").write_text("old\n")
     (world.workspace / "a.py").write_text(
         "import fcntl, os, signal, subprocess, time\n"

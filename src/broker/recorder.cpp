@@ -43,6 +43,10 @@ struct Fields {
       // What is denied by a rule is not hashed.
       if (!command.program->sha256.empty()) fields["program"]["sha256"] = command.program->sha256;
     }
+    if (command.remotes) {
+      const bool known = command.remotes->certain == policy::Remotes::Certain::yes;
+      fields["addresses"] = known ? bytes(command.remotes->addresses) : json(nullptr);
+    }
     return fields;
   }
   json operator()(const policy::Message& message) const {

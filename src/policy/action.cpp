@@ -75,12 +75,17 @@ void encode(Encoder& out, const Command& action) {
   out.field(action.directory.str());
   out.choice(action.terminal);
   out.number(std::uint64_t{action.program ? 1U : 0U});
-  if (!action.program) return;
-  out.field(action.program->path.str());
-  out.number(action.program->device);
-  out.number(action.program->inode);
-  out.field(action.program->sha256);
-  out.choice(action.program->writable);
+  if (action.program) {
+    out.field(action.program->path.str());
+    out.number(action.program->device);
+    out.number(action.program->inode);
+    out.field(action.program->sha256);
+    out.choice(action.program->writable);
+  }
+  // At the end, and nothing at all where there are none: what was remembered of other commands stays as it is.
+  if (!action.remotes) return;
+  out.choice(action.remotes->certain);
+  out.list(action.remotes->addresses);
 }
 void encode(Encoder& out, const Message& action) {
   out.field(action.backend);
@@ -150,7 +155,7 @@ std::string describe(const Change& action) {
   return std::string(verb) + base::quote(action.path.str());
 }
 std::string describe(const Command& action) {
-  return base::quote(action.argv);
+  return base::quote(action.argv) + in_words(action.remotes);  // no argument is quoted with a bare bracket
 }
 std::string describe(const Message& action) {
   std::string to;
@@ -184,6 +189,14 @@ std::string canonical(const Action& action) {
   Encoder out(kind_of(action));
   std::visit([&](const auto& one) { encode(out, one); }, action);
   return out.take();
+}
+
+std::string in_words(const std::optional<Remotes>& remotes) {
+  if (!remotes) return {};
+  if (remotes->certain == Remotes::Certain::no) return " (address unknown)";
+  std::string text;
+  for (const std::string& address : remotes->addresses) text += (text.empty() ? " (" : ", ") + base::escape(address);
+  return text + ")";
 }
 
 std::string summary(const Action& action) {

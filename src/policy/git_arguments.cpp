@@ -7,6 +7,9 @@
 #include <array>
 #include <string_view>
 
+#include "agentbox/policy/git_config.hpp"
+#include "agentbox/policy/git_remotes.hpp"
+
 #include "programs.hpp"
 
 namespace agentbox::policy {
@@ -141,6 +144,15 @@ Knowledge by_grammar(const Grammar& grammar, Arguments arguments) {
   return known;
 }
 
+// What is done here alone, besides `repository_commands`. Built in, so that no alias takes the name.
+constexpr std::array local_commands{"grep"sv,       "init"sv,        "rebase"sv,    "worktree"sv,     "config"sv,
+                                    "help"sv,       "hash-object"sv, "var"sv,       "update-ref"sv,   "update-index"sv,
+                                    "write-tree"sv, "commit-tree"sv, "read-tree"sv, "check-ignore"sv, "pack-refs"sv,
+                                    "diff-files"sv, "diff-index"sv,  "diff-tree"sv, "show-branch"sv,  "verify-commit"sv,
+                                    "verify-tag"sv, "verify-pack"sv};
+constexpr std::array bare_remote{"-v"sv, "--verbose"sv};
+constexpr std::array ls_remote_options{"-q"sv, "--quiet"sv, "-t"sv, "--tags"sv, "--heads"sv, "--symref"sv};
+
 // "--ex" is "--exec", and "--exec=x" too.
 bool is_option(std::string_view argument, std::string_view option) {
   std::string_view name = argument.substr(0, argument.find('='));
@@ -170,6 +182,43 @@ Knowledge knowledge_of_git(Arguments arguments) {
     }
   }
   return {Trust::runs_files, "git runs hooks, filters and helpers that the repository names"};
+}
+
+std::optional<GitTraffic> traffic_of_git(const std::vector<std::string>& argv) {
+  using Whom = GitTraffic::Whom;
+  Arguments arguments = argv;
+  if (!arguments.empty()) arguments = arguments.subspan(1);
+  auto contains = [](auto&& list, const std::string& word) { return std::ranges::find(list, word) != list.end(); };
+  while (!arguments.empty() && (contains(global_options, arguments.front()) || arguments.front() == "-P")) {
+    arguments = arguments.subspan(1);
+  }
+  if (arguments.empty()) return {};
+  const std::string& command = arguments.front();
+  arguments = arguments.subspan(1);
+  GitTraffic traffic{.way = command == "push" ? GitTraffic::Way::push : GitTraffic::Way::fetch};
+  if (contains(repository_commands, command) || contains(local_commands, command)) return {};
+  if (command == "remote" && std::ranges::all_of(arguments, [&](auto& word) { return contains(bare_remote, word); })) {
+    return {};
+  }
+  const auto* grammar = std::ranges::find(grammars, command, &Grammar::command);
+  const bool is_other = command == "ls-remote" || command == "clone";
+  if (grammar == grammars.end() && !is_other) return traffic;
+  traffic.whom = Whom::one;
+  for (const std::string& argument : arguments) {
+    if (!argument.starts_with('-')) {
+      if (traffic.remote.empty()) traffic.remote = argument;
+      if (argument.empty()) return GitTraffic{.way = traffic.way};
+      continue;
+    }
+    const bool is_known = grammar != grammars.end()
+                              ? is_listed(grammar->harmless, argument) || is_listed(grammar->frank, argument)
+                              : command == "ls-remote" && contains(ls_remote_options, argument);
+    if (!is_known) return GitTraffic{.way = traffic.way};
+    if (argument == "--all" && command == "fetch") traffic.whom = Whom::all;
+  }
+  // It is no name of a remote here, and reads no settings of the repository's.
+  if (command == "clone" && !is_plain_git_address(traffic.remote)) traffic.whom = Whom::unsure;
+  return traffic;
 }
 
 }  // namespace agentbox::policy

@@ -100,7 +100,29 @@ bool is_plain_login(std::string_view login) {
   return is_plain(login, "._-@[]:%") && login.front() != '-' && !host.empty() && host.front() != '-';
 }
 
-bool is_plain_address(std::string_view address) {
+// Where it could be a path or an address git takes it for one.
+bool is_remote_name(std::string_view text) {
+  return text == "." || (is_plain(text, "_-.") && text.front() != '-' && text.front() != '.');
+}
+
+std::string reason_against(const GitSetting& setting) {
+  const std::string key = setting.section + (setting.subsection ? ".*." : ".") + setting.name;
+  const std::string shown = base::escape(key_of(setting).substr(0, 100));
+  if (contains(harmless, key)) return {};
+  if (contains(addresses, key)) {
+    return is_plain_git_address(setting.value) ? "" : shown + ", which is no plain https, ssh or git address";
+  }
+  if (contains(remotes, key)) {
+    return is_remote_name(setting.value) || is_plain_git_address(setting.value) ? ""
+                                                                                : shown + ", which names no remote";
+  }
+  if (contains(off, key) && setting.value == "false") return {};
+  return is_inert_git_key(key_of(setting)) ? "" : shown;
+}
+
+}  // namespace
+
+bool is_plain_git_address(std::string_view address) {
   constexpr std::string_view marks = "._-~/:@%+=,!*()[]&?";
   if (!is_plain(address, marks) || address.front() == '-' || address.find("::") != std::string_view::npos) return false;
   for (std::string_view scheme : {"https://"sv, "http://"sv, "git://"sv, "ssh://"sv, "git+ssh://"sv}) {
@@ -114,27 +136,6 @@ bool is_plain_address(std::string_view address) {
   return colon != std::string_view::npos && address.substr(0, colon).find('/') == std::string_view::npos &&
          is_plain_login(address.substr(0, colon));
 }
-
-// Where it could be a path or an address git takes it for one.
-bool is_remote_name(std::string_view text) {
-  return text == "." || (is_plain(text, "_-.") && text.front() != '-' && text.front() != '.');
-}
-
-std::string reason_against(const GitSetting& setting) {
-  const std::string key = setting.section + (setting.subsection ? ".*." : ".") + setting.name;
-  const std::string shown = base::escape(key_of(setting).substr(0, 100));
-  if (contains(harmless, key)) return {};
-  if (contains(addresses, key)) {
-    return is_plain_address(setting.value) ? "" : shown + ", which is no plain https, ssh or git address";
-  }
-  if (contains(remotes, key)) {
-    return is_remote_name(setting.value) || is_plain_address(setting.value) ? "" : shown + ", which names no remote";
-  }
-  if (contains(off, key) && setting.value == "false") return {};
-  return is_inert_git_key(key_of(setting)) ? "" : shown;
-}
-
-}  // namespace
 
 std::vector<std::string> unfit_for_host(std::string_view config, std::size_t limit) {
   std::vector<std::string> reasons;

@@ -1,9 +1,12 @@
 // What an answer may be remembered for, and what a remembered one covers. A scope covers by what it says now, not by what
 // was true when it was stored: each use is checked again.
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/git_remotes.hpp"
 #include "agentbox/policy/ruling.hpp"
 #include "agentbox/profile/host_rules.hpp"
 #include "agentbox/profile/parse.hpp"
@@ -50,7 +53,18 @@ Action essence(const Action& action) {
 std::string shown(const Action& action) {
   const auto* command = std::get_if<Command>(&action);
   if (command == nullptr) return summary(action);
-  return fmt::format("{} in {}", base::quote(command->argv), base::quote(command->directory.str()));
+  return fmt::format("{} in {}{}", base::quote(command->argv), base::quote(command->directory.str()),
+                     in_words(command->remotes));
+}
+
+// What a pattern for git is bound to: in another directory the same name of a remote means another address, and the
+// agent can change what it means. Empty: to nothing.
+std::string bounds(const Command& command) {
+  if (!talks_to_remotes(command)) return {};
+  return canonical(Command{.argv = {}, .directory = command.directory, .remotes = command.remotes});
+}
+bool is_certain(const Command& command) {
+  return command.remotes && command.remotes->certain == Remotes::Certain::yes;
 }
 
 std::vector<Scope> scopes_of(const Connect& connect, Lasting /*lasting*/) {
@@ -67,12 +81,18 @@ std::vector<Scope> scopes_of(const Command& command, Lasting lasting) {
   if (command.argv.empty()) return {};
   Trust trust = knowledge_of(command).trust;
   if (trust == Trust::interpreter) return {};
+  const bool talks = talks_to_remotes(command);
+  if (talks && !is_certain(command)) return {};
   bool trusted = trust == Trust::harmless && !is_changeable(command);
   if (lasting == Lasting::always && !trusted) return {};
   std::vector<Scope> scopes{exact_scope(command)};
   std::optional<std::string> wider = trusted ? wider_pattern(command.argv) : std::nullopt;
   if (!wider) return scopes;
-  Scope pattern{Scope::Breadth::pattern, *wider, base::escape(*wider) + " in any directory"};
+  const std::string where = talks ? " in " + base::quote(command.directory.str()) + in_words(command.remotes)
+                                  : std::string(" in any directory");
+  // A pattern holds no line feed.
+  const std::string bound = talks ? "\n" + bounds(command) : std::string();
+  Scope pattern{Scope::Breadth::pattern, *wider + bound, base::escape(*wider) + where};
   if (covers(pattern, command)) scopes.push_back(std::move(pattern));
   return scopes;
 }
@@ -113,7 +133,11 @@ bool pattern_covers(const std::string& rule, const Action& action) {
   }
   const auto* command = std::get_if<Command>(&action);
   if (command == nullptr || is_changeable(*command)) return false;
-  base::Result<profile::CommandPattern> pattern = profile::parse_command_pattern(rule, {});
+  if (talks_to_remotes(*command) && !is_certain(*command)) return false;
+  const std::size_t end = std::min(rule.find('\n'), rule.size());
+  // One that is bound to nothing, as earlier versions kept them, covers no address.
+  if (rule.substr(std::min(end + 1, rule.size())) != bounds(*command)) return false;
+  base::Result<profile::CommandPattern> pattern = profile::parse_command_pattern(rule.substr(0, end), {});
   return pattern && matches(*pattern, command->argv) && knowledge_of(*command).trust == Trust::harmless;
 }
 

@@ -29,6 +29,7 @@
 #include "agentbox/base/escape.hpp"
 #include "agentbox/broker/broker.hpp"
 #include "agentbox/broker/control_server.hpp"
+#include "agentbox/policy/git_remotes.hpp"
 
 namespace {
 
@@ -51,6 +52,9 @@ const char* name_of(broker::Verdict::Kind kind) {
 broker::Asked command(const Json& json) {
   auto argv = json.at("ask").get<std::vector<std::string>>();
   policy::Command action{.argv = argv, .directory = *base::AbsPath::parse("/home/me/w")};
+  // As the gate finds them out.
+  if (policy::talks_to_remotes(action))
+    action.remotes = policy::Remotes{policy::Remotes::Certain::yes, {"https://example.org/x"}};
   action.program = policy::Program{.path = *base::AbsPath::parse("/usr/bin/" + argv[0]),
                                    .device = 1,
                                    .inode = 2,

@@ -290,7 +290,7 @@ TEST_CASE("what a gate refuses by itself is on record, and asks nobody") {
   world.broker->refused(World::asked({"git", "fetch"}).action, "the repository would run something");
   auto rows = world.record();
   REQUIRE(rows.size() == 3);
-  CHECK(rows[1].summary == "git fetch");
+  CHECK(rows[1].summary == "git fetch (https://example.org/x)");
   CHECK(rows[2].verdict == "deny");
   CHECK(rows[2].by == "fault");
   CHECK(rows[2].detail.find("the repository would run something") != std::string::npos);

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agentbox/broker/broker.hpp"
+#include "agentbox/policy/git_remotes.hpp"
 #include "agentbox/profile/parse.hpp"
 #include "agentbox/store/store.hpp"
 
@@ -80,6 +81,9 @@ struct World {
 
   static Asked asked(std::vector<std::string> argv) {
     policy::Command command{.argv = std::move(argv), .directory = *base::AbsPath::parse("/home/me/w")};
+    // As the gate finds them out.
+    if (policy::talks_to_remotes(command))
+      command.remotes = policy::Remotes{policy::Remotes::Certain::yes, {"https://example.org/x"}};
     command.program = policy::Program{.path = *base::AbsPath::parse("/usr/bin/" + command.argv[0]),
                                       .device = 1,
                                       .inode = 2,

@@ -331,5 +331,25 @@ def taught(world):
         expect(done.code == 2 and part in done.errors, words, done)
 
 
+@test("a lease that the agent holds on a file keeps nobody waiting, neither for a proposal nor for a command")
+def leased(world):
+    world.profile("asks", f'extends = ["default"]\n[commands]\nask = ["{world.workspace}/tool"]\n')
+    (world.workspace / "AGENTS.md").write_text("old\n")
+    (world.workspace / "a.py").write_text(
+        "import fcntl, os, signal, subprocess, time\n"
+        "signal.signal(signal.SIGIO, signal.SIG_IGN)\n"
+        "open('tool', 'w').write('#!/bin/sh\\n'); os.chmod('tool', 0o755)\n"
+        "held = [os.open(name, os.O_RDWR) for name in ('AGENTS.md', 'tool')]\n"
+        "for fd in held: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n"
+        "begin = time.monotonic()\n"
+        "subprocess.run(['agentbox', 'propose', 'AGENTS.md'], input=b'new\\n')\n"
+        "subprocess.run(['agentbox', 'host', '--', os.getcwd() + '/tool'])\n"
+        "print('waited' if time.monotonic() - begin > 30 else 'at once')\n")  # the kernel takes a lease away after 45 s
+    done = world.agentbox("run", "--on-ask", "queue", "asks", "--", "python3", "a.py")
+    expect_equal(done.text.splitlines()[-1:], ["at once"], f"{done}")
+    expect("AGENTS.md can't be read: Resource temporarily unavailable" in done.errors, "the proposal", done)
+    expect("tool can't be read, so nobody could say what would run" in done.errors, "the command", done)
+
+
 if __name__ == "__main__":
     run_tests()

@@ -286,6 +286,30 @@ def hostile_repository(world):
     expect_equal([(row["verdict"], row["by"]) for row in verdicts], [("allow", "rule"), ("deny", "fault")], "on record")
 
 
+@test("a yes to a push is for the addresses that the question named, and not for another repository's remote of that name")
+def push_elsewhere(world):
+    world.expect_ok(["git", "init", "-q", "-b", "main", "a"])
+    world.expect_ok(["git", "-C", "a", "remote", "add", "origin", "https://localhost:1/owners.git"])
+    push = "agentbox host -- git push origin main"
+    (world.workspace / "x.sh").write_text(f"cd a\n{push}\n{push}\ncd ..; git init -q -b main r; cd r\n"
+                                          f"git remote add origin https://localhost:1/evil.git\n{push}\necho code $?\n")
+    with Tmux(world) as terminal:
+        terminal.line(f"{profile(world)} /bin/sh x.sh")
+        screen = question(terminal, "git push origin main")
+        expect("sends to" in screen and "https://localhost:1/owners.git" in screen, "where to", screen)
+        press(terminal, "s")
+        screen = terminal.wait_for_keys("allow until this session ends")
+        expect("in any directory" not in screen, "what is offered", screen)
+        press(terminal, "o")
+        # The same again is not asked for; elsewhere it is.
+        question(terminal, "https://localhost:1/evil.git")
+        press(terminal, "d")
+        terminal.wait_for(lambda screen: re.search(r"^code \d", screen, re.M))
+    rows = [row for row in record(world, "--kind", "command") if row["what"] == "verdict"]
+    expect_equal([(row["verdict"], row["by"]) for row in rows],
+                 [("allow", "human"), ("allow", "remembered"), ("deny", "human")], "who said so")
+
+
 @test("the room can't reach control.sock, and a forged message answers nothing")
 def forged(world):
     profile(world)

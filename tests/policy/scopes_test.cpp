@@ -21,6 +21,13 @@ std::vector<std::string> shown(const std::vector<Scope>& scopes) {
   return texts;
 }
 using Texts = std::vector<std::string>;
+// git as the gate knows it: with the addresses that it would talk to.
+Command git(Argv argv, Argv addresses = {"https://example.org/x"}, std::string_view directory = "/home/u/work") {
+  argv.insert(argv.begin(), "git");
+  Command made = command(std::move(argv), directory);
+  made.remotes = Remotes{Remotes::Certain::yes, std::move(addresses)};
+  return made;
+}
 Scope pattern_scope(std::string rule) {
   return {Scope::Breadth::pattern, std::move(rule), ""};
 }
@@ -41,14 +48,9 @@ TEST_CASE("what may be remembered goes by what is known of the program") {
       {{"xdg-open", "x.desktop"}, {}, {}},
       {{"make"}, {"make in /home/u/work"}, {}},
       {{"ls", "a b"}, {"ls 'a b' in /home/u/work"}, {}},
-      {{"git", "push", "-f"}, {"git push -f in /home/u/work"}, {}},
-      {{"git", "push", "origin", "main"},
-       {"git push origin main in /home/u/work", "git push origin * in any directory"},
-       {"git push origin main in /home/u/work", "git push origin * in any directory"}},
-      {{"git", "push"}, {"git push in /home/u/work"}, {"git push in /home/u/work"}},
-      {{"git", "pull", "-q", "origin", "x"},
-       {"git pull -q origin x in /home/u/work", "git pull -q origin * in any directory"},
-       {"git pull -q origin x in /home/u/work", "git pull -q origin * in any directory"}},
+      // Where nobody knows the address, nothing.
+      {{"git", "push", "origin", "main"}, {}, {}},
+      {{"git", "status"}, {"git status in /home/u/work"}, {}},
       {{"xdg-open", "https://example.org/a?b"},
        {"xdg-open 'https://example.org/a?b' in /home/u/work", "xdg-open https://example.org/* in any directory"},
        {"xdg-open 'https://example.org/a?b' in /home/u/work", "xdg-open https://example.org/* in any directory"}},
@@ -64,8 +66,45 @@ TEST_CASE("what may be remembered goes by what is known of the program") {
   }
 }
 
+TEST_CASE("what may be remembered of git that talks to others says to whom, and in which directory") {
+  const std::string end = " in /home/u/work (https://example.org/x)";
+  CHECK(shown(session_scopes(git({"push", "-f"}))) == Texts{"git push -f" + end});
+  CHECK(lasting_scopes(git({"push", "-f"})).empty());
+  CHECK(shown(lasting_scopes(git({"push", "origin", "main"}))) ==
+        Texts{"git push origin main" + end, "git push origin *" + end});
+  CHECK(shown(lasting_scopes(git({"push"}))) == Texts{"git push" + end});
+  CHECK(shown(lasting_scopes(git({"pull", "-q", "origin", "x"}))) ==
+        Texts{"git pull -q origin x" + end, "git pull -q origin *" + end});
+  CHECK(shown(lasting_scopes(git({"push"}, {"https://a.example/x", "git@b.example:x"}))) ==
+        Texts{"git push in /home/u/work (https://a.example/x, git@b.example:x)"});
+  Command unknown = git({"push", "origin", "main"});
+  unknown.remotes = Remotes{};
+  CHECK(session_scopes(unknown).empty());
+  CHECK(lasting_scopes(unknown).empty());
+  CHECK(summary(unknown) == "git push origin main (address unknown)");
+  CHECK(canonical(unknown) != canonical(command({"git", "push", "origin", "main"})));
+}
+
+TEST_CASE("a yes to git holds for the same addresses and in the same directory only") {
+  const Command asked = git({"push", "origin", "main"});
+  Command unknown = asked;
+  unknown.remotes = Remotes{};
+  for (const Scope& scope : lasting_scopes(asked)) {
+    INFO(scope.shown);
+    CHECK(covers(scope, asked));
+    CHECK_FALSE(covers(scope, git({"push", "origin", "main"}, {"http://evil.example/x"})));
+    CHECK_FALSE(covers(scope, git({"push", "origin", "main"}, {"https://example.org/x", "http://evil.example/x"})));
+    CHECK_FALSE(covers(scope, git({"push", "origin", "main"}, {"https://example.org/x"}, "/home/u/work/r")));
+    CHECK_FALSE(covers(scope, unknown));
+    CHECK_FALSE(covers(scope, command({"git", "push", "origin", "main"})));
+  }
+  // As earlier versions remembered it.
+  CHECK_FALSE(covers(pattern_scope("git push origin *"), asked));
+  CHECK_FALSE(covers(exact_scope(command({"git", "push", "origin", "main"})), asked));
+}
+
 TEST_CASE("every scope that is offered covers what it was offered for") {
-  const std::vector<Action> actions{command({"git", "push", "origin", "main"}),
+  const std::vector<Action> actions{git({"push", "origin", "main"}),
                                     command({"notify-send", "x", "it's"}),
                                     command({"xdg-open", "https://example.org/x"}),
                                     command({"ls", "-l", "\xff"}),
@@ -102,8 +141,8 @@ TEST_CASE("a no can be remembered of anything") {
 }
 
 TEST_CASE("a pattern covers only what its grammar calls harmless") {
-  Scope scope = pattern_scope("git push origin *");
-  CHECK(covers(scope, command({"git", "push", "origin", "x"})));
+  Scope scope = lasting_scopes(git({"push", "origin", "main"})).at(1);
+  CHECK(covers(scope, git({"push", "origin", "x"})));
   for (const Argv& argv : std::vector<Argv>{{"git", "push", "origin", "+x"},
                                             {"git", "push", "origin", ":x"},
                                             {"git", "push", "origin", "a:b"},
@@ -112,7 +151,9 @@ TEST_CASE("a pattern covers only what its grammar calls harmless") {
                                             {"/usr/bin/git", "push", "origin", "x"},
                                             {"git", "push", "evil", "x"}}) {
     INFO(base::quote(argv));
-    CHECK_FALSE(covers(scope, command(argv)));
+    Command other = command(argv);
+    other.remotes = git({}).remotes;
+    CHECK_FALSE(covers(scope, other));
   }
   CHECK_FALSE(covers(pattern_scope("sh **"), command({"sh", "x"})));
   CHECK_FALSE(covers(pattern_scope("git push **"), command({"git", "push", "ext::x"})));
@@ -134,12 +175,12 @@ TEST_CASE("a pattern that doesn't parse covers nothing") {
 
 TEST_CASE("a program that this user can change is remembered by its content, never for always or by pattern") {
   using Writable = Program::Writable;
-  Command fixed = resolved(command({"git", "push", "origin", "main"}), "/usr/bin/git", Writable::no);
-  Command mine = resolved(command({"git", "push", "origin", "main"}), "/home/u/bin/git", Writable::yes);
+  Command fixed = resolved(git({"push", "origin", "main"}), "/usr/bin/git", Writable::no);
+  Command mine = resolved(git({"push", "origin", "main"}), "/home/u/bin/git", Writable::yes);
   CHECK(lasting_scopes(fixed).size() == 2);
   CHECK(lasting_scopes(mine).empty());
   CHECK(session_scopes(mine).size() == 1);
-  CHECK_FALSE(covers(pattern_scope("git push origin *"), mine));
+  CHECK_FALSE(covers(lasting_scopes(fixed).at(1), mine));
   CHECK_FALSE(covers(exact_scope(fixed), mine));
   // The system's update replaces the file: the answer stands.
   Command updated = fixed;

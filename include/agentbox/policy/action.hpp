@@ -48,12 +48,21 @@ struct Change {
   friend bool operator==(const Change&, const Change&) = default;
 };
 
+// Where git will send to or fetch from, as far as that can be told beforehand.
+struct Remotes {
+  enum class Certain { no, yes } certain = Certain::no;
+  // As git makes them of the remote's name and of all its settings; passwords are left out. Empty unless certain.
+  std::vector<std::string> addresses;
+  friend bool operator==(const Remotes&, const Remotes&) = default;
+};
+
 // A program on the host.
 struct Command {
   std::vector<std::string> argv;  // as the requester wrote it; argv[0] is a bare name or an absolute path
   base::AbsPath directory;        // where it runs, resolved
   enum class Terminal { none, pty } terminal = Terminal::none;
   std::optional<Program> program;  // nothing while it is only ruled on (`agentbox try`)
+  std::optional<Remotes> remotes;  // of git, where it talks to another machine
   friend bool operator==(const Command&, const Command&) = default;
 };
 
@@ -110,6 +119,10 @@ using Action = std::variant<Connect, Open, Change, Command, Message, Payment, To
 // One line for people and for the record: `git push origin main`, `api.example.org:443`, `12.50 USD to alice`.
 // Escaped; at most 200 bytes, cut at its end with "…", never within a character or an escape.
 [[nodiscard]] std::string summary(const Action& action);
+
+// For people, behind a command: " (https://example.org/x, ssh://git@example.org/x)", " (address unknown)"; escaped. Empty
+// where there is nothing to say.
+[[nodiscard]] std::string in_words(const std::optional<Remotes>& remotes);
 
 // Is the action done once (command, change, message, payment, tool), so that one yes is one deed? connect, open and
 // excess are states: one yes answers all who ask for the same.

@@ -24,6 +24,10 @@ struct GitSetting {
 // another git may be more patient. Never more settings than the text has bytes.
 [[nodiscard]] std::vector<GitSetting> read_git_config(std::string_view config);
 
+// https, http, git and ssh, also user@host:path, in plain letters: nothing that git or ssh could take for an option, a
+// helper or a path of this machine.
+[[nodiscard]] bool is_plain_git_address(std::string_view address);
+
 // Of a repository's own configuration: why git on the host must not be run in it, one clause a setting, each once, at most
 // `limit`. Everything that isn't known to be harmless is a reason: "core.fsmonitor"; "remote.origin.url, which is no plain
 // https, ssh or git address". Foreign bytes are escaped.

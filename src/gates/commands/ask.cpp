@@ -5,6 +5,7 @@
 #include "agentbox/base/error.hpp"
 #include "agentbox/policy/near.hpp"
 
+#include "environment.hpp"
 #include "impl.hpp"
 
 namespace agentbox::gates::commands {
@@ -45,11 +46,7 @@ std::shared_ptr<Job> CommandGate::Impl::take(Requester from, wire::CommandReques
   job->command.directory = *std::move(directory);
 
   job->why = std::move(request.why);
-  auto begun = programs_.begin(job->command.argv.front());
-  if (begun) job->command.program = begun->measured.program;
-  if (is_shim && pass(from, job->command)) return {};
-  // What is denied anyway needs no reason that tells about the host.
-  if (policy::rule(setup_.rules, job->command).decision == policy::Decision::deny) {
+  auto deny = [&] {
     broker::Asked asked;
     asked.action = job->command;
     asked.title = "run a command on your machine";
@@ -57,7 +54,15 @@ std::shared_ptr<Job> CommandGate::Impl::take(Requester from, wire::CommandReques
     jobs_.insert(job);
     put(job, std::move(asked));
     return job;
-  }
+  };
+  auto is_denied = [&] { return policy::rule(setup_.rules, job->command).decision == policy::Decision::deny; };
+  // Nothing of the room is opened for what no rule would let run.
+  if (!is_shim && job->command.argv.front().starts_with('/') && is_denied()) return deny();
+  auto begun = programs_.begin(job->command.argv.front());
+  if (begun) job->command.program = begun->measured.program;
+  if (is_shim && pass(from, job->command)) return {};
+  // What is denied anyway needs no reason that tells about the host.
+  if (is_denied()) return deny();
   if (!begun) {
     const policy::Action action = job->command;
     auto code = begun.error().why == NotMeasured::Why::not_found ? wire::Code::no_such_program : wire::Code::failed;
@@ -104,7 +109,26 @@ void CommandGate::Impl::measured(const std::shared_ptr<Job>& job) {
     if (!run) return refuse_job(job, run.error());
     known.standstill = Known::Standstill::yes;
     known.notes.push_back("hooks, fsmonitor, external diff and pagers are off; the repository's settings are harmless");
+    if (policy::traffic_of_git(job->command.argv)) {
+      // Its device and inode are those that were measured; what the room can change isn't run for this.
+      auto program = HostPrograms::begin_again(*job->command.program);
+      if (!program) return refuse_job(job, program.error().text);
+      auto file = std::make_shared<base::UniqueFd>(program->take_file());
+      auto there = std::make_shared<Place>(*std::move(place));
+      ToRun how{.program = file->get(),
+                .environment = fixed_environment(setup_.owner, programs_.search_path(), job->command),
+                .directory = there->directory.get()};
+      how.environment.insert(how.environment.end(), run->environment.begin(), run->environment.end());
+      return find_remotes(job, how, run->view, [this, job, known, file, there](policy::Remotes found) {
+        job->command.remotes = std::move(found);
+        ask(job, known);
+      });
+    }
   }
+  ask(job, known);
+}
+
+void CommandGate::Impl::ask(const std::shared_ptr<Job>& job, const Known& known) {
   if (!job->from.is_gone()) put(job, question_about(job->command, known, std::move(job->why)));
 }
 

@@ -38,6 +38,8 @@ wire::CommandExited exited(int status, std::string reason) {
 struct CommandGate::Impl::Starting {
   Place place;
   ToRun run;
+  policy::GitView view;
+  UniqueFd program;
 };
 
 void CommandGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
@@ -55,18 +57,39 @@ void CommandGate::Impl::carry_out(const std::shared_ptr<Job>& job) {
     hash(job, *std::move(program), [this, job, starting](FileHash file) {
       job->starting = false;
       --running_;
-      if (job->from.is_gone()) return not_started(job, "its requester has gone");
-      try {
-        if (auto started = start(job, *starting, std::move(file)); !started) return not_started(job, started.error());
-      } catch (const SystemError& error) {
-        return not_started(job, error.what());
-      }
-      ++running_;
-      watch(job);
+      verified(job, starting, std::move(file));
     });
   } catch (const SystemError& error) {
     not_started(job, error.what());
   }
+}
+
+// Its program is the one that was asked for, and so must the addresses be.
+void CommandGate::Impl::verified(const std::shared_ptr<Job>& job, const std::shared_ptr<Starting>& starting,
+                                 FileHash hash) {
+  auto launch = [this, job, starting] {
+    if (job->from.is_gone()) return not_started(job, "its requester has gone");
+    try {
+      if (auto started = start(job, *starting); !started) return not_started(job, started.error());
+    } catch (const SystemError& error) {
+      return not_started(job, error.what());
+    }
+    ++running_;
+    watch(job);
+  };
+  auto program = HostPrograms::finish_again(std::move(hash), *job->command.program);
+  if (!program) return not_started(job, program.error().text);
+  starting->program = *std::move(program);
+  starting->run.program = starting->program.get();
+  if (!job->command.remotes) return launch();
+  job->starting = true;
+  find_remotes(job, starting->run, starting->view, [this, job, launch](const policy::Remotes& now) {
+    job->starting = false;
+    if (now != *job->command.remotes) {
+      return not_started(job, "the addresses that git would talk to are others than in the question");
+    }
+    launch();
+  });
 }
 
 void CommandGate::Impl::not_started(const std::shared_ptr<Job>& job, const std::string& why) {
@@ -95,20 +118,17 @@ std::expected<CommandGate::Impl::Starting, std::string> CommandGate::Impl::prepa
     if (!git) return std::unexpected(git.error());
     run.environment.insert(run.environment.end(), git->environment.begin(), git->environment.end());
     run.streams = Streams::kept;
+    return Starting{*std::move(place), std::move(run), std::move(git->view), {}};
   } else if (job->size) {
     run.streams = Streams::terminal;
     run.size = *job->size;
   }
-  return Starting{*std::move(place), std::move(run)};
+  return Starting{*std::move(place), std::move(run), {}, {}};
 }
 
-std::expected<void, std::string> CommandGate::Impl::start(const std::shared_ptr<Job>& job, Starting& starting,
-                                                          FileHash hash) {
-  auto program = HostPrograms::finish_again(std::move(hash), *job->command.program);
-  if (!program) return std::unexpected(program.error().text);
+std::expected<void, std::string> CommandGate::Impl::start(const std::shared_ptr<Job>& job, Starting& starting) {
   ToRun& run = starting.run;
   if (run.streams == Streams::terminal) run.size = *job->size;  // it may have changed meanwhile
-  run.program = program->get();
   // Its interpreter opens a script by its path: who may write there can still swap it within this instant.
   if (job->measured.form == Measured::Form::script) run.script = job->command.program->path.str();
   auto process = Process::start(loop_, run);
@@ -179,6 +199,7 @@ void CommandGate::Impl::go_on(Job& job) {
 
 void CommandGate::Impl::forget(Job& job) {
   job.from.done();
+  job.lookup.reset();
   if (job.timer) job.timer->cancel();
   std::erase_if(jobs_, [&](const std::shared_ptr<Job>& one) { return one.get() == &job; });
 }

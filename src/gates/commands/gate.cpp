@@ -46,6 +46,7 @@ void CommandGate::Impl::end() {
   for (const auto& job : std::set(jobs_)) abandon(job, "the session has ended");
   for (const auto& job : std::exchange(jobs_, {})) {
     job->timer.reset();
+    job->lookup.reset();
     if (job->starting) {
       decider_.outcome(job->verdict, job->command, "not started: the session has ended");
       go_on(*job);

@@ -293,6 +293,45 @@ std::vector<std::string> environment_for(const std::optional<Repository>& reposi
   return result;
 }
 
+// ---- what a remote's name depends on, besides the configuration -----------------------------------------------------
+
+std::optional<std::string> branch_of(const Repository& repository) {
+  const std::optional<std::string> text = read_small(repository.git, "HEAD", 8192);
+  if (!text) return std::nullopt;
+  const std::string head = without_end(*text);
+  constexpr std::string_view mark = "ref: refs/heads/";
+  if (head.starts_with(mark)) {
+    // Where references are kept otherwise, this file says nothing.
+    return head == "ref: refs/heads/.invalid" ? std::nullopt : std::optional(head.substr(mark.size()));
+  }
+  const bool is_hash = head.size() >= 40 && head.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return is_hash ? std::optional<std::string>("") : std::nullopt;
+}
+
+bool is_empty(const UniqueFd& directory, const char* name) {
+  if (!is_there(directory, name)) return true;
+  UniqueFd copy = open_below(directory.get(), name, O_RDONLY | O_DIRECTORY);
+  DIR* list = copy ? ::fdopendir(copy.get()) : nullptr;
+  if (list == nullptr) return false;
+  (void)copy.release();
+  std::size_t entries = 0;
+  while (entries < 3 && ::readdir(list) != nullptr) ++entries;
+  ::closedir(list);
+  return entries < 3;  // "." and ".."
+}
+
+policy::GitView view_of(const std::optional<Repository>& repository) {
+  policy::GitView view{.config = {}, .branch = "", .old_files = policy::GitView::OldFiles::no};
+  if (!repository) return view;
+  view.branch = branch_of(*repository);
+  for (const UniqueFd* directory : {&repository->common, &repository->git}) {
+    if (!is_empty(*directory, "remotes") || !is_empty(*directory, "branches")) {
+      view.old_files = policy::GitView::OldFiles::yes;
+    }
+  }
+  return view;
+}
+
 }  // namespace
 
 bool is_git(const std::string& word, const base::AbsPath& program) {
@@ -306,7 +345,7 @@ std::expected<GitRun, std::string> prepare_git(const std::vector<std::string>& a
   if (*repository) {
     if (auto judged = judge(**repository); !judged) return Refused(judged.error());
   }
-  return GitRun{environment_for(*repository)};
+  return GitRun{.environment = environment_for(*repository), .view = view_of(*repository)};
 }
 
 }  // namespace agentbox::gates::commands

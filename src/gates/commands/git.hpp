@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "agentbox/policy/git_remotes.hpp"
+
 #include "places.hpp"
 
 namespace agentbox::gates::commands {
@@ -16,6 +18,7 @@ namespace agentbox::gates::commands {
 // What git is started with on top of the fixed environment; or why it isn't, one clause for people and agents.
 struct GitRun {
   std::vector<std::string> environment;  // "NAME=value"
+  policy::GitView view;                  // without the configuration, which git itself is asked for
 };
 [[nodiscard]] std::expected<GitRun, std::string> prepare_git(const std::vector<std::string>& argv, const Place& place);
 

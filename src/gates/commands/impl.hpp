@@ -25,6 +25,12 @@ namespace agentbox::gates::commands {
 
 using requests::Requester;
 
+// git, asked for its configuration. Its end kills what still runs.
+struct Lookup {
+  std::unique_ptr<Process> process;
+  std::unique_ptr<boost::asio::steady_timer> timer;
+};
+
 // One request.command, from its line to its end.
 struct Job final : requests::Request, std::enable_shared_from_this<Job> {
   Job(std::weak_ptr<CommandGate::Impl> of, Requester by) : gate(std::move(of)), from(std::move(by)) {}
@@ -44,7 +50,8 @@ struct Job final : requests::Request, std::enable_shared_from_this<Job> {
   std::optional<broker::Decider::Ticket> ticket;  // while it is asked
   broker::Verdict verdict;
   std::unique_ptr<Process> process;  // while it runs
-  bool starting = false;             // allowed, and its program is hashed once more
+  bool starting = false;             // allowed, and its program is hashed once more, its addresses looked up again
+  std::shared_ptr<Lookup> lookup;    // before the question, and again after the yes
   bool standing_still = false;       // `before` was called for it
   std::string ended_by_us;           // why; empty: it wasn't
   std::unique_ptr<boost::asio::steady_timer> timer;
@@ -66,6 +73,7 @@ class CommandGate::Impl : public std::enable_shared_from_this<CommandGate::Impl>
  private:
   // ask.cpp
   void measured(const std::shared_ptr<Job>& job);
+  void ask(const std::shared_ptr<Job>& job, const Known& known);
   void refuse_job(const std::shared_ptr<Job>& job, std::string why);
   void refuse(const Requester& from, wire::Code code, std::string why, const policy::Action* action = nullptr);
   bool pass(const Requester& from, const policy::Command& command);
@@ -77,12 +85,18 @@ class CommandGate::Impl : public std::enable_shared_from_this<CommandGate::Impl>
   void hash_later();
   void hash_on();
 
+  // remotes.cpp
+  // `then` is called at once or from the loop, not at all when the job is no more. The descriptors and the run's
+  // environment must be there until it is.
+  void find_remotes(const std::shared_ptr<Job>& job, const ToRun& run, const policy::GitView& view,
+                    std::function<void(policy::Remotes)> then);
+
   // carry_out.cpp
   struct Starting;
   void carry_out(const std::shared_ptr<Job>& job);
   [[nodiscard]] std::expected<Starting, std::string> prepare(const std::shared_ptr<Job>& job);
-  [[nodiscard]] std::expected<void, std::string> start(const std::shared_ptr<Job>& job, Starting& starting,
-                                                       FileHash hash);
+  void verified(const std::shared_ptr<Job>& job, const std::shared_ptr<Starting>& starting, FileHash hash);
+  [[nodiscard]] std::expected<void, std::string> start(const std::shared_ptr<Job>& job, Starting& starting);
   void not_started(const std::shared_ptr<Job>& job, const std::string& why);
   void watch(const std::shared_ptr<Job>& job);
   void watch_standstill(const std::shared_ptr<Job>& job);

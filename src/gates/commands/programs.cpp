@@ -107,7 +107,8 @@ UniqueFd open_regular(const std::string& path, struct stat& info) {
     errno = EACCES;
     return {};
   }
-  return UniqueFd(::open(in_proc(place).c_str(), O_RDONLY | O_CLOEXEC));
+  // A lease that somebody in the room holds on it (fcntl(2)) is not waited for: EAGAIN, it can't be read.
+  return UniqueFd(::open(in_proc(place).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
 }
 
 bool is_executable(const UniqueFd& file) {
@@ -150,15 +151,27 @@ std::string within_reach(const std::vector<std::string>& argv, std::span<const A
     const auto named = AbsPath::parse(path);
     return named && std::ranges::any_of(writable, [&](const AbsPath& root) { return named->is_within(root); });
   };
-  for (const std::string& word : argv) {
-    const std::size_t value = word.starts_with('/') ? 0 : word.find("=/") + 1;  // npos + 1 is 0
-    const std::string path = std::filesystem::path(word.substr(value)).lexically_normal().string();
-    if (!path.starts_with('/')) continue;
+  enum class Start : std::uint8_t { sure, maybe };
+  const auto judge = [&](std::string_view text, Start start) -> std::string {
+    const std::string path = std::filesystem::path(text).lexically_normal().string();
     std::error_code error;
     const std::string leads = std::filesystem::weakly_canonical(path, error).string();
-    // What can't be told is no answer: a loop of links, a folder that can't be searched.
-    if (error) return base::escape(path) + " can't be followed: " + error.message();
     if (is_there(path) || is_there(leads)) return base::escape(path) + " lies where the agent can change it";
+    // What can't be told is no answer: a loop of links, a folder that can't be searched.
+    if (error && start == Start::sure) return base::escape(path) + " can't be followed: " + error.message();
+    return {};
+  };
+  for (const std::string& word : argv) {
+    // It runs in "/".
+    if (std::string problem = judge("/" + word, Start::maybe); !problem.empty()) return problem;
+    // A path may begin at each slash: -C/x, --rc:/x, CONF=a:/x, ". /x && y". And end before the word does.
+    for (std::size_t at = 0; (at = word.find('/', at)) != std::string::npos; ++at) {
+      const std::string_view rest = std::string_view(word).substr(at);
+      const Start start = at == 0 || word[at - 1] == '=' ? Start::sure : Start::maybe;
+      for (std::string_view path : {rest, rest.substr(0, rest.find_first_of(" \t\n:;,&|<>()'\"`"))}) {
+        if (std::string problem = judge(path, start); !problem.empty()) return problem;
+      }
+    }
   }
   return {};
 }

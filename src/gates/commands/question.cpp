@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agentbox/base/escape.hpp"
+#include "agentbox/policy/git_remotes.hpp"
 #include "agentbox/policy/ruling.hpp"
 
 namespace agentbox::gates::commands {
@@ -27,6 +28,14 @@ broker::Asked question_about(policy::Command command, const Known& known, std::s
     fact("room", "stands still until the command has ended; its output comes then, and it gets no input");
   }
   for (const std::string& note : known.notes) fact("git", note);
+  if (command.remotes) {
+    const auto traffic = policy::traffic_of_git(command.argv);
+    const bool pushes = traffic && traffic->way == policy::GitTraffic::Way::push;
+    for (const std::string& address : command.remotes->addresses) fact(pushes ? "sends to" : "fetches from", address);
+    if (command.remotes->certain == policy::Remotes::Certain::no) {
+      fact("caution", "nobody can say which address git will talk to", Weight::warning);
+    }
+  }
   const policy::Knowledge knowledge = policy::knowledge_of(command);
   if (known.by_room == Known::Changeable::yes) {
     // What lies below the directory itself the policy has found out already.

@@ -356,6 +356,19 @@ TEST_CASE("who goes away, or cancels, changes nothing; and so many proposals are
   CHECK(content_of(world.at(".envrc")) == "a\n");
 }
 
+TEST_CASE("a file that somebody in the room holds a lease on is refused, and not tried without end") {
+  World world;
+  write_file(world.at(".envrc"), "a\n");
+  test::commands::Lease lease(world.at(".envrc"));
+  world.start();
+  CHECK(world.refusal(".envrc", "b\n") == world.at(".envrc") + " can't be read: Resource temporarily unavailable");
+  lease.give_up();
+  Client client = world.client();
+  world.propose(client, ".envrc", "b\n");
+  CHECK(client.expect<wire::Verdict>().verdict == wire::Verdict::Kind::allow);
+  CHECK(content_of(world.at(".envrc")) == "b\n");
+}
+
 TEST_CASE("a room that can't be stopped, and a folder that can't be written, leave the file as it is") {
   World world;
   write_file(world.at(".envrc"), "a\n");

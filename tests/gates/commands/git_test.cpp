@@ -1,5 +1,6 @@
 // git on the host: in a repository that can't make it run anything, while the room stands still.
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <catch2/catch.hpp>
@@ -200,6 +201,40 @@ TEST_CASE("a repository is looked at again when the room stands still") {
   CHECK(answer.exited.reason.ends_with("/.git/config: core.fsmonitor"));
   world.in_loop([] {});
   CHECK(after == 1);
+}
+
+TEST_CASE("a push says where to, and doesn't go when that has changed since the question") {
+  World world;
+  REQUIRE(shell(world.workspace, std::string(make_repository) + " && git remote add origin http://127.0.0.1:9/a") == 0);
+  const bool changes = GENERATE(false, true);
+  world.setup.before = [&] {
+    if (changes) REQUIRE(shell(world.workspace, "git remote set-url origin http://127.0.0.1:9/evil") == 0);
+  };
+  world.start();
+  Answer answer = git(world, {"push", "origin", "main"}, world.workspace);
+  const broker::Asked asked = world.decider.asked(1).at(0);
+  const auto fact = std::ranges::find(asked.facts, "sends to", &prompt::Fact::label);
+  REQUIRE(fact != asked.facts.end());
+  CHECK(fact->value == "http://127.0.0.1:9/a");
+  CHECK(std::get<policy::Command>(asked.action).remotes ==
+        policy::Remotes{policy::Remotes::Certain::yes, {"http://127.0.0.1:9/a"}});
+  if (changes) {
+    CHECK(answer.exited == CommandExited{CommandExited::How::exited, 126,
+                                         "the addresses that git would talk to are others than in the question"});
+  } else {
+    CHECK(answer.error.find("http://127.0.0.1:9/a") != std::string::npos);  // git's own words: nobody is there
+  }
+}
+
+TEST_CASE("where nobody can say where git would send to, that is said, and no answer lasts") {
+  World world;
+  REQUIRE(shell(world.workspace, make_repository) == 0);
+  world.start();
+  CHECK(git(world, {"push", "origin", "main"}, world.workspace).exited.number == 128);
+  const broker::Asked asked = world.decider.asked(1).at(0);
+  CHECK(std::ranges::count(asked.facts, "nobody can say which address git will talk to", &prompt::Fact::value) == 1);
+  CHECK(asked.session_scopes.empty());
+  CHECK(asked.lasting_scopes.empty());
 }
 
 TEST_CASE("nothing runs when the room can't be stopped") {

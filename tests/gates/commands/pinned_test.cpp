@@ -175,6 +175,30 @@ TEST_CASE("what is shown is what was measured, and says what to be careful of") 
                                  "! caution: the program lies where the agent can write"});
 }
 
+TEST_CASE("a program that somebody in the room holds a lease on is not waited for") {
+  World world;
+  const std::string tool = world.workspace + "/tool";
+  copy_program("/bin/true", tool);
+  Lease lease(tool);
+  const bool denied = GENERATE(false, true);
+  if (denied) world.setup.rules.commands.default_ = profile::Default::deny;
+  world.start();
+  Client client = world.client();
+  const auto before = std::chrono::steady_clock::now();
+  client.run(1, {tool}, world.workspace);
+  if (denied) {
+    // What no rule lets run isn't opened at all.
+    CHECK_FALSE(std::get<policy::Command>(world.decider.asked(1).at(0).action).program);
+  } else {
+    CHECK(client.expect<wire::Refusal>().message == tool + " can't be read, so nobody could say what would run");
+    lease.give_up();
+    client.run(2, {tool}, world.workspace);
+    CHECK(client.expect<wire::Verdict>().verdict == wire::Verdict::Kind::allow);
+  }
+  // The kernel would have broken it after 45 s.
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(20));
+}
+
 TEST_CASE("a program is writable if this user could change it, a link, or a directory on the way") {
   if (::geteuid() != 0) return;  // needs another user to be
   Folder folder;
@@ -245,12 +269,18 @@ TEST_CASE("a command of the profile's may name nothing that lies where the room 
                                  "/elsewhere/link/not/there", "/w/out/x", "//w/x"}) {
     INFO(word);
     CHECK(reach(real + word).ends_with(" lies where the agent can change it"));
-    CHECK(reach("--config=" + real + word).ends_with(" lies where the agent can change it"));
+    // However the program takes it.
+    for (const std::string prefix : {"--config=", "-C", "--rc:", "CONF=a:", ". ", "cd / && . '"}) {
+      CHECK(reach(prefix + real + word).ends_with(" lies where the agent can change it"));
+    }
+    CHECK(reach(". " + real + word + "; true").ends_with(" lies where the agent can change it"));
+    CHECK(reach((real + word).substr(1)).ends_with(" lies where the agent can change it"));  // it runs in "/"
   }
   CHECK(reach(real + "/elsewhere/loop").find(" can't be followed: ") != std::string::npos);
   for (const std::string& word :
-       {real + "/elsewhere/x", "--config=" + real + "/elsewhere/x", real + "/wide", real, std::string("w/x"),
-        std::string("{to}"), std::string("-t"), std::string(), std::string("--to={to}")}) {
+       {real + "/elsewhere/x", "--config=" + real + "/elsewhere/x", "-C" + real + "/elsewhere/x",
+        ". " + real + "/elsewhere/x; true", std::string("https://example.org/w/x"), real + "/wide", real,
+        std::string("w/x"), std::string("{to}"), std::string("-t"), std::string(), std::string("--to={to}")}) {
     INFO(word);
     CHECK(reach(word).empty());
   }

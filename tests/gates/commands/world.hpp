@@ -4,7 +4,9 @@
 // plays the room.
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -72,6 +74,19 @@ inline void write_file(const std::string& path, const std::string& content, mode
   std::ofstream(path, std::ios::trunc) << content;
   if (::chmod(path.c_str(), mode) != 0) throw std::runtime_error("chmod " + path);
 }
+
+// What somebody in the room may do with a file of his own: who opens it waits for him, up to 45 s (fcntl(2)).
+class Lease {
+ public:
+  explicit Lease(const std::string& path) : file_(::open(path.c_str(), O_RDWR | O_CLOEXEC)) {
+    std::signal(SIGIO, SIG_IGN);  // how its holder would learn of it
+    if (::fcntl(file_.get(), F_SETLEASE, F_WRLCK) != 0) throw std::runtime_error("F_SETLEASE " + path);
+  }
+  void give_up() { file_.reset(); }
+
+ private:
+  UniqueFd file_;
+};
 
 inline Verdict verdict(Verdict::Kind kind, std::string reason = "because the test says so") {
   return {

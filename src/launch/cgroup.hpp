@@ -2,7 +2,7 @@
 
 // cgroup v2, as far as an ordinary user has it. Two ways to a group of one's own: the group that agentbox
 // runs in is delegated to this user (he may make groups below it), or the user's systemd makes a scope.
-// Nothing here is needed for a room to hold: freezing falls back to SIGSTOP and killing to the pid namespace.
+// Nothing here is needed for a room to hold: freezing falls back to a tracer and killing to the pid namespace.
 // Only `memory` and `cpu` need it.
 
 #include <cstdint>

@@ -1,27 +1,34 @@
 #pragma once
 
-// Stops every process of a room and lets them go on, without a cgroup: SIGSTOP until nothing runs.
+// Stops every process of a room and lets them go on.
 
-#include <set>
+#include <functional>
 
 #include <sys/types.h>
 
+#include "census.hpp"
+#include "tracer.hpp"
+
 namespace agentbox::launch {
+
+class RoomCgroup;
 
 class Freezer {
  public:
-  // `init` is the room's first process, as the host numbers it: all others descend from it.
-  explicit Freezer(pid_t init) : init_(init) {}
+  // `init` is the room's first process, as the host numbers it. With a group of the room's own the kernel freezes that;
+  // without one a tracer holds everybody on the census.
+  Freezer(pid_t init, int death, RoomCgroup* group, std::function<Census(Stop)> census)
+      : group_(group), tracer_(init, death, std::move(census)) {}
 
-  // Both nest. Throws base::SystemError when something in the room still runs after two seconds.
+  // Both nest. Throws base::SystemError when something in the room still runs after two seconds: nothing is frozen then.
   void freeze();
   void thaw();
   [[nodiscard]] bool is_frozen() const noexcept { return depth_ > 0; }
 
  private:
-  pid_t init_;
+  RoomCgroup* group_;
+  Tracer tracer_;
   int depth_ = 0;
-  std::set<pid_t> stopped_;  // by us; who was stopped before stays so
 };
 
 }  // namespace agentbox::launch

@@ -36,14 +36,14 @@ using base::UniqueFd;
 // ---- packets between the supervisor and its own helper: both trusted, both this very build
 // -----------------------
 
-enum class Tag : std::uint8_t { failed, terminal, listener, uncaptured, ready, place, open_socket, done };
+enum class Tag : std::uint8_t { failed, terminal, listener, uncaptured, ready, place, open_socket, census, done };
 
 struct Header {
   Tag tag = Tag::failed;
   std::uint8_t kind = 0;  // policy::FileKind
   std::uint8_t mode = 0;  // plan::Bind::Mode; 255: a Mask
   std::uint8_t family = 0;
-  std::uint8_t use = 0;  // Listener::Use
+  std::uint8_t use = 0;  // Listener::Use, or Stop
   std::uint16_t port = 0;
   std::int32_t error = 0;
   std::uint16_t first = 0, second = 0;  // lengths of the two texts that follow
@@ -141,7 +141,8 @@ UniqueFd open_terminal() {
   return master;
 }
 
-// What is left to do needs the right to enter the room's mount namespace and to mount, and nothing else.
+// What is left to do needs the right to enter the room's mount and pid namespaces, to mount, and to name a process of the
+// room (unix(7), SCM_CREDENTIALS), and nothing else.
 void confine() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw SystemError(errno, "cannot confine the helper");
   const std::array<cap_value_t, 2> kept = {CAP_SYS_ADMIN, CAP_SYS_CHROOT};
@@ -173,7 +174,13 @@ void confine() {
                    SCMP_SYS(gettid),         SCMP_SYS(tgkill),
                    SCMP_SYS(sched_yield),    SCMP_SYS(sigaltstack),
                    SCMP_SYS(getrandom),      SCMP_SYS(restart_syscall),
-                   SCMP_SYS(unlinkat)}) {
+                   SCMP_SYS(unlinkat),       SCMP_SYS(clone),
+                   SCMP_SYS(fork),           SCMP_SYS(set_robust_list),
+                   SCMP_SYS(pidfd_open),     SCMP_SYS(poll),
+                   SCMP_SYS(ppoll),          SCMP_SYS(wait4),
+                   SCMP_SYS(kill),           SCMP_SYS(getdents64),
+                   SCMP_SYS(read),           SCMP_SYS(clock_gettime),
+                   SCMP_SYS(getuid),         SCMP_SYS(getgid)}) {
     loaded = loaded && ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
   }
   loaded = loaded && ::seccomp_load(filter) == 0;
@@ -196,13 +203,16 @@ plan::Furnishing furnishing_of(const Packet& packet) {
 }
 
 // One request after the other, until the supervisor is gone.
-void serve(int socket, Furnisher& furnisher) {
+void serve(int socket, Furnisher& furnisher, const CensusTaker& census) {
   while (std::optional<Packet> packet = receive_packet(socket)) {
     try {
       UniqueFd fd;
       if (packet->header.tag == Tag::place) {
         plan::Furnishing furnishing = furnishing_of(*packet);
         furnisher.furnish({&furnishing, 1});
+      } else if (packet->header.tag == Tag::census) {
+        UniqueFd answers = std::move(packet->fd);
+        census.take(static_cast<Stop>(packet->header.use), answers.get());
       } else {
         fd.reset(::socket(packet->header.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         if (!fd) throw SystemError(errno, "cannot make a socket in the room");
@@ -295,10 +305,11 @@ void work_as_helper(const HelperWork& work, pid_t bwrap, pid_t child, int socket
   }
   capture.reset();
   if (uncaptured) send_packet(socket, {.tag = Tag::uncaptured}, uncaptured->what(), uncaptured->hint());
+  CensusTaker census(namespaces.take_processes());
   furnisher.place_init();
   send_packet(socket, {.tag = Tag::ready});
   confine();
-  serve(socket, furnisher);
+  serve(socket, furnisher, census);
 }
 
 [[noreturn]] void helper_main(const HelperWork& work, pid_t bwrap, pid_t child, UniqueFd socket) {
@@ -424,6 +435,29 @@ void Helper::place(const plan::Furnishing& furnishing) {
 UniqueFd Helper::open_socket(int family) {
   send_packet(socket_.get(), {.tag = Tag::open_socket, .family = static_cast<std::uint8_t>(family)});
   return std::move(await_reply(socket_.get(), "cannot make a socket in the room").fd);
+}
+
+Census Helper::take_census(Stop stop) {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    throw SystemError(errno, "cannot make a socket pair");
+  }
+  UniqueFd answers(ends[0]), other(ends[1]);
+  const int on = 1;
+  if (::setsockopt(answers.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
+    throw SystemError(errno, "cannot count the room's processes");
+  }
+  send_packet(socket_.get(), {.tag = Tag::census, .use = static_cast<std::uint8_t>(stop)}, {}, {}, other.get());
+  other.reset();
+  try {
+    Census census = receive_census(answers.get());
+    (void)await_reply(socket_.get(), "cannot count the room's processes");
+    return census;
+  } catch (const SystemError& error) {
+    // An answer that comes later must not be taken for another request's: a helper without one ends, and the room too.
+    if (error.code() == ETIMEDOUT) dismiss();
+    throw;
+  }
 }
 
 }  // namespace agentbox::launch

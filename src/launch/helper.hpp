@@ -16,6 +16,7 @@
 #include "agentbox/plan/plan.hpp"
 
 #include "capture.hpp"
+#include "census.hpp"
 #include "spawn.hpp"
 
 namespace agentbox::launch {
@@ -61,9 +62,10 @@ class Helper {
   // Readable when the helper has ended, which it does not do by itself.
   [[nodiscard]] int death_fd() const noexcept { return pidfd_.get(); }
 
-  // Afterwards. Both throw base::SystemError.
+  // Afterwards. All throw base::SystemError.
   void place(const plan::Furnishing& furnishing);        // a Bind or a Mask
   [[nodiscard]] base::UniqueFd open_socket(int family);  // SOCK_STREAM, non-blocking, of the room's network
+  [[nodiscard]] Census take_census(Stop stop);
 
  private:
   base::UniqueFd socket_, pidfd_;

@@ -43,6 +43,7 @@ double seconds_now() {
 Namespaces::Namespaces(pid_t bwrap, pid_t child) : mount_namespace_path_("/proc/" + std::to_string(child) + "/ns/mnt") {
   room_ = open_namespace(mount_namespace_path_);
   UniqueFd network = open_namespace("/proc/" + std::to_string(child) + "/ns/net");
+  processes_ = open_namespace("/proc/" + std::to_string(child) + "/ns/pid");
   // The descriptors are of bwrap's child, not of a stranger who got its number after it died.
   if (parent_of(child) != bwrap) throw SystemError(0, "the sandbox ended before it was furnished");
   UniqueFd owner(::ioctl(room_.get(), NS_GET_USERNS));

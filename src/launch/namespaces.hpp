@@ -9,6 +9,7 @@
 // itself is never in the room, not for a moment, and a mount can be placed again at any later time.
 
 #include <string>
+#include <utility>
 
 #include <sys/types.h>
 
@@ -29,11 +30,12 @@ class Namespaces {
   void enter_room();
   // Paths are the owner's.
   void enter_host();
+  [[nodiscard]] base::UniqueFd take_processes() { return std::move(processes_); }  // the room's pid namespace
 
  private:
   [[nodiscard]] bool is_finished(const std::string& marker);
   std::string mount_namespace_path_;
-  base::UniqueFd host_, room_;
+  base::UniqueFd host_, room_, processes_;
 };
 
 }  // namespace agentbox::launch

@@ -116,7 +116,7 @@ class Run {
     if (!captured) tell_uncaptured(request_, furnished_.uncaptured, furnished_.uncaptured_hint);
     seal_start(spawned_, request_.plan.init, streams_,
                captured ? std::vector<std::pair<std::string, std::string>>() : policy::proxy_variables());
-    supervisor_.emplace(loop_, spawned_, *helper_, signals_.fd());
+    supervisor_.emplace(loop_, spawned_, *helper_, signals_.fd(), cgroup_ ? &*cgroup_ : nullptr);
     supervisor_->limit_time(request_.policy.limits.time);
   }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -47,12 +48,13 @@ std::string name_of(wire::Step step) {
 
 class Supervisor::Impl {
  public:
-  Impl(Supervisor& self, asio::io_context& loop, Spawned& spawned, Helper& helper, int signals)
+  Impl(Supervisor& self, asio::io_context& loop, Spawned& spawned, Helper& helper, int signals, RoomCgroup* group)
       : self_(self),
         loop_(loop),
         spawned_(spawned),
         helper_(helper),
-        freezer_(spawned.child),
+        freezer_(spawned.child, spawned.child_pidfd.get(), group,
+                 [&helper](Stop stop) { return helper.take_census(stop); }),
         control_(loop, ::dup(spawned.control.get())),
         death_(loop, ::dup(spawned.child_pidfd.get())),
         helper_death_(loop, ::dup(helper.death_fd())),
@@ -128,14 +130,25 @@ class Supervisor::Impl {
     outcome_.kind = WIFSIGNALED(exited.status) ? Outcome::Kind::killed : Outcome::Kind::exited;
     outcome_.value = WIFSIGNALED(exited.status) ? WTERMSIG(exited.status) : WEXITSTATUS(exited.status);
   }
-  // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over.
+  // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over. The agent may also have
+  // stopped itself while others of the room go on, and we are their guard: nobody of the room runs while we don't.
   void handle(const wire::Stopped&) {
     if (freezer_.is_frozen()) return;
+    // Without a terminal of the room's it is the owner's wish only after his SIGTSTP. Otherwise the agent stays as it wants
+    // to be, and we go on: what ends it or its time is heard.
+    if (!self_.on_stopped && !std::exchange(owner_stops_, false)) return;
+    try {
+      freezer_.freeze();
+    } catch (const SystemError&) {
+      send(wire::Continue{});
+      return;
+    }
     if (self_.on_stopped) {
       self_.on_stopped();
     } else {
       ::raise(SIGSTOP);
     }
+    freezer_.thaw();
     send(wire::Continue{});
   }
 
@@ -181,6 +194,7 @@ class Supervisor::Impl {
   void handle_signal(int number) {
     // A program may treat these as a wish and go on (a Python prompt does on SIGINT): they are passed on, no more.
     if (number == SIGINT || number == SIGQUIT || number == SIGTSTP) {
+      owner_stops_ = number == SIGTSTP;
       send(wire::Signal{number});
       return;
     }
@@ -205,10 +219,11 @@ class Supervisor::Impl {
   asio::steady_timer timer_, grace_timer_;
   Outcome outcome_;
   bool dead_ = false;
+  bool owner_stops_ = false;  // his SIGTSTP was passed on
 };
 
-Supervisor::Supervisor(asio::io_context& loop, Spawned& spawned, Helper& helper, int signals)
-    : impl_(std::make_unique<Impl>(*this, loop, spawned, helper, signals)) {}
+Supervisor::Supervisor(asio::io_context& loop, Spawned& spawned, Helper& helper, int signals, RoomCgroup* group)
+    : impl_(std::make_unique<Impl>(*this, loop, spawned, helper, signals, group)) {}
 Supervisor::~Supervisor() = default;
 
 void Supervisor::freeze() {

@@ -22,6 +22,8 @@ class io_context;
 
 namespace agentbox::launch {
 
+class RoomCgroup;
+
 // How the agent ended.
 struct Outcome {
   enum class Kind {
@@ -38,8 +40,8 @@ struct Outcome {
 
 class Supervisor final : public Room {
  public:
-  // `signals` is a descriptor on which SignalGate's signals arrive, -1 for none.
-  Supervisor(boost::asio::io_context& loop, Spawned& spawned, Helper& helper, int signals);
+  // `signals` is a descriptor on which SignalGate's signals arrive, -1 for none. `group` is the room's, if it has one.
+  Supervisor(boost::asio::io_context& loop, Spawned& spawned, Helper& helper, int signals, RoomCgroup* group = nullptr);
   ~Supervisor() override;
 
   void freeze() override;
@@ -47,8 +49,8 @@ class Supervisor final : public Room {
   void furnish(const plan::Furnishing& furnishing) override;
   [[nodiscard]] base::UniqueFd room_socket(int family) override;
 
-  // Called when the agent was stopped, by Ctrl-Z as a rule: stops agentbox itself, and returns when it was continued,
-  // whereupon the agent is too. Without it SIGSTOP does that.
+  // Called when the agent was stopped, by Ctrl-Z as a rule, with the room frozen: stops agentbox itself, and returns when
+  // it was continued, whereupon the agent is too. Without it SIGSTOP does that, but only after the owner's SIGTSTP.
   std::function<void()> on_stopped;
   // Called after each handler of the loop: for what must not wait until all others that are ready have had their turn.
   std::function<void()> between;

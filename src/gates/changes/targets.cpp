@@ -31,7 +31,6 @@ using base::UniqueFd;
 
 namespace {
 
-constexpr int most_tries = 100;
 constexpr mode_t new_file_mode = 0644, new_directory_mode = 0755;
 
 std::string shown(const AbsPath& path) {

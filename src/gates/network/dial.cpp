@@ -132,7 +132,7 @@ void Dial::next() {
   impl_->timer.async_wait([self = shared_from_this()](boost::system::error_code ended) {
     if (!ended && self->impl_->done) self->established(ETIMEDOUT);
   });
-  impl_->socket.wait(impl_->loop, Watched::For::writing, [self = shared_from_this()](boost::system::error_code ended) {
+  impl_->socket.wait(impl_->loop, Watched::For::writing, [self = shared_from_this()](int ended) {
     if (ended || !self->impl_->done) return;
     self->established(error_of(self->impl_->socket.get()));
   });

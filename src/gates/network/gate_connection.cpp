@@ -101,7 +101,7 @@ void GateConnection::look_ahead(std::chrono::milliseconds patience, std::functio
   timer_.async_wait([go_on](Error error) {
     if (!error) go_on();
   });
-  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), go_on](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), go_on](int error) {
     if (error) return;
     self->timer_.cancel();
     go_on();
@@ -339,7 +339,7 @@ void GateConnection::say_no() {
 
 // What it still sends is dropped, for the same reason.
 void GateConnection::drain() {
-  client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int error) {
     if (error || self->ended_) return;
     std::array<char, 16 * 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by recv
     const ssize_t count = ::recv(self->client_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);

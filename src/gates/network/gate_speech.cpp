@@ -42,14 +42,14 @@ void GateConnection::listen_to_both() {
   timer_.async_wait([self = shared_from_this(), once](Error error) {
     if (!error && !self->over() && once()) self->refuse("neither side said anything");
   });
-  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), once](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), once](int error) {
     if (error || self->over() || !once()) return;
     self->timer_.cancel();
     const Peeked said = peek(self->client_.get());
     self->inspect(said);
   });
   if (wanted_.action.port == 80 || wanted_.action.port == 443 || speech_ == profile::Speech::llm) return;
-  upstream_.wait(loop_, Watched::For::reading, [self = shared_from_this(), once](Error error) {
+  upstream_.wait(loop_, Watched::For::reading, [self = shared_from_this(), once](int error) {
     if (error || self->over() || !once()) return;
     self->relay();
   });
@@ -101,7 +101,7 @@ void GateConnection::wait_for_more(std::size_t have) {
     });
   }
   set_low_water(client_.get(), have + 1);
-  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), have](Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), have](int error) {
     if (error || self->over()) return;
     const Peeked peeked = peek(self->client_.get());
     // The end of the stream wakes us, too.

@@ -86,7 +86,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void read_client() {
     if (reading_client_ || ended_ || client_said_all_) return;
     reading_client_ = true;
-    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
+    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int error) {
       self->reading_client_ = false;
       if (!error && !self->ended_) self->on_client();
     });
@@ -151,7 +151,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       case Bulk::Moved::sink_full: break;
     }
     writing_upstream_ = true;
-    upstream_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
+    upstream_.wait(loop_, Watched::For::writing, [self = shared_from_this()](int error) {
       self->writing_upstream_ = false;
       if (!error && !self->ended_) self->upload();
     });
@@ -282,7 +282,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       if (count < 0 && errno == EINTR) continue;
       if (count < 0 && errno == EAGAIN) {
         writing_upstream_ = true;
-        upstream_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
+        upstream_.wait(loop_, Watched::For::writing, [self = shared_from_this()](int error) {
           self->writing_upstream_ = false;
           if (!error && !self->ended_) self->go_on();
         });
@@ -301,7 +301,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void read_upstream() {
     if (reading_upstream_ || ended_ || server_said_all_ || !upstream_) return;
     reading_upstream_ = true;
-    upstream_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
+    upstream_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int error) {
       self->reading_upstream_ = false;
       if (!error && !self->ended_) self->on_upstream();
     });
@@ -334,7 +334,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       case Bulk::Moved::sink_full: break;
     }
     writing_client_ = true;
-    client_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
+    client_.wait(loop_, Watched::For::writing, [self = shared_from_this()](int error) {
       self->writing_client_ = false;
       if (!error && !self->ended_) self->download();
     });
@@ -364,7 +364,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
       if (count < 0 && errno == EINTR) continue;
       if (count < 0 && errno == EAGAIN) {
         writing_client_ = true;
-        client_.wait(loop_, Watched::For::writing, [self = shared_from_this()](Error error) {
+        client_.wait(loop_, Watched::For::writing, [self = shared_from_this()](int error) {
           self->writing_client_ = false;
           if (!error) self->write_client();
         });
@@ -419,7 +419,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     drain();
   }
   void drain() {
-    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Error error) {
+    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int error) {
       if (error || self->ended_) return;
       const ssize_t count = ::recv(self->client_.get(), piece.data(), piece.size(), MSG_DONTWAIT);
       if (count > 0 || (count < 0 && errno == EAGAIN)) return self->drain();

@@ -108,12 +108,12 @@ void ProxyGreeting::listen_to_socks() {
 void ProxyGreeting::wait_for_more(std::size_t have) {
   if (!std::exchange(waited_, true)) {
     timer_.expires_after(patience);
-    timer_.async_wait([self = shared_from_this()](Watched::Error error) {
+    timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
       if (!error && self->done_) self->turn_away("");
     });
   }
   set_low_water(client_.get(), have + 1);
-  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), have](Watched::Error error) {
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this(), have](int error) {
     if (error || !self->done_) return;
     const Peeked peeked = peek(self->client_.get());
     // The end of the stream wakes us, too.
@@ -143,8 +143,8 @@ void ProxyGreeting::turn_away(std::string_view words) {
   }
   set_low_water(socket, 1);
   timer_.expires_after(farewell);
-  timer_.async_wait([self = shared_from_this()](Watched::Error) { self->finish({}); });
-  client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Watched::Error) { self->timer_.cancel(); });
+  timer_.async_wait([self = shared_from_this()](boost::system::error_code) { self->finish({}); });
+  client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int) { self->timer_.cancel(); });
 }
 
 void ProxyGreeting::finish(Arrived arrived) {

@@ -14,7 +14,6 @@
 #include "agentbox/base/error.hpp"
 
 #include "splicer_impl.hpp"
-#include "watcher.hpp"
 
 namespace agentbox::gates::network {
 
@@ -40,7 +39,7 @@ void make_reset(int socket) {
 }  // namespace
 
 Splicer::Impl::Impl(boost::asio::io_context& loop) : loop_(loop), linger_timer_(loop) {
-  (void)Watcher::of(loop);  // or it can't be made now, and not at the first connection
+  Watched::prepare(loop);  // or it can't be made now, and not at the first connection
   survive_broken_pipes();
 }
 

@@ -89,7 +89,7 @@ void UpstreamDial::dialled(Watched socket, int error) {
   if (wish_.tunnel == Wish::Tunnel::none) return std::exchange(done_, nullptr)(std::move(socket), {});
   socket_ = std::move(socket);
   timer_.expires_after(handshake);
-  timer_.async_wait([self = shared_from_this()](Watched::Error ended) {
+  timer_.async_wait([self = shared_from_this()](boost::system::error_code ended) {
     if (!ended && self->done_) self->fail("it does not answer");
   });
   if (upstream_.speaks == Upstream::Speaks::socks) {
@@ -109,7 +109,7 @@ void UpstreamDial::say() {
 }
 
 void UpstreamDial::listen() {
-  socket_.wait(loop_, Watched::For::reading, [self = shared_from_this()](Watched::Error error) {
+  socket_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int error) {
     if (error || !self->done_) return;
     const Peeked peeked = peek(self->socket_.get());
     if (peeked.bytes.empty() && peeked.ended) return self->fail("it hung up");

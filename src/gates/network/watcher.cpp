@@ -1,14 +1,17 @@
-#include "watcher.hpp"
-
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <vector>
 
 #include <sys/epoll.h>
 
-#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
 #include "agentbox/base/error.hpp"
+#include "agentbox/gates/network/watched.hpp"
 
 namespace agentbox::gates::network {
 
@@ -29,11 +32,49 @@ epoll_event wanted(std::uint32_t place, std::uint32_t generation, bool for_room)
   return event;
 }
 
-Watched::Error last_error() {
-  return {errno, boost::system::system_category()};
-}
-
 }  // namespace
+
+// The epoll instance within a loop's in which its sockets are.
+class Watcher : public boost::asio::execution_context::service {
+ public:
+  using key_type = Watcher;
+  static boost::asio::execution_context::id id;
+
+  // Throws base::SystemError.
+  [[nodiscard]] static Watcher& of(boost::asio::io_context& loop) { return boost::asio::use_service<Watcher>(loop); }
+  // For asio alone: see `of`.
+  explicit Watcher(boost::asio::io_context& loop);
+
+ private:
+  friend class Watched;
+
+  struct Place {
+    Watched::Listener* listener = nullptr;
+    Watched::Then on_readable, on_writable;
+    std::uint32_t generation = 0;  // of what is here: an event may be of something before it
+    bool readable = false;         // the kernel has said so, and nobody that all of it is read
+    bool hung_up = false;
+    bool for_room = false;  // the kernel tells of room to write, too
+  };
+
+  bool add(int socket, std::uint32_t& place, bool for_room);
+  // The kernel looks again, and tells what there is.
+  bool look_again(int socket, std::uint32_t place);
+  void cancel(std::uint32_t place);
+  void forget(std::uint32_t place);
+  void forget_now(int socket, std::uint32_t place);
+  void later(Watched::Then then, int error);
+
+  void shutdown() override;
+  void arm();
+  void on_events();
+  void tell(std::uint32_t place, std::uint32_t generation, std::uint32_t events);
+
+  boost::asio::io_context& loop_;
+  boost::asio::posix::stream_descriptor epoll_;
+  std::deque<Place> places_;
+  std::vector<std::uint32_t> free_;
+};
 
 boost::asio::execution_context::id Watcher::id;
 
@@ -47,7 +88,7 @@ Watcher::Watcher(boost::asio::io_context& loop)
 
 // What waits may own sockets that are here.
 void Watcher::shutdown() {
-  Watched::Error ignored;
+  boost::system::error_code ignored;
   epoll_.close(ignored);
   std::vector<Watched::Then> waiting;
   for (Place& place : places_) {
@@ -57,7 +98,7 @@ void Watcher::shutdown() {
 }
 
 void Watcher::arm() {
-  epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](Watched::Error error) {
+  epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code error) {
     if (error) return;
     on_events();
     arm();
@@ -81,9 +122,9 @@ void Watcher::tell(std::uint32_t number, std::uint32_t generation, std::uint32_t
   if ((events & readable) != 0) place.readable = true;
   if ((events & over) != 0) place.hung_up = true;
   if (place.listener != nullptr) return place.listener->on_events(events);
-  if ((events & readable) != 0 && place.on_readable) std::exchange(place.on_readable, nullptr)({});
+  if ((events & readable) != 0 && place.on_readable) std::exchange(place.on_readable, nullptr)(0);
   if (place.generation != generation) return;
-  if ((events & writable) != 0 && place.on_writable) std::exchange(place.on_writable, nullptr)({});
+  if ((events & writable) != 0 && place.on_writable) std::exchange(place.on_writable, nullptr)(0);
 }
 
 bool Watcher::add(int socket, std::uint32_t& place, bool for_room) {
@@ -106,14 +147,14 @@ bool Watcher::look_again(int socket, std::uint32_t number) {
   return ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, socket, &event) == 0;
 }
 
-void Watcher::later(Watched::Then then, Watched::Error error) {
+void Watcher::later(Watched::Then then, int error) {
   if (then) boost::asio::post(loop_, [then = std::move(then), error] { then(error); });
 }
 
 void Watcher::cancel(std::uint32_t number) {
   Place& place = places_.at(number);
-  later(std::exchange(place.on_readable, nullptr), boost::asio::error::operation_aborted);
-  later(std::exchange(place.on_writable, nullptr), boost::asio::error::operation_aborted);
+  later(std::exchange(place.on_readable, nullptr), ECANCELED);
+  later(std::exchange(place.on_writable, nullptr), ECANCELED);
   place.listener = nullptr;
 }
 
@@ -133,22 +174,26 @@ void Watcher::forget_now(int socket, std::uint32_t number) {
 
 // ---- one of its sockets ----
 
+void Watched::prepare(boost::asio::io_context& loop) {
+  (void)Watcher::of(loop);
+}
+
 void Watched::wait(boost::asio::io_context& loop, For what, Then then) {
   Watcher& watcher = watcher_ != nullptr ? *watcher_ : Watcher::of(loop);
   const bool writing = what == For::writing;
   if (watcher_ == nullptr) {
-    if (!watcher.add(socket_.get(), place_, writing)) return watcher.later(std::move(then), last_error());
+    if (!watcher.add(socket_.get(), place_, writing)) return watcher.later(std::move(then), errno);
     watcher_ = &watcher;
   } else {
     Watcher::Place& place = watcher.places_.at(place_);
     if (writing || place.readable) {
       place.for_room = place.for_room || writing;
-      if (!watcher.look_again(socket_.get(), place_)) return watcher.later(std::move(then), last_error());
+      if (!watcher.look_again(socket_.get(), place_)) return watcher.later(std::move(then), errno);
     }
   }
   Watcher::Place& place = watcher.places_.at(place_);
   Then& slot = writing ? place.on_writable : place.on_readable;
-  watcher.later(std::exchange(slot, std::move(then)), boost::asio::error::operation_aborted);
+  watcher.later(std::exchange(slot, std::move(then)), ECANCELED);
 }
 
 void Watched::dry() noexcept {

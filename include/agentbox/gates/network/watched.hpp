@@ -10,8 +10,6 @@
 #include <functional>
 #include <utility>
 
-#include <boost/system/error_code.hpp>
-
 #include "agentbox/base/unique_fd.hpp"
 
 namespace boost::asio {
@@ -24,8 +22,8 @@ class Watcher;
 
 class Watched {
  public:
-  using Error = boost::system::error_code;
-  using Then = std::function<void(Error)>;
+  // With an errno, 0 where there is none.
+  using Then = std::function<void(int error)>;
   enum class For : std::uint8_t { reading, writing };
   // Hears of everything, for as long as it has the socket.
   class Listener {
@@ -54,12 +52,15 @@ class Watched {
   [[nodiscard]] int get() const noexcept { return socket_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
 
+  // Whatever it takes to wait is made with the first of a loop, or now. Throws base::SystemError.
+  static void prepare(boost::asio::io_context& loop);
   // `then` is called once, from the loop, never from within: at once where there is something to read (or its end), or room
-  // to write; with an error where there is no socket, or it is given up meanwhile. One wait for each at a time.
+  // to write; with an error where there is no socket, and with ECANCELED where it is given up meanwhile. One wait for each
+  // at a time.
   void wait(boost::asio::io_context& loop, For what, Then then);
   // All that it said so far is read: until more comes, the next wait needs no system call.
   void dry() noexcept;
-  // What waits for it is called, with an error.
+  // What waits for it is called, with ECANCELED.
   void cancel();
   // Instead of waits. False: the kernel refuses it.
   [[nodiscard]] bool listen(boost::asio::io_context& loop, Listener& listener);

@@ -274,13 +274,17 @@ def watch_demo(agentbox, folder):
     """`agentbox demo` from its table to its last question, every one answered with no."""
     terminal, screens = Terminal("demo", DEMO_HEIGHT), []
 
-    terminal.line(f"{agentbox} demo")
+    terminal.line(f"PS1='$ '; agentbox() {{ {agentbox} \"$@\"; }}")
+    terminal.line("agentbox demo")
     # The wishes in their order; the third is refused without a question. Every answer is no.
     wishes = ("run a command", "run a command", None, "run a command", "connect to a host", "send a message", "pay ")
     for number, wish in enumerate(wishes, 1):
         terminal.wait_for_end(f"{number} of 9", "Enter goes on, q leaves.")
         if not screens:
-            screens.append(terminal.screen())
+            # What has gone past first: the table is longer than the terminal.
+            past = terminal("capture-pane", "-e", "-p", "-S", "-").split("\n")
+            begin = next(at for at, line in enumerate(past) if line.endswith("$ agentbox demo"))
+            screens += ["\n".join(past[begin:begin + DEMO_HEIGHT]), terminal.screen()]
         terminal("send-keys", "Enter")
         if wish:
             terminal.wait_for(f"agent wants to {wish}")

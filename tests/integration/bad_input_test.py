@@ -39,7 +39,7 @@ def refuses(name, wanted, words, profile=None, code=FAILED):
 # ---- the command line ------------------------------------------------------------------------------------------
 
 refuses("no profile", "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n", ["run"])
-refuses("no profile, but a command", "agentbox: error: missing PROFILE\nhint: `agentbox profiles` lists them\n",
+refuses("no profile, but a command", "agentbox: error: missing PROFILE\nhint: for example: agentbox run default -- true\n",
         ["run", "--", "true"])
 refuses("no command", "agentbox: error: no command to run, and the profile default names none\n"
         "hint: write it behind two dashes: agentbox run default -- COMMAND\n", ["run", "default"])
@@ -243,9 +243,9 @@ def gone(world):
 @test("the workspace holds the state folder")
 def state_workspace(world):
     (world.home / ".local" / "state").mkdir(parents=True)
-    for folder in (".local", ".local/state"):
+    for folder, holds in ((".local", "what your programs keep and obey"), (".local/state", "agentbox's own state folder")):
         refused(world, world.room("true", options=["--workspace", str(world.home / folder)]),
-                f"agentbox: error: '{{home}}/{folder}' can't be a workspace: it holds agentbox's own state folder\n"
+                f"agentbox: error: '{{home}}/{folder}' can't be a workspace: it holds {holds}\n"
                 "hint: start it in the folder of one project, or name one with --workspace\n")
 
 

@@ -179,7 +179,10 @@ void Splicer::Impl::on_event(End& end, std::uint32_t events) {
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) end.readable = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) end.hung_up = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) end.writable = true;
-  if (!connection.connecting) return enqueue(connection);
+  if (!connection.connecting) {
+    if (!connection.queued) give_turn(connection);
+    return;
+  }
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(end.socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
@@ -203,21 +206,23 @@ void Splicer::Impl::run_queue_soon() {
   });
 }
 
-// Each connection that was ready has one turn; who could go on has the next one after the loop has seen to
-// others.
+// Whoever could go on has the next turn after the loop has seen to others.
+void Splicer::Impl::give_turn(Connection& connection) {
+  switch (pump(connection)) {
+    case Progress::waits: break;
+    case Progress::more: enqueue(connection); break;
+    case Progress::lingers: linger(connection); break;
+    case Progress::finished: end(connection, Outcome::finished); break;
+    case Progress::reset: end(connection, Outcome::reset); break;
+  }
+}
+
 void Splicer::Impl::run_queue() {
   for (std::size_t left = queue_.size(); left != 0 && !closed_; --left) {
     Connection& connection = *queue_.front();
     queue_.pop_front();
     connection.queued = false;
-    if (connection.dead) continue;
-    switch (pump(connection)) {
-      case Progress::waits: break;
-      case Progress::more: enqueue(connection); break;
-      case Progress::lingers: linger(connection); break;
-      case Progress::finished: end(connection, Outcome::finished); break;
-      case Progress::reset: end(connection, Outcome::reset); break;
-    }
+    if (!connection.dead) give_turn(connection);
   }
   // A queued one is needed until its turn comes.
   std::erase_if(dead_, [](const auto& connection) { return !connection->queued; });

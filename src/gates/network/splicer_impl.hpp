@@ -85,6 +85,7 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   void next_target(Connection& connection);
   void established(Connection& connection);
   void enqueue(Connection& connection);
+  void give_turn(Connection& connection);
   void run_queue_soon();
   void run_queue();
   Progress pump(Connection& connection);

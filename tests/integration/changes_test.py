@@ -1,10 +1,12 @@
 """Changes: a protected or held file changes only with its owner's yes, by `agentbox propose` while the room runs, or by the
 question at its end. Seen in tmux, as he would see it."""
 
+import fcntl
 import json
 import os
 import shlex
 import signal
+import threading
 import time
 
 from harness import agentbox_binary, expect, expect_equal, run_tests, test, wait_until
@@ -331,22 +333,41 @@ def taught(world):
         expect(done.code == 2 and part in done.errors, words, done)
 
 
-@test("a lease that the agent holds on a file keeps nobody waiting, neither for a proposal nor for a command")
+@test("a lease on a file keeps nobody waiting, neither for a proposal nor for a command; and the room takes none")
 def leased(world):
     world.profile("asks", f'extends = ["default"]\n[commands]\nask = ["{world.workspace}/tool"]\n')
     (world.workspace / "AGENTS.md").write_text("old\n")
     (world.workspace / "a.py").write_text(
-        "import fcntl, os, signal, subprocess, time\n"
-        "signal.signal(signal.SIGIO, signal.SIG_IGN)\n"
+        "import errno, fcntl, os, subprocess, time\n"
         "open('tool', 'w').write('#!/bin/sh\\n'); os.chmod('tool', 0o755)\n"
-        "held = [os.open(name, os.O_RDWR) for name in ('AGENTS.md', 'tool')]\n"
-        "for fd in held: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n"
+        "with open('tool', 'rb+') as own:\n"
+        "    try: fcntl.fcntl(own, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n"
+        "    except OSError as error: print(errno.errorcode[error.errno])\n"
+        "open('ready', 'w').close()\n"
+        "while not os.path.exists('leased'): time.sleep(0.01)\n"
         "begin = time.monotonic()\n"
         "subprocess.run(['agentbox', 'propose', 'AGENTS.md'], input=b'new\\n')\n"
         "subprocess.run(['agentbox', 'host', '--', os.getcwd() + '/tool'])\n"
         "print('waited' if time.monotonic() - begin > 30 else 'at once')\n")  # the kernel takes a lease away after 45 s
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    held = []
+
+    def lease():
+        """A program outside holds them."""
+        wait_until(lambda: (world.workspace / "ready").exists(), "the room runs")
+        for name in ("AGENTS.md", "tool"):
+            held.append(open(world.workspace / name, "rb+"))
+            fcntl.fcntl(held[-1], fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        (world.workspace / "leased").touch()
+
+    holder = threading.Thread(target=lease)
+    holder.start()
     done = world.agentbox("run", "--on-ask", "queue", "asks", "--", "python3", "a.py")
-    expect_equal(done.text.splitlines()[-1:], ["at once"], f"{done}")
+    holder.join()
+    for file in held:
+        file.close()
+    signal.signal(signal.SIGIO, before)
+    expect_equal((done.text.splitlines()[:1], done.text.splitlines()[-1:]), (["EINVAL"], ["at once"]), f"{done}")
     expect("AGENTS.md can't be read: Resource temporarily unavailable" in done.errors, "the proposal", done)
     expect("tool can't be read, so nobody could say what would run" in done.errors, "the command", done)
 

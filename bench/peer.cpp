@@ -10,8 +10,8 @@
 //     rate SECONDS THREADS KEEP METHOD    requests
 //     hold COUNT                  seconds until all have had an answer; they stay open until the next line
 //
-// METHOD is GET or POST for HTTP, or BENCH, which is said without a version and so looks like no protocol: then a relay has no
-// heads to read.
+// METHOD is GET or POST for HTTP, or BENCH, which is said without a version and so looks like no protocol: then a relay
+// has no heads to read.
 
 #include <algorithm>
 #include <array>

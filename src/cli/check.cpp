@@ -1,5 +1,5 @@
-// `agentbox check PROFILE|FILE`: every error at once, or one quiet line. An error is what no machine would take; what this
-// machine alone would refuse is said, and is none: a profile may be checked where it isn't used.
+// `agentbox check PROFILE|FILE`: every error at once, or one quiet line. An error is what no machine would take; what
+// this machine alone would refuse is said, and is none: a profile may be checked where it isn't used.
 
 #include "agentbox/policy/check.hpp"
 

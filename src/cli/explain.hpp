@@ -23,7 +23,8 @@ struct Layout {
   enum class Names { counted, all } names = Names::counted;  // of what isn't there
 };
 
-// Grouped and aligned, in plain words, what matters most first; ends with a newline. Everything from outside is escaped.
+// Grouped and aligned, in plain words, what matters most first; ends with a newline. Everything from outside is
+// escaped.
 [[nodiscard]] std::string explain_text(const Explained& explained, Layout layout);
 
 // {"format": "agentbox-explain/1", ...}: documented in agentbox(1). Members may be added, none changes its meaning

@@ -30,7 +30,7 @@ std::string_view name_of(FileKind kind) {
   return names[static_cast<std::size_t>(kind)];
 }
 std::string_view name_of(Note::Kind kind) {
-  constexpr std::array names = {"skipped", "shadowed", "exposes", "changed", "warning"};
+  constexpr std::array names = {"skipped", "skipped", "shadowed", "exposes", "changed", "warning"};
   return names[static_cast<std::size_t>(kind)];
 }
 std::string_view name_of(profile::WorkspaceMode mode) {

@@ -501,8 +501,8 @@ class Text {
     std::vector<std::string> files;
     std::size_t count = 0;
     for (const Note& note : policy_.notes) {
-      if (note.kind != Note::Kind::skipped) continue;
-      if (layout_.names == Layout::Names::counted && note.text.ends_with(" does not exist")) {
+      if (note.kind != Note::Kind::absent && note.kind != Note::Kind::skipped) continue;
+      if (layout_.names == Layout::Names::counted && note.kind == Note::Kind::absent) {
         ++count;
         std::string file = escape(base_name(note.origin.file));
         if (std::ranges::find(files, file) == files.end()) files.push_back(std::move(file));

@@ -14,8 +14,8 @@ inline std::size_t columns_of(std::string_view text) {
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
-// Lines of at most `width` columns, unless one word is longer; 0: one line. Each line after the first begins with `indent`
-// blanks; the first one begins at column `at`.
+// Lines of at most `width` columns, unless one word is longer; 0: one line. Each line after the first begins with
+// `indent` blanks; the first one begins at column `at`.
 inline std::string wrapped(std::string_view text, std::size_t width, std::size_t indent, std::size_t at) {
   if (width == 0) return std::string(text);
   std::string out;

@@ -83,8 +83,8 @@ bool set_limit(int resource, std::uint64_t value) {
   return ::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0;
 }
 
-// Of 0 the kernel minds only files: a crash still starts the machine's handler with all that the program held (core(5)). Of 1
-// it starts none, and a file would have no room for a single header.
+// Of 0 the kernel minds only files: a crash still starts the machine's handler with all that the program held
+// (core(5)). Of 1 it starts none, and a file would have no room for a single header.
 constexpr std::uint64_t no_core = 1;
 
 struct Failure {

@@ -130,8 +130,8 @@ std::uint16_t port_of(const UniqueFd& fd) {
                                             : reinterpret_cast<sockaddr_in6&>(address).sin6_port);
 }
 
-// What is redirected goes to 127.0.0.1 and ::1, so that is where the listeners are. What goes to the proxies goes to no other
-// address than it says, and the kernel needn't keep track of it.
+// What is redirected goes to 127.0.0.1 and ::1, so that is where the listeners are. What goes to the proxies goes to no
+// other address than it says, and the kernel needn't keep track of it.
 constexpr std::string_view rules = R"(table inet agentbox {{
   chain untracked {{
     type filter hook output priority -300; policy accept;

@@ -1,12 +1,12 @@
-// Why the list is exact. Linux hands out process numbers by a counter for each namespace, and the last one handed out is
-// to be read in /proc/loadavg. The room's /proc is walked twice, and the counter must stand where it stood before. Whatever
-// lives at the end then got its number before the first walk began. Either it was there when the second walk began: then
-// that one found it. Or the program that makes it was in clone(2) all through the first walk: then that one found its
-// maker, who is not a stopped process. So a caller who has stopped everyone on the list has stopped the room.
+// Why the list is exact. Linux hands out process numbers by a counter for each namespace, and the last one handed out
+// is to be read in /proc/loadavg. The room's /proc is walked twice, and the counter must stand where it stood before.
+// Whatever lives at the end then got its number before the first walk began. Either it was there when the second walk
+// began: then that one found it. Or the program that makes it was in clone(2) all through the first walk: then that one
+// found its maker, who is not a stopped process. So a caller who has stopped everyone on the list has stopped the room.
 //
-// Trust: the counter is a child of the helper, inside the room's pid namespace for less than a millisecond. The agent may
-// see it, stop it or kill it, and then there is no exact list. It has more rights in the user namespace than the agent, so
-// the agent can't trace it or read its descriptors.
+// Trust: the counter is a child of the helper, inside the room's pid namespace for less than a millisecond. The agent
+// may see it, stop it or kill it, and then there is no exact list. It has more rights in the user namespace than the
+// agent, so the agent can't trace it or read its descriptors.
 
 #include "census.hpp"
 

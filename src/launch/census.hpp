@@ -1,6 +1,7 @@
 #pragma once
 
-// Who lives in a room, exactly: a list that no chain of processes, each of which forks the next and ends, slips through.
+// Who lives in a room, exactly: a list that no chain of processes, each of which forks the next and ends, slips
+// through.
 
 #include <vector>
 

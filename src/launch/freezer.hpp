@@ -20,7 +20,8 @@ class Freezer {
   Freezer(pid_t init, int death, RoomCgroup* group, std::function<Census(Stop)> census)
       : group_(group), tracer_(init, death, std::move(census)) {}
 
-  // Both nest. Throws base::SystemError when something in the room still runs after two seconds: nothing is frozen then.
+  // Both nest. Throws base::SystemError when something in the room still runs after two seconds: nothing is frozen
+  // then.
   void freeze();
   void thaw();
   [[nodiscard]] bool is_frozen() const noexcept { return depth_ > 0; }

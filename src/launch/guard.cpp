@@ -250,12 +250,13 @@ void Guard::Impl::act_on(std::size_t index) {
   furnish_again(name, *entry);
   if (name.ancestor) furnish_below(name);
   tell(GuardEvent::Kind::placed_again, name.host,
-       again ? "it was replaced, from outside or in that moment by the agent; what stands there now is guarded as it was"
-             : "it was taken away and came back; what stands there now is guarded as it was");
+       again
+           ? "it was replaced, from outside or in that moment by the agent; what stands there now is guarded as it was"
+           : "it was taken away and came back; what stands there now is guarded as it was");
 }
 
-// Whoever has it open for writing could write on through what guards it. A program outside closes what it has written; the
-// room stands still, and can't.
+// Whoever has it open for writing could write on through what guards it. A program outside closes what it has written;
+// the room stands still, and can't.
 bool Guard::Impl::take_if_written(GuardedName& name, const Entry& entry) {
   if (entry.kind != FileKind::regular) return false;
   const std::expected<UniqueFd, int> parent = tree_->directory(name.host.parent());
@@ -271,8 +272,7 @@ void Guard::Impl::take(const GuardedName& name, const char* why) {
       .state_folder = state_folder_, .path = {}, .session = record_.session, .profile = record_.profile, .why = {}};
   Settling settling{
       .tree = *tree_, .taking = std::move(taking), .copies = -1, .note = {}, .until_ns = {}, .unsealed = &unsealed_};
-  std::optional<GuardEvent> event =
-      take_away(settling, name.host, why, Link::always);
+  std::optional<GuardEvent> event = take_away(settling, name.host, why, Link::always);
   if (event) tell(event->kind, event->path, std::move(event->detail), std::move(event->id));
 }
 

@@ -130,8 +130,8 @@ std::vector<GitRecord> record_git(const Tree& tree, const std::vector<policy::Gi
   for (const policy::GitFact& fact : repositories) {
     // A worktree's are two, and the room may write both.
     for (const AbsPath* directory : {&fact.git_dir, &fact.common_dir}) {
-      // On the word of a file that the agent could have written no foreign folder is looked into. The .git file itself is
-      // known all the same.
+      // On the word of a file that the agent could have written no foreign folder is looked into. The .git file itself
+      // is known all the same.
       bool is_ours = fact.confirmed || directory->is_within(tree.workspace());
       if (!is_ours && directory == &fact.git_dir) {
         records.push_back({.entry = fact.entry, .directory = fact.entry, .head = {}, .modules = {}, .links = {}});

@@ -272,8 +272,8 @@ class Search {
     return false;
   }
 
-  // A regular file's content. Nothing when it isn't there, or with words for `trouble`: who makes it unreadable must not
-  // make it unseen.
+  // A regular file's content. Nothing when it isn't there, or with words for `trouble`: who makes it unreadable must
+  // not make it unseen.
   static std::optional<std::string> content(int directory, const std::string& name, std::size_t limit,
                                             std::string& trouble) {
     std::optional<Entry> entry = look_at(directory, name);

@@ -24,10 +24,10 @@ struct Kinds {
 };
 [[nodiscard]] Kinds kinds_of(const policy::Policy& policy);
 
-// What of a run's work the host would execute or obey: repositories that the record doesn't know, kinds at any place, and
-// what `git rebase --continue` would run. In the whole workspace but for folders that packages fill (node_modules, ...).
-// Each that was made or changed after `since_ns`, once. This informs, it protects nothing; but what it could not look at it
-// says. `walks` spares it what hasn't changed since the start.
+// What of a run's work the host would execute or obey: repositories that the record doesn't know, kinds at any place,
+// and what `git rebase --continue` would run. In the whole workspace but for folders that packages fill (node_modules,
+// ...). Each that was made or changed after `since_ns`, once. This informs, it protects nothing; but what it could not
+// look at it says. `walks` spares it what hasn't changed since the start.
 [[nodiscard]] std::vector<GuardEvent> find_executing(const Tree& tree, const std::vector<GitRecord>& known,
                                                      const Kinds& kinds, std::int64_t since_ns,
                                                      const WalkStore* walks = nullptr);

@@ -141,8 +141,8 @@ UniqueFd open_terminal() {
   return master;
 }
 
-// What is left to do needs the right to enter the room's mount and pid namespaces, to mount, and to name a process of the
-// room (unix(7), SCM_CREDENTIALS), and nothing else.
+// What is left to do needs the right to enter the room's mount and pid namespaces, to mount, and to name a process of
+// the room (unix(7), SCM_CREDENTIALS), and nothing else.
 void confine() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw SystemError(errno, "cannot confine the helper");
   const std::array<cap_value_t, 2> kept = {CAP_SYS_ADMIN, CAP_SYS_CHROOT};

@@ -130,12 +130,12 @@ class Supervisor::Impl {
     outcome_.kind = WIFSIGNALED(exited.status) ? Outcome::Kind::killed : Outcome::Kind::exited;
     outcome_.value = WIFSIGNALED(exited.status) ? WTERMSIG(exited.status) : WEXITSTATUS(exited.status);
   }
-  // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over. The agent may also have
-  // stopped itself while others of the room go on, and we are their guard: nobody of the room runs while we don't.
+  // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over. The agent may also
+  // have stopped itself while others of the room go on, and we are their guard: nobody of the room runs while we don't.
   void handle(const wire::Stopped&) {
     if (freezer_.is_frozen()) return;
-    // Without a terminal of the room's it is the owner's wish only after his SIGTSTP. Otherwise the agent stays as it wants
-    // to be, and we go on: what ends it or its time is heard.
+    // Without a terminal of the room's it is the owner's wish only after his SIGTSTP. Otherwise the agent stays as it
+    // wants to be, and we go on: what ends it or its time is heard.
     if (!self_.on_stopped && !std::exchange(owner_stops_, false)) return;
     try {
       freezer_.freeze();

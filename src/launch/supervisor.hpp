@@ -49,8 +49,9 @@ class Supervisor final : public Room {
   void furnish(const plan::Furnishing& furnishing) override;
   [[nodiscard]] base::UniqueFd room_socket(int family) override;
 
-  // Called when the agent was stopped, by Ctrl-Z as a rule, with the room frozen: stops agentbox itself, and returns when
-  // it was continued, whereupon the agent is too. Without it SIGSTOP does that, but only after the owner's SIGTSTP.
+  // Called when the agent was stopped, by Ctrl-Z as a rule, with the room frozen: stops agentbox itself, and returns
+  // when it was continued, whereupon the agent is too. Without it SIGSTOP does that, but only after the owner's
+  // SIGTSTP.
   std::function<void()> on_stopped;
   // Called after each handler of the loop: for what must not wait until all others that are ready have had their turn.
   std::function<void()> between;

@@ -1,13 +1,13 @@
-// Why what is held stays held. A process that SIGSTOP has stopped goes on at the next SIGCONT, and the kernel sends that for
-// it: at the end of a timer, at a message, when its parent ends. A ptrace stop takes no signal but SIGKILL. So every thread is
-// seized, and the freeze has come about when an exact census (census.hpp) names nobody who was not held, or dead, before it
-// began.
-// Held is a process whose threads are each in a ptrace stop and are as many as the kernel counts: no thread is left that
-// could make another. Who gets away from PTRACE_O_TRACECLONE (CLONE_UNTRACED) is on the next census.
+// Why what is held stays held. A process that SIGSTOP has stopped goes on at the next SIGCONT, and the kernel sends
+// that for it: at the end of a timer, at a message, when its parent ends. A ptrace stop takes no signal but SIGKILL. So
+// every thread is seized, and the freeze has come about when an exact census (census.hpp) names nobody who was not
+// held, or dead, before it began. Held is a process whose threads are each in a ptrace stop and are as many as the
+// kernel counts: no thread is left that could make another. Who gets away from PTRACE_O_TRACECLONE (CLONE_UNTRACED) is
+// on the next census.
 //
-// Rights: the owner of a user namespace has every capability in it, so processes that can't be dumped are held too, and Yama
-// allows it up to ptrace_scope 2. At 3, and where another process of the room traces one (it may be killed by a timer of its
-// own, and its tracee is loose), there is no freeze.
+// Rights: the owner of a user namespace has every capability in it, so processes that can't be dumped are held too, and
+// Yama allows it up to ptrace_scope 2. At 3, and where another process of the room traces one (it may be killed by a
+// timer of its own, and its tracee is loose), there is no freeze.
 
 #include "tracer.hpp"
 
@@ -18,7 +18,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include <fcntl.h>
@@ -33,6 +32,7 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/base/unique_fd.hpp"
+#include "agentbox/broker/thread.hpp"
 
 #include "process.hpp"
 
@@ -129,19 +129,13 @@ void Tracer::release() {
   ask(Wish::release);
 }
 
-// The thread starts with the first freeze: what is forked before it, the helper above all, must be forked by one thread.
+// The thread starts with the first freeze: what is forked before it, the helper above all, must be forked by one
+// thread.
 void Tracer::ask(Wish wish) {
   if (!thread_.joinable()) {
-    sigset_t all, old;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are for the supervisor's own thread
-    try {
-      thread_ = std::thread([this] { work(); });
-    } catch (const std::system_error& error) {
-      ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
-      throw SystemError(error.code().value(), "cannot start the thread that holds the room");
-    }
-    ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    auto started = broker::start_without_signals([this] { work(); });
+    if (!started) throw SystemError(EAGAIN, "cannot start the thread that holds the room");
+    thread_ = *std::move(started);
   }
   std::unique_lock lock(mutex_);
   error_ = nullptr;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Holds the processes of a room in ptrace stops. A thread of its own does it, for to the kernel a tracer is a thread, and
-// what it waits for must not meet the waits of others.
+// Holds the processes of a room in ptrace stops. A thread of its own does it, for to the kernel a tracer is a thread,
+// and what it waits for must not meet the waits of others.
 
 #include <condition_variable>
 #include <cstdint>

@@ -5,9 +5,9 @@
 // Which error a denied call gets is chosen so that honest programs go on:
 //   EPERM         where an ordinary user would get it anyway
 //   EINVAL        what a filesystem without leases says
-//   ENOSYS        where a kernel without the feature gives it and programs have a second way (clone3,
-//   io_uring) EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENOPROTOOPT, EOPNOTSUPP   what a kernel without that
-//   module says
+//   ENOSYS        where a kernel without the feature gives it and programs have a second way (clone3, io_uring)
+//   EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENOPROTOOPT, EOPNOTSUPP
+//                 what a kernel without that module or option says
 
 #include <cerrno>
 
@@ -203,7 +203,8 @@ void add_sockets(std::vector<SeccompRule>& rules) {
                    "SCTP, MPTCP, L2TP, ICMP, ...: rarely audited modules"});
 }
 
-// What is handed out of the room, or lies in the workspace, is closed and opened by others: agentbox, the owner's editor, git.
+// What is handed out of the room, or lies in the workspace, is closed and opened by others: agentbox, the owner's
+// editor, git.
 void add_delays(std::vector<SeccompRule>& rules) {
   rules.push_back({"setsockopt",
                    {is(1, sol_socket, "SOL_SOCKET"), is(2, so_linger, "SO_LINGER")},

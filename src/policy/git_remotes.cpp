@@ -74,8 +74,8 @@ std::optional<Addresses> addresses_of(const std::string& remote, GitTraffic::Way
   // An empty one takes back those before it, in newer versions.
   if (std::ranges::count(urls, "") + std::ranges::count(pushurls, "") > 0) return {};
   if (urls.empty()) {
-    // It is an address itself, unless a file or another setting gives it a meaning; and git takes what has no slash for a
-    // remote's name first.
+    // It is an address itself, unless a file or another setting gives it a meaning; and git takes what has no slash for
+    // a remote's name first.
     if (!pushurls.empty() || view.old_files == GitView::OldFiles::yes) return {};
     if (remote.find('/') == std::string::npos) return {};
     urls.push_back(remote);

@@ -77,7 +77,7 @@ void grant_missing(Draft& draft, const Asked& asked) {
   if (asked.access == Access::read) {
     // A profile names what may be there; who types a path means one that is.
     if (is_flag(draft, asked)) return draft.error(origin, fmt::format("{} does not exist", shown(asked.path)));
-    draft.note(Note::Kind::skipped, fmt::format("{} does not exist", shown(asked.path)), origin);
+    draft.note(Note::Kind::absent, fmt::format("{} does not exist", shown(asked.path)), origin);
     return;
   }
   if (asked.item->value.directory) {

@@ -213,6 +213,7 @@ std::string ApprovePage::Impl::draw(prompt::Draw what, Clock::time_point now) {
 Clock::time_point ApprovePage::Impl::next_change(Clock::time_point now) const {
   Clock::time_point next = now + 1h;
   if (reader_.pending()) next = std::min(next, reader_.settles_at());
+  if (settling_.begun() && !settling_.over(now)) next = std::min(next, settling_.next_change(now));
   if (!questions_.empty()) next = std::min(next, now + 1s);
   for (const OpenQuestion& question : questions_) {
     if (question.deadline != Clock::time_point{}) next = std::min(next, next_second(question.deadline, now));

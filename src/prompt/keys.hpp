@@ -54,8 +54,9 @@ class KeyReader {
   static constexpr std::chrono::milliseconds paste_pause{2000};  // of a paste, likewise; see feed
   static constexpr std::size_t paste_limit = 4096;               // bytes kept of a pasted text
 
-  // One read. A paste that stops in the middle is waited for without end, for its rest must not become keys. Only a single
-  // byte after a pause is somebody's key: it ends the paste, which is dropped together with it, and is said to be unknown.
+  // One read. A paste that stops in the middle is waited for without end, for its rest must not become keys. Only a
+  // single byte after a pause is somebody's key: it ends the paste, which is dropped together with it, and is said to
+  // be unknown.
   [[nodiscard]] std::vector<Press> feed(std::string_view bytes, Clock::time_point now);
   // The Escape key, if it was pressed that long ago; an unknown one in place of a sequence that has no end.
   [[nodiscard]] std::vector<Press> settle(Clock::time_point now);

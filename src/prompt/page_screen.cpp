@@ -108,8 +108,8 @@ class PageScreen::Impl : public std::enable_shared_from_this<Impl> {
   bool was_raw_ = false;
   bool destroyed_ = false;
   bool reading_ = false, writing_ = false;
-  // Nothing had been typed then that isn't read by now: whatever is read next came later, and was meant for what was on the
-  // terminal since.
+  // Nothing had been typed then that isn't read by now: whatever is read next came later, and was meant for what was on
+  // the terminal since.
   Clock::time_point unread_since_;
   bool fresh_ = false;  // the page's first drawing is not yet on the terminal
   bool stale_ = false;  // the page has changed since the drawing that is under way
@@ -214,8 +214,8 @@ void PageScreen::Impl::note_whether_any_came() {
   if (::poll(&keys, 1, 0) == 0) unread_since_ = now;
 }
 
-// When a key is read is not when it was pressed: the room can keep us from reading for a while, or we were stopped. A key counts
-// for what was on the terminal during all of the time in which it may have been pressed.
+// When a key is read is not when it was pressed: the room can keep us from reading for a while, or we were stopped. A
+// key counts for what was on the terminal during all of the time in which it may have been pressed.
 void PageScreen::Impl::on_keys() {
   std::array<char, 4096> buffer;
   const auto count = ::read(terminal_->fd(), buffer.data(), buffer.size());

@@ -21,8 +21,8 @@ class Store::Impl {
   // Prepared once for each text.
   [[nodiscard]] Statement& statement(const std::string& sql);
 
-  // The next rows. Within a transaction; they throw StoreError (corrupt) where the end is not as it was written: a row that
-  // follows on a broken end would hide the break.
+  // The next rows. Within a transaction; they throw StoreError (corrupt) where the end is not as it was written: a row
+  // that follows on a broken end would hide the break.
   std::int64_t add(const Event& event, std::string answer = {});  // its number
   void add(std::span<const Event> events);
   [[nodiscard]] Head end();

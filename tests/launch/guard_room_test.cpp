@@ -6,6 +6,7 @@
 
 #include "guard_support.hpp"
 #include "helper.hpp"
+#include "room_support.hpp"
 #include "seccomp_compile.hpp"
 #include "spawn.hpp"
 #include "streams.hpp"
@@ -19,36 +20,6 @@ using policy::FileKind;
 using Kind = GuardEvent::Kind;
 
 namespace {
-
-void lay_floor(plan::LaunchPlan& plan) {
-  auto add = [&plan](const std::string& option, std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
-    plan.bwrap.push_back({option, std::move(operands)});
-  };
-  for (const char* option : {"--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
-                             "--unshare-cgroup", "--disable-userns", "--as-pid-1"}) {
-    add(option);
-  }
-  add("--cap-drop", {"ALL"});
-  add("--ro-bind", {"/usr", "/usr"});
-  for (const char* name : {"bin", "sbin", "lib", "lib64"}) {
-    std::string path = std::string("/") + name;
-    struct stat found = {};
-    if (::lstat(path.c_str(), &found) != 0) continue;
-    if (S_ISLNK(found.st_mode)) {
-      add("--symlink", {std::string("usr/") + name, path});
-    } else {
-      add("--ro-bind", {path, path});
-    }
-  }
-  add("--proc", {"/proc"});
-  add("--dev", {"/dev"});
-  add("--dir", {"/run/agentbox"});
-  add("--chdir", {"/"});
-  add("--info-fd", {plan::FdSlot::info});
-  add("--block-fd", {plan::FdSlot::block});
-  add("--add-seccomp-fd", {plan::FdSlot::seccomp});
-  plan.seccomp = plan::seccomp_program({}, {});
-}
 
 enum class Guarded { no, yes };
 
@@ -73,7 +44,7 @@ class RealRoom {
                                            Bind{work, work, FileKind::directory, Bind::Mode::write}};
     plan.furnishings.insert(plan.furnishings.begin(), first.begin(), first.end());
     plan.furnishings.emplace_back(plan::Seal{abs("/")});
-    lay_floor(plan);
+    agentbox::test::lay_floor(plan);
     plan.init = {.argv = {"/bin/sh", "-c", before + "\necho > ready\nread x < go\n" + after},
                  .environment = {{"PATH", "/usr/bin:/bin"}},
                  .directory = work};

@@ -268,7 +268,7 @@ TEST_CASE("a protected file that the host replaces is protected again") {
   CHECK(count(run.guard.finish(), Kind::quarantined) == 0);
 }
 
-TEST_CASE("a protected file that was replaced, and is open for writing still, is taken: what guards it would not bind that writer") {
+TEST_CASE("a protected file that was replaced, and is open for writing still, is taken") {
   World world;
   write(world.in(".envrc"), "old");
   world.protect(".envrc");

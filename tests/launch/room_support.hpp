@@ -53,9 +53,8 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// A floor as `plan` makes it, and the folder's work/ as a writable workspace under its own name.
-inline plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& script) {
-  plan::LaunchPlan plan;
+// As `plan` makes it.
+inline void lay_floor(plan::LaunchPlan& plan) {
   auto add = [&plan](const std::string& option, std::vector<std::variant<std::string, plan::FdSlot>> operands = {}) {
     plan.bwrap.push_back({option, std::move(operands)});
   };
@@ -80,6 +79,12 @@ inline plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::strin
   add("--block-fd", {plan::FdSlot::block});
   add("--add-seccomp-fd", {plan::FdSlot::seccomp});
   plan.seccomp = plan::seccomp_program({}, {});
+}
+
+// A floor, and the folder's work/ as a writable workspace under its own name.
+inline plan::LaunchPlan plan_for(const TemporaryFolder& folder, const std::string& script) {
+  plan::LaunchPlan plan;
+  lay_floor(plan);
   AbsPath work = path(folder / "work");
   plan.furnishings = {plan::MakeTmpfs{path("/tmp"), 1 << 20, 01777},
                       Bind{work, work, FileKind::directory, Bind::Mode::write}};

@@ -73,7 +73,7 @@ TEST_CASE("a thousand grants are a thousand mounts, in the order of placing") {
 TEST_CASE("a missing path is skipped for reading, made for writing with '/', else an error") {
   World world;
   policy::Policy policy = world.read("~/none").write("~/made/here/").policy();
-  CHECK(notes(policy, Note::Kind::skipped) == Lines{"'/home/u/none' does not exist"});
+  CHECK(notes(policy, Note::Kind::absent) == Lines{"'/home/u/none' does not exist"});
   // Who types a path means one that is there.
   World typed;
   typed.flags.read.push_back({World::path_text("/home/u/none"), {.file = "--read"}});

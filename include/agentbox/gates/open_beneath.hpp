@@ -12,9 +12,9 @@
 
 namespace agentbox::gates {
 
-// openat2(2), close-on-exec, with `resolve` as it takes it. Empty, with errno, when it can't be opened. Tries again after
-// a signal, and while somebody renames so that the kernel can't tell whether a path led out: who does that on end gets
-// EAGAIN.
+// openat2(2), close-on-exec, with `resolve` as it takes it. Empty, with errno, when it can't be opened. Tries again
+// after a signal, and while somebody renames so that the kernel can't tell whether a path led out: who does that on end
+// gets EAGAIN.
 inline base::UniqueFd open_beneath(int directory, const char* path, std::uint64_t flags,
                                    std::uint64_t resolve) noexcept {
   constexpr int attempts = 100;

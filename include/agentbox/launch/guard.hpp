@@ -83,9 +83,9 @@ class Guard {
   enum class From { soon, now };
   void watch(boost::asio::io_context& loop, Room& room, From from = From::soon);
 
-  // Acts on what has happened by now, if anything has and the last look is not of just now (0.2 ms). The room decides how much
-  // else the loop has to do: whoever runs the loop calls this between its handlers, so that one of them, or that moment, is
-  // the most that a watched name can last.
+  // Acts on what has happened by now, if anything has and the last look is not of just now (0.2 ms). The room decides
+  // how much else the loop has to do: whoever runs the loop calls this between its handlers, so that one of them, or
+  // that moment, is the most that a watched name can last.
   void look();
 
   // What stood at a held path when the run began. Nothing: it is not held.

@@ -120,8 +120,8 @@ using Action = std::variant<Connect, Open, Change, Command, Message, Payment, To
 // Escaped; at most 200 bytes, cut at its end with "…", never within a character or an escape.
 [[nodiscard]] std::string summary(const Action& action);
 
-// For people, behind a command: " (https://example.org/x, ssh://git@example.org/x)", " (address unknown)"; escaped. Empty
-// where there is nothing to say.
+// For people, behind a command: " (https://example.org/x, ssh://git@example.org/x)", " (address unknown)"; escaped.
+// Empty where there is nothing to say.
 [[nodiscard]] std::string in_words(const std::optional<Remotes>& remotes);
 
 // Is the action done once (command, change, message, payment, tool), so that one yes is one deed? connect, open and

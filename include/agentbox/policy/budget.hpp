@@ -1,8 +1,8 @@
 #pragma once
 
 // Thresholds, one mechanism for all of them: so much is free in a time, what is beyond it needs a yes. Money, messages,
-// bytes and connections (traffic.hpp). Pure: who keeps the record (store) brings what was used, the time and where the day
-// begins.
+// bytes and connections (traffic.hpp). Pure: who keeps the record (store) brings what was used, the time and where the
+// day begins.
 
 #include <chrono>
 #include <cstdint>

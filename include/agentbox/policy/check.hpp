@@ -7,8 +7,9 @@
 
 namespace agentbox::policy {
 
-// Grants that no machine would give, as they are written: a whole home, /etc, what holds agentbox's own state. Of `user`
-// the folders alone are looked at. What only a look at the disk tells (a link that leads there) is left to `decide`.
+// Grants that no machine would give, as they are written: a whole home, /etc, what holds agentbox's own state. Of
+// `user` the folders alone are looked at. What only a look at the disk tells (a link that leads there) is left to
+// `decide`.
 [[nodiscard]] base::Diagnostics refused_everywhere(const profile::Profile& profile, const HostFacts& user);
 
 // One sentence where a room of this profile protects nothing in a workspace that it can write to; else nothing. Of the

@@ -14,8 +14,8 @@ namespace agentbox::policy {
 struct GitSigns {
   bool head = false, objects = false, refs = false;
 };
-// Does a git directory of its own begin at this folder of another one: a submodule's, or what is a linked worktree's own?
-// Nowhere else, whatever an agent lays there.
+// Does a git directory of its own begin at this folder of another one: a submodule's, or what is a linked worktree's
+// own? Nowhere else, whatever an agent lays there.
 [[nodiscard]] bool begins_git_directory(std::string_view folder, GitSigns signs) noexcept;
 
 }  // namespace agentbox::policy

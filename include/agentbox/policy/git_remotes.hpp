@@ -39,8 +39,8 @@ struct GitView {
 // What `git config --list -z` prints: "key\nvalue\0", keys without a value "key\0".
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> read_git_list(std::string_view text);
 
-// As git's own remote.c finds them, with url, pushurl, insteadOf and pushInsteadOf; certain only where nothing is left to
-// guess and each is a plain address (is_plain_git_address). In their order, each once.
+// As git's own remote.c finds them, with url, pushurl, insteadOf and pushInsteadOf; certain only where nothing is left
+// to guess and each is a plain address (is_plain_git_address). In their order, each once.
 [[nodiscard]] Remotes remotes_of(const GitTraffic& traffic, const GitView& view);
 
 }  // namespace agentbox::policy

@@ -138,7 +138,8 @@ struct Limits {
 // Something that the reader of `explain` must know: a grant that was skipped, a shadowed rule, what is
 // exposed.
 struct Note {
-  enum class Kind { skipped, shadowed, exposes, changed, warning } kind = Kind::exposes;
+  // absent: skipped because it isn't there.
+  enum class Kind { absent, skipped, shadowed, exposes, changed, warning } kind = Kind::exposes;
   std::string text;  // one sentence; paths in it are escaped
   profile::Origin origin;
 };

@@ -139,8 +139,8 @@ struct Unended {
   std::vector<Deed> deeds;  // without an outcome
 };
 
-// For one thread at a time, and for one process: a child after fork must leave its copy alone. While one is open no code
-// of the same process may open and close the file by other means: that would drop the locks (fcntl(2), F_SETLK).
+// For one thread at a time, and for one process: a child after fork must leave its copy alone. While one is open no
+// code of the same process may open and close the file by other means: that would drop the locks (fcntl(2), F_SETLK).
 class Store {
  public:
   enum class Access { read, write };

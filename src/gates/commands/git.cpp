@@ -315,9 +315,11 @@ bool is_empty(const UniqueFd& directory, const char* name) {
   if (list == nullptr) return false;
   (void)copy.release();
   std::size_t entries = 0;
-  while (entries < 3 && ::readdir(list) != nullptr) ++entries;
+  errno = 0;                                                    // only it tells an error from the end
+  while (entries < 3 && ::readdir(list) != nullptr) ++entries;  // NOLINT(concurrency-mt-unsafe): a stream of our own
+  const bool is_read = entries == 3 || errno == 0;
   ::closedir(list);
-  return entries < 3;  // "." and ".."
+  return is_read && entries < 3;  // "." and ".."
 }
 
 policy::GitView view_of(const std::optional<Repository>& repository) {

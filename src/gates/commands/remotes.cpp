@@ -1,6 +1,6 @@
 // Which addresses git will talk to: it is asked for all its settings, the owner's and the repository's, in the very
-// environment that it will run in. That runs nothing of the repository's (git-config(1)); its answer is only read. Before
-// the question the room doesn't stand still, so the same is found out again after the yes, when it does.
+// environment that it will run in. That runs nothing of the repository's (git-config(1)); its answer is only read.
+// Before the question the room doesn't stand still, so the same is found out again after the yes, when it does.
 
 #include <algorithm>
 #include <array>

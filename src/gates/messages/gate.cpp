@@ -21,9 +21,9 @@
 #include "agentbox/gates/messages/message_gate.hpp"
 #include "agentbox/policy/messages.hpp"
 
+#include "aside.hpp"
 #include "commands/owners_command.hpp"
 #include "mail.hpp"
-#include "network/aside.hpp"
 #include "post.hpp"
 #include "posted.hpp"
 #include "question.hpp"
@@ -168,7 +168,7 @@ class MessageGate::Impl : public std::enable_shared_from_this<MessageGate::Impl>
   HostPrograms programs_;
   std::set<std::shared_ptr<Job>> jobs_;
   std::size_t hashing_ = 0;  // also of those that were given up meanwhile
-  network::Aside aside_{loop_};
+  Aside aside_{loop_};
 };
 
 void Job::cancel() {

@@ -54,7 +54,8 @@ void Acceptor::serve(base::UniqueFd listener) {
   if (listens == 0 || (family != AF_INET && family != AF_INET6)) {
     throw base::SystemError(EINVAL, "cannot accept connections");
   }
-  // Each connection has it from here. What is relayed was pushed by its sender already; to collect again would cost time.
+  // Each connection has it from here. What is relayed was pushed by its sender already; to collect again would cost
+  // time.
   ::setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   auto& added = *listeners_.emplace_back(std::make_unique<Listener>(loop_, family));
   added.socket.assign(listener.release());

@@ -62,8 +62,8 @@ void Splicer::Impl::take(End& end, Watched socket) {
   end.socket = std::move(socket);
 }
 
-// The kernel has refused a write, or taken part of it. Most connections never come to that, so that it is asked only now to
-// tell of room.
+// The kernel has refused a write, or taken part of it. Most connections never come to that, so that it is asked only
+// now to tell of room.
 void Splicer::Impl::blocked(End& sink) {
   sink.writable = false;
   if (sink.listens && !sink.socket.listen_for_room()) sink.broken = true;

@@ -62,7 +62,6 @@ class Watcher : public boost::asio::execution_context::service {
   bool look_again(int socket, std::uint32_t place);
   void cancel(std::uint32_t place);
   void forget(std::uint32_t place);
-  void forget_now(int socket, std::uint32_t place);
   void later(Watched::Then then, int error);
 
   void shutdown() override;
@@ -158,18 +157,13 @@ void Watcher::cancel(std::uint32_t number) {
   place.listener = nullptr;
 }
 
-// A socket that is closed leaves epoll by itself, unless it has a twin: one of a room's may, in the helper that made it.
-// Whatever comes of that bears a generation that is over.
+// A socket that is closed leaves epoll by itself, unless it has a twin: one of a room's may, in the helper that made
+// it. Whatever comes of that bears a generation that is over.
 void Watcher::forget(std::uint32_t number) {
   cancel(number);
   Place& place = places_.at(number);
   place = Place{.generation = place.generation + 1};
   free_.push_back(number);
-}
-
-void Watcher::forget_now(int socket, std::uint32_t number) {
-  ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_DEL, socket, nullptr);
-  forget(number);
 }
 
 // ---- one of its sockets ----
@@ -237,11 +231,6 @@ Watched Watched::hand_over() {
     place.on_readable = place.on_writable = nullptr;
   }
   return std::move(*this);
-}
-
-base::UniqueFd Watched::release() {
-  if (Watcher* watcher = std::exchange(watcher_, nullptr)) watcher->forget_now(socket_.get(), place_);
-  return std::move(socket_);
 }
 
 void Watched::reset() {

@@ -56,9 +56,10 @@ class FileHash {
   std::optional<std::string> digest_;
 };
 
-// Of a command that the profile names and agentbox runs outside the room: could the room change what it does? A program, a
-// script or settings that one of its words names ("/x", "--config=/x", "-C/x", ". /x && y") may not lie in what the room can write to
-// (`writable`), neither by that name nor where its links lead. One clause that says so; empty: none does.
+// Of a command that the profile names and agentbox runs outside the room: could the room change what it does? A
+// program, a script or settings that one of its words names ("/x", "--config=/x", "-C/x", ". /x && y") may not lie in
+// what the room can write to (`writable`), neither by that name nor where its links lead. One clause that says so;
+// empty: none does.
 [[nodiscard]] std::string within_reach(const std::vector<std::string>& argv, std::span<const base::AbsPath> writable);
 
 class HostPrograms {

@@ -67,8 +67,8 @@ class Tap {
 class Splicer {
  public:
   using Done = std::function<void(Outcome, Bytes)>;
-  // A stream socket of that family, non-blocking, not connected: of this process's network namespace, or of a room's. An
-  // empty one, or base::SystemError, counts as a target that can't be reached.
+  // A stream socket of that family, non-blocking, not connected: of this process's network namespace, or of a room's.
+  // An empty one, or base::SystemError, counts as a target that can't be reached.
   using MakeSocket = std::function<base::UniqueFd(int family)>;
 
   // Takes SIGPIPE from its default, for the whole process but not for what it executes. Throws base::SystemError.

@@ -1,8 +1,8 @@
 #pragma once
 
-// A socket that the event loop watches. The kernel is told of it once, at the first wait, edge-triggered; and it stays so while
-// the socket goes from one owner to the next. Most connections of a room have three, and asio's own descriptors cost four
-// system calls for each of them and one for each wait.
+// A socket that the event loop watches. The kernel is told of it once, at the first wait, edge-triggered; and it stays
+// so while the socket goes from one owner to the next. Most connections of a room have three, and asio's own
+// descriptors cost four system calls for each of them and one for each wait.
 //
 // Not for other threads than the loop's.
 
@@ -54,9 +54,9 @@ class Watched {
 
   // Whatever it takes to wait is made with the first of a loop, or now. Throws base::SystemError.
   static void prepare(boost::asio::io_context& loop);
-  // `then` is called once, from the loop, never from within: at once where there is something to read (or its end), or room
-  // to write; with an error where there is no socket, and with ECANCELED where it is given up meanwhile. One wait for each
-  // at a time.
+  // `then` is called once, from the loop, never from within: at once where there is something to read (or its end), or
+  // room to write; with an error where there is no socket, and with ECANCELED where it is given up meanwhile. One wait
+  // for each at a time.
   void wait(boost::asio::io_context& loop, For what, Then then);
   // All that it said so far is read: until more comes, the next wait needs no system call.
   void dry() noexcept;
@@ -73,8 +73,6 @@ class Watched {
 
   // For the next owner. What waits for it is let go and never called; it must not be what keeps the caller alive.
   [[nodiscard]] Watched hand_over();
-  // Nobody watches it any more.
-  [[nodiscard]] base::UniqueFd release();
   void reset();
 
  private:

@@ -9,7 +9,7 @@
 
 #include "agentbox/broker/thread.hpp"
 
-namespace agentbox::gates::network {
+namespace agentbox::gates {
 
 struct Aside::Owner {
   std::mutex mutex;
@@ -96,4 +96,4 @@ void Aside::run(std::function<void()> work, std::function<void()> then) {
   piece.done();
 }
 
-}  // namespace agentbox::gates::network
+}  // namespace agentbox::gates

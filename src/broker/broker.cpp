@@ -288,16 +288,8 @@ void Broker::Impl::outcome(const Verdict& verdict, const policy::Action& action,
   }
 }
 
-void Broker::Impl::outcomes(std::span<const Decider::Done> done) {
-  std::vector<store::Event> events;
-  events.reserve(done.size());
-  for (const Decider::Done& one : done) {
-    events.push_back(recorder_.outcome(one.verdict.question, one.action, one.what, one.traffic));
-  }
-  try {
-    recorder_.append(std::move(events));
-  } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): as above
-  }
+void Broker::Impl::outcomes(std::vector<Decider::Done> done) {
+  recorder_.outcomes(std::move(done));
 }
 
 void Broker::Impl::refused(const policy::Action& action, const std::string& why) {
@@ -343,8 +335,8 @@ void Broker::cancel(Ticket ticket) {
 void Broker::outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) {
   impl_->outcome(verdict, action, what);
 }
-void Broker::outcomes(std::span<const Done> done) {
-  impl_->outcomes(done);
+void Broker::outcomes(std::vector<Done> done) {
+  impl_->outcomes(std::move(done));
 }
 void Broker::settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) {
   impl_->settle(verdict, action, paid, what);

@@ -54,7 +54,7 @@ class Broker::Impl : public std::enable_shared_from_this<Impl> {
   Ticket ask(Asked asked, std::function<void(const Verdict&)> done);
   void cancel(Ticket ticket);
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what);
-  void outcomes(std::span<const Decider::Done> done);
+  void outcomes(std::vector<Decider::Done> done);
   void settle(const Verdict& verdict, const policy::Action& action, Decider::Paid paid, const std::string& what);
   [[nodiscard]] std::vector<std::string> spending();
   [[nodiscard]] std::vector<policy::Balance> standing(std::span<const policy::Limit> limits);

@@ -228,7 +228,10 @@ void Console::added(const std::string& session, const wire::WireQuestion& questi
 void Console::changed(const std::string& session, const wire::WireQuestion& question) {
   const Key key(session, question.id);
   const auto now = Clock::now();
-  questions_.insert_or_assign(key, question_of(question, now));
+  prompt::Question known = question_of(question, now);
+  // Its place in the list stays: what it is reckoned from is coarser than the order.
+  if (const auto found = questions_.find(key); found != questions_.end()) known.asked = found->second.asked;
+  questions_.insert_or_assign(key, std::move(known));
   if (!page_ || shown_ != key) return refresh();
   page_->update(questions_.at(key), now);
   screen_.changed();

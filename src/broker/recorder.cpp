@@ -157,7 +157,7 @@ void Recorder::be_patient(std::chrono::milliseconds patience) {
 
 // Reading says nothing of the lock: it succeeds while another process writes.
 template <class Use>
-auto Recorder::reading(Use use) {
+auto Recorder::with_store(Use use) {
   try {
     return use(store());
   } catch (const store::StoreError& error) {
@@ -167,8 +167,15 @@ auto Recorder::reading(Use use) {
 }
 
 template <class Use>
+auto Recorder::reading(Use use) {
+  const std::scoped_lock lock(holding_);
+  return with_store(use);
+}
+
+template <class Use>
 auto Recorder::writing(Use use) {
-  auto result = reading(use);
+  const std::scoped_lock lock(holding_);
+  auto result = with_store(use);
   be_patient(ordinary_patience);
   return result;
 }
@@ -264,8 +271,11 @@ std::vector<std::string> Recorder::strangers(const policy::Action& action) {
 
 void Recorder::settle(std::int64_t payment, store::Ending ending, const std::string& note,
                       std::vector<store::Event> events) {
-  // What became of money is worth a wait, also where the record was locked a moment ago.
-  be_patient(ordinary_patience);
+  {
+    // What became of money is worth a wait, also where the record was locked a moment ago.
+    const std::scoped_lock lock(holding_);
+    be_patient(ordinary_patience);
+  }
   (void)writing([&](store::Store& store) { return store.end_payment(payment, ending, note, events, now()); });
 }
 
@@ -274,7 +284,25 @@ void Recorder::give_back(std::int64_t use, const policy::Action& action, std::ve
   (void)writing([&](store::Store& store) { return store.give_back(use, reached, events); });
 }
 
+void Recorder::outcomes(std::vector<Decider::Done> done) {
+  if (!outcomes_) {
+    outcomes_.emplace([this](const std::vector<Decider::Done>& batch) {
+      std::vector<store::Event> events;
+      events.reserve(batch.size());
+      for (const Decider::Done& one : batch) {
+        events.push_back(outcome(one.verdict.question, one.action, one.what, one.traffic));
+      }
+      try {
+        append(std::move(events));
+      } catch (const store::StoreError&) {  // NOLINT(bugprone-empty-catch): done already
+      }
+    });
+  }
+  outcomes_->add(std::move(done));
+}
+
 void Recorder::end(const Summary& summary) {
+  outcomes_.reset();
   if (!store_) return;
   store::Event ended = event(store::Event::What::session_ended);
   ended.detail = dump({{"asked", summary.asked}, {"allowed", summary.allowed}, {"denied", summary.denied}});

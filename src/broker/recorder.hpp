@@ -4,6 +4,7 @@
 // the room needs none.
 
 #include <chrono>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,8 @@
 
 #include "agentbox/broker/broker.hpp"
 #include "agentbox/store/store.hpp"
+
+#include "outcome_writer.hpp"
 
 namespace agentbox::broker {
 
@@ -40,6 +43,9 @@ class Recorder {
   [[nodiscard]] std::vector<std::string> strangers(const policy::Action& action);
   void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
 
+  // They are written later, as far as they can be: what allowed them is on record.
+  void outcomes(std::vector<Decider::Done> done);
+
   // Of what `take` took, and what was not done.
   void give_back(std::int64_t use, const policy::Action& action, std::vector<store::Event> events);
 
@@ -61,6 +67,9 @@ class Recorder {
   static constexpr std::chrono::milliseconds ordinary_patience{2000};
   void be_patient(std::chrono::milliseconds patience);
   template <class Use>
+  auto with_store(Use use);
+  // These two hold it meanwhile, from other threads.
+  template <class Use>
   auto reading(Use use);
   template <class Use>
   auto writing(Use use);
@@ -69,8 +78,10 @@ class Recorder {
 
   const Settings& settings_;
   store::Time began_;
+  std::mutex holding_;  // the record: the next two
   std::optional<store::Store> store_;
   std::chrono::milliseconds patience_ = ordinary_patience;
+  std::optional<OutcomeWriter> outcomes_;  // the last: it uses the others
 };
 
 // What the ledger compares and keeps of it.

@@ -2,7 +2,10 @@
 
 #include "recorder.hpp"
 
+#include <condition_variable>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include <sqlite3.h>
 
@@ -38,14 +41,37 @@ std::string problem_of(Recorder& recorder) {
   return "";
 }
 
-}  // namespace
-
-TEST_CASE("only the first waits for a locked record, whatever is read meanwhile") {
-  Folder folder;
+Settings settings_in(const Folder& folder) {
   Settings settings;
   settings.session = "pi-1";
   settings.profile = "pi";
   settings.record = folder / "record.db";
+  return settings;
+}
+
+std::vector<std::string> rows_in(const base::AbsPath& record) {
+  std::vector<std::string> rows;
+  const store::Store store(record, store::Store::Access::read);
+  store.read({}, [&](const store::Row& row) {
+    const bool of_session = row.event.question.empty();
+    rows.push_back(std::string(name_of(row.event.what)) + (of_session ? "" : " " + row.event.question));
+    return true;
+  });
+  return rows;
+}
+
+Decider::Done done(const std::string& question) {
+  return {.verdict = {.kind = Verdict::Kind::allow, .question = question},
+          .action = policy::Connect{.host = "example.org", .port = 443},
+          .what = "ended",
+          .traffic = {}};
+}
+
+}  // namespace
+
+TEST_CASE("only the first waits for a locked record, whatever is read meanwhile") {
+  Folder folder;
+  const Settings settings = settings_in(folder);
   Recorder recorder(settings);
   CHECK(problem_of(recorder).empty());
   Other other(settings.record);
@@ -59,4 +85,61 @@ TEST_CASE("only the first waits for a locked record, whatever is read meanwhile"
     other.run("COMMIT");
     CHECK(problem_of(recorder).empty());
   }
+}
+
+TEST_CASE("what became of deeds waits for a locked record, and nobody waits with it") {
+  Folder folder;
+  const Settings settings = settings_in(folder);
+  {
+    Recorder recorder(settings);
+    CHECK(problem_of(recorder).empty());
+    Other other(settings.record);
+    other.run("BEGIN IMMEDIATE");
+    recorder.outcomes({done("1"), done("2")});
+    recorder.outcomes({done("3")});
+    // Had it waited, it would have given up by now, and the rows would be lost.
+    other.run("COMMIT");
+    recorder.end({});
+  }
+  CHECK(rows_in(settings.record) ==
+        std::vector<std::string>{"session_began", "outcome", "outcome 1", "outcome 2", "outcome 3", "session_ended"});
+}
+
+TEST_CASE("what became of deeds is on record when the session's end is, though it was the first of all") {
+  Folder folder;
+  const Settings settings = settings_in(folder);
+  Recorder recorder(settings);
+  recorder.outcomes({done("7")});
+  recorder.end({});
+  CHECK(rows_in(settings.record) == std::vector<std::string>{"session_began", "outcome 7", "session_ended"});
+}
+
+TEST_CASE("who brings what became of deeds faster than it is written writes it himself, and nothing is lost") {
+  std::mutex mutex;
+  std::condition_variable disk, caller;
+  bool is_used = false, answers = false;
+  std::vector<std::string> written;
+  const auto write = [&](const std::vector<Decider::Done>& batch) {
+    const std::string& question = batch.front().verdict.question;
+    std::unique_lock lock(mutex);
+    is_used = true;
+    caller.notify_all();
+    disk.wait(lock, [&] { return answers || question == "mine"; });
+    written.push_back(question);
+  };
+  {
+    OutcomeWriter writer(write);
+    writer.add({done("first")});
+    {
+      std::unique_lock lock(mutex);
+      caller.wait(lock, [&] { return is_used; });
+    }
+    for (std::size_t i = 0; i < OutcomeWriter::most_waiting; ++i) writer.add({done("waits")});
+    writer.add({done("mine")});
+    const std::scoped_lock lock(mutex);
+    CHECK(written == std::vector<std::string>{"mine"});
+    answers = true;
+    disk.notify_all();
+  }
+  CHECK(written.size() == OutcomeWriter::most_waiting + 2);
 }

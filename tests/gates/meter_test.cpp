@@ -26,7 +26,7 @@ class Record final : public broker::Decider {
   Ticket ask(broker::Asked, std::function<void(const broker::Verdict&)>) override { return 0; }
   void cancel(Ticket) override {}
   void outcome(const broker::Verdict&, const policy::Action&, const std::string&) override {}
-  void outcomes(std::span<const Done>) override {}
+  void outcomes(std::vector<Done>) override {}
   std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) override {
     if (broken) throw base::SystemError(0, "the record is broken");
     std::vector<policy::Balance> balances;

@@ -63,7 +63,7 @@ class Broker final : public Decider {
   Ticket ask(Asked asked, std::function<void(const Verdict&)> done) override;
   void cancel(Ticket ticket) override;
   void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) override;
-  void outcomes(std::span<const Done> done) override;
+  void outcomes(std::vector<Done> done) override;
   void settle(const Verdict& verdict, const policy::Action& action, Paid paid, const std::string& what) override;
   std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) override;
   [[nodiscard]] bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) override;

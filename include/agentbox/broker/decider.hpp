@@ -77,14 +77,14 @@ class Decider {
   virtual void cancel(Ticket ticket) = 0;
   // What came of an allowed deed, for the record: "exit code 0", "killed by signal 9", "cannot be executed: ...".
   virtual void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) = 0;
-  // Many at once, with one wait for the disk.
+  // Many at once, with one wait for the disk, which is not the caller's.
   struct Done {
     Verdict verdict;
     policy::Action action;
     std::string what;
     std::optional<Traffic> traffic;
   };
-  virtual void outcomes(std::span<const Done> done) = 0;
+  virtual void outcomes(std::vector<Done> done) = 0;
 
   // Of limits that a gate counts by itself, because nobody can be asked for each byte (policy/traffic.hpp): how they stand
   // on record. Throws base::SystemError: nothing may go then.

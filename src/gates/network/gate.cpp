@@ -446,7 +446,7 @@ class Gate::Impl : public std::enable_shared_from_this<Impl>, public GateConnect
     done.reserve(rows_.size());
     for (Ended& row : rows_) done.push_back(record_of(row));
     rows_.clear();
-    if (!done.empty()) decider_.outcomes(done);
+    if (!done.empty()) decider_.outcomes(std::move(done));
   }
 
   boost::asio::io_context& loop_;

@@ -144,8 +144,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     end_.bytes.to_upstream += result.sent;
     switch (result.moved) {
       case Bulk::Moved::all: return go_on();
-      case Bulk::Moved::turn_over:
-      case Bulk::Moved::source_dry: return read_client();
+      case Bulk::Moved::source_dry: client_.dry(); [[fallthrough]];
+      case Bulk::Moved::turn_over: return read_client();
       case Bulk::Moved::source_over: return finish("broken off in the middle of a request");
       case Bulk::Moved::sink_broken: return;  // what the server said before may still be on its way
       case Bulk::Moved::sink_full: break;
@@ -327,8 +327,8 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     end_.bytes.to_client += result.sent;
     switch (result.moved) {
       case Bulk::Moved::all: after_answer(); return write_client();
-      case Bulk::Moved::turn_over:
-      case Bulk::Moved::source_dry: return read_upstream();
+      case Bulk::Moved::source_dry: upstream_.dry(); [[fallthrough]];
+      case Bulk::Moved::turn_over: return read_upstream();
       case Bulk::Moved::source_over: server_said_all_ = true; return write_client();
       case Bulk::Moved::sink_broken: return finish("");
       case Bulk::Moved::sink_full: break;

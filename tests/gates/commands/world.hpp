@@ -129,7 +129,7 @@ class FakeDecider : public broker::Decider {
     outcomes_.push_back(what);
     changed_.notify_all();
   }
-  void outcomes(std::span<const Done> done) override {
+  void outcomes(std::vector<Done> done) override {
     for (const Done& one : done) outcome(one.verdict, one.action, one.what);
   }
 

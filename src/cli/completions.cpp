@@ -1,6 +1,7 @@
 // Completions for three shells from the parser's tables. Only the names of profiles are asked for at run
 // time.
 
+#include <algorithm>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@ Kind kind_of(std::string_view value) {
   if (value == "SESSION") return Kind::session;
   if (value == "DIR") return Kind::directory;
   if (value == "PATH" || value == "PATTERN") return Kind::path;
+  if (value == "ARGUMENT") return Kind::path;  // of `try`: where files help, a path
   return Kind::word;
 }
 
@@ -54,6 +56,27 @@ std::string names(const std::vector<OptionDoc>& options) {
   return out;
 }
 
+// The options that take a value of their own: what follows them is no argument.
+std::string valued_names(const std::vector<OptionDoc>& options) {
+  std::vector<OptionDoc> valued;
+  std::ranges::copy_if(options, std::back_inserter(valued), [](const auto& option) { return !option.value.empty(); });
+  return valued.empty() ? "" : " " + names(valued);
+}
+
+// The help lists no `help`, but it can be typed.
+std::vector<CommandDoc> commands_of(const ProgramDoc& program) {
+  std::vector<CommandDoc> commands = program.commands;
+  std::string all;
+  for (const CommandDoc& command : program.commands) all += (all.empty() ? "" : "|") + command.name;
+  commands.push_back({.name = "help", .summary = "Show the help of a command", .arguments = {{.name = all}}});
+  return commands;
+}
+
+bool is_offered(const CommandDoc& command, const ArgumentDoc& argument) {
+  const Kind kind = kind_of(argument.name);
+  return kind != Kind::none && kind != Kind::word && !(argument.name == "COMMAND" && command.takes_command);
+}
+
 // ---- bash ----
 
 std::string bash_value(std::string_view value) {
@@ -81,11 +104,16 @@ std::string bash_case(const CommandDoc& command) {
   if (!values.empty()) fmt::format_to(to, "      case $previous in\n{}      esac\n", values);
   fmt::format_to(to, "      if [[ $current == -* ]]; then _agentbox_words '{}{}'; return; fi\n", names(command.options),
                  command.takes_command ? " --" : "");
-  if (!command.arguments.empty()) {
-    const ArgumentDoc& first = command.arguments.front();
-    Kind kind = kind_of(first.name);
-    if (kind == Kind::profile || kind == Kind::session || kind == Kind::choice)
-      fmt::format_to(to, "      {}\n", bash_value(first.name));
+  std::string places;
+  for (std::size_t place = 0; place < command.arguments.size(); ++place) {
+    const ArgumentDoc& argument = command.arguments[place];
+    if (!is_offered(command, argument)) continue;
+    fmt::format_to(std::back_inserter(places), "        {}) {} ;;\n", argument.repeats ? "*" : fmt::format("{}", place),
+                   bash_value(argument.name));
+  }
+  if (!places.empty()) {
+    fmt::format_to(to, "      _agentbox_place '{}'\n      case $place in\n{}      esac\n",
+                   valued_names(command.options), places);
   }
   return out + "      ;;\n";
 }
@@ -116,8 +144,21 @@ _agentbox_sessions() {
   _agentbox_words "$(agentbox generate session-names 2>/dev/null)"
 }
 
+# How many arguments stand before the cursor. $1: the options that take a value.
+_agentbox_place() {
+  local i
+  place=0
+  for ((i = 2; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      = | :) ((i++)) ;;  # where bash has split a word
+      -*) [[ "$1 " != *" ${COMP_WORDS[i]} "* || ${COMP_WORDS[i + 1]} == = ]] || ((i++)) ;;
+      *) ((place++)) ;;
+    esac
+  done
+}
+
 _agentbox() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} i place
   COMPREPLY=()
   for ((i = 2; i < COMP_CWORD; i++)); do
     if [[ ${COMP_WORDS[i]} == -- ]]; then
@@ -240,6 +281,24 @@ function __agentbox_using
     test (count $words) -ge 2; and test "$words[2]" = $argv[1]; and not contains -- -- $words
 end
 
+# Whether the cursor is at argument FROM to TO, from 0: COMMAND FROM TO [OPTION THAT TAKES A VALUE]...
+function __agentbox_at
+    __agentbox_using $argv[1]; or return
+    set -l words (commandline -opc)
+    set -l place 0
+    set -l value no
+    for word in $words[3..-1]
+        if test $value = yes
+            set value no
+        else if contains -- $word $argv[4..-1]
+            set value yes
+        else if not string match -q -- '-*' $word
+            set place (math $place + 1)
+        end
+    end
+    test $place -ge $argv[2] -a $place -le $argv[3]
+end
+
 # After `--` comes a command line of its own.
 function __agentbox_behind_dashes
     contains -- -- (commandline -opc)
@@ -262,14 +321,16 @@ complete -c agentbox -n __agentbox_behind_dashes -x -a '(__agentbox_behind_comma
 }  // namespace
 
 std::string bash_completion(const ProgramDoc& program) {
+  const std::vector<CommandDoc> commands = commands_of(program);
   std::string out(bash_head);
-  for (const CommandDoc& command : program.commands) out += command.name + " ";
+  for (const CommandDoc& command : commands) out += command.name + " ";
   out += names(program.options) + "'\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n";
-  for (const CommandDoc& command : program.commands) out += bash_case(command);
+  for (const CommandDoc& command : commands) out += bash_case(command);
   return out + "  esac\n}\n\ncomplete -F _agentbox agentbox\n";
 }
 
 std::string zsh_completion(const ProgramDoc& program) {
+  const std::vector<CommandDoc> commands = commands_of(program);
   std::string out = "#compdef agentbox\n# zsh completion for agentbox, generated by `agentbox generate zsh`.\n\n";
   auto to = std::back_inserter(out);
   out +=
@@ -284,9 +345,9 @@ std::string zsh_completion(const ProgramDoc& program) {
       "  names=(${(f)\"$(agentbox generate session-names 2>/dev/null)\"})\n"
       "  compadd -a names\n"
       "}\n\n";
-  for (const CommandDoc& command : program.commands) out += zsh_function(command);
+  for (const CommandDoc& command : commands) out += zsh_function(command);
   out += "_agentbox() {\n  local -a commands\n  commands=(\n";
-  for (const CommandDoc& command : program.commands) {
+  for (const CommandDoc& command : commands) {
     fmt::format_to(to, "    '{}:{}'\n", command.name, zsh_text(command.summary));
   }
   out += "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    _arguments -s \\\n";
@@ -303,23 +364,21 @@ std::string zsh_completion(const ProgramDoc& program) {
 }
 
 std::string fish_completion(const ProgramDoc& program) {
+  const std::vector<CommandDoc> commands = commands_of(program);
   std::string out(fish_head);
   auto to = std::back_inserter(out);
   for (const OptionDoc& option : program.options) out += fish_option("not __agentbox_command", option);
-  for (const CommandDoc& command : program.commands) {
+  for (const CommandDoc& command : commands) {
     fmt::format_to(to, "\ncomplete -c agentbox -n 'not __agentbox_command' -a {} -d {}\n", command.name,
                    fish_quoted(command.summary));
     std::string condition = "__agentbox_using " + command.name;
     for (const OptionDoc& option : command.options) out += fish_option(condition, option);
-    if (command.arguments.empty()) continue;
-    std::string_view first = command.arguments.front().name;
-    if (kind_of(first) == Kind::profile) {
-      fmt::format_to(to, "complete -c agentbox -n '{}' -a '(__agentbox_profiles)'\n", condition);
-    } else if (kind_of(first) == Kind::session) {
-      fmt::format_to(to, "complete -c agentbox -n '{}' -a '(agentbox generate session-names 2>/dev/null)'\n",
-                     condition);
-    } else if (kind_of(first) == Kind::choice) {
-      fmt::format_to(to, "complete -c agentbox -n '{}' -a '{}'\n", condition, spaced(first));
+    for (std::size_t place = 0; place < command.arguments.size(); ++place) {
+      const ArgumentDoc& argument = command.arguments[place];
+      if (!is_offered(command, argument)) continue;
+      const std::string to_place = argument.repeats ? "99" : fmt::format("{}", place);
+      fmt::format_to(to, "complete -c agentbox -n '__agentbox_at {} {} {}{}'{}\n", command.name, place, to_place,
+                     valued_names(command.options), fish_value(argument.name));
     }
   }
   return out;

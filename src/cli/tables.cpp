@@ -341,7 +341,7 @@ bool every_app(const CLI::App* /*app*/) {
 void build(CLI::App& program, Filled& filled, Commands commands) {
   program.name("agentbox");
   program.set_help_flag("-h,--help", "Show this help, or with a command that command's");
-  program.set_version_flag("--version", "agentbox " AGENTBOX_VERSION, "Show the version");
+  program.set_version_flag("-V,--version", "agentbox " AGENTBOX_VERSION, "Show the version");
   // At most one: so that `agentbox run check` means the profile named "check".
   program.require_subcommand(0, 1);
   add_run(program, filled);

@@ -213,32 +213,45 @@ std::string in_json(const wire::RoomStatus& status) {
 std::string help() {
   return R"(usage: agentbox host [--why TEXT] [--tty | --no-tty] [--] COMMAND [ARGUMENT...]
        agentbox propose [--why TEXT] [--remove] [--] PATH <NEW-CONTENT
-       agentbox pay --amount 12.50 --currency USD --to RECIPIENT --key KEY [--memo TEXT] [--why TEXT]
-       agentbox send --via WAY --to RECIPIENT... [--subject TEXT] [--attach FILE]... [--why TEXT] <BODY
+       agentbox pay --amount 12.50 --currency USD --to RECIPIENT --key KEY
+                    [--memo TEXT] [--why TEXT]
+       agentbox send --via WAY --to RECIPIENT... [--subject TEXT]
+                     [--attach FILE]... [--why TEXT] <BODY
        agentbox status [--json]
        agentbox help
 
-In a room of agentbox. `host` asks to run a command on the host, outside the room, in the same directory;
-its owner's rules or its owner decide. `propose` asks the owner to give a file that the room can't write, or
-whose change it can't keep, the content of standard input: he sees the difference. `pay` asks to pay somebody;
-what is within the owner's limits is paid at once. `send` asks to send somebody a message, whose text is
-standard input: the owner sees all of it, unless it goes to himself or where his rules let it. `status` says what is allowed and what asks.
+In a room of agentbox. `host` asks to run a command on the host, outside the
+room, in the same directory; its owner's rules or its owner decide. `propose`
+asks the owner to give a file that the room can't write, or whose change it
+can't keep, the content of standard input: he sees the difference. `pay` asks to
+pay somebody; what is within the owner's limits is paid at once. `send` asks to
+send somebody a message, whose text is standard input: the owner sees all of it,
+unless it goes to himself or where his rules let it. `status` says what is
+allowed and what asks.
 
-  --why TEXT   why you need it; the owner reads it (also: AGENTBOX_WHY, for commands that are called by their name)
-  --socket PATH  ask another broker than the room's own (also: AGENTBOX_SOCKET)
-  --tty        with a terminal of its own; the default when standard input and output are terminals
-  --no-tty     without
-  --remove     the file is to go; nothing is read
-  --key KEY    your own name for this payment (letters, digits, _ - . : /): asked for again with the same key it
-               is never paid twice, so use it again whenever you don't know what became of it
-  --memo TEXT  goes with the payment, at most 140 bytes
-  --via WAY    how to send it: email, signal, ...; `agentbox status` lists the ways
-  --to RECIPIENT  a mail address, a number (+1555010) or a name that the way knows; where it can, several
-  --attach FILE  goes with the message: 10 files, 10 MiB together
+  --why TEXT       why you need it; the owner reads it (also: AGENTBOX_WHY, for
+                   commands that are called by their name)
+  --socket PATH    ask another broker than the room's own (also:
+                   AGENTBOX_SOCKET)
+  --tty            with a terminal of its own; the default when standard input
+                   and output are terminals
+  --no-tty         without
+  --remove         the file is to go; nothing is read
+  --key KEY        your own name for this payment (letters, digits, _ - . : /):
+                   asked for again with the same key it is never paid twice, so
+                   use it again whenever you don't know what became of it
+  --memo TEXT      goes with the payment, at most 140 bytes
+  --via WAY        how to send it: email, signal, ...; `agentbox status` lists
+                   the ways
+  --to RECIPIENT   a mail address, a number (+1555010) or a name that the way
+                   knows; where it can, several
+  --attach FILE    goes with the message: 10 files, 10 MiB together
 
-Exit code: the command's own, 128+n when signal n ended it; 0 when the file was changed, the payment made or the message
-  sent; 1 the payment was not made or the message not sent, 77 denied, 75 nobody could answer or it was done already, 130 cancelled,
-  125 there is no broker, 126 it could not be started or changed, 127 there is no such program
+Exit code: the command's own, 128+n when signal n ended it; 0 when the file was
+changed, the payment made or the message sent; 1 the payment was not made or the
+message not sent, 77 denied, 75 nobody could answer or it was done already, 130
+cancelled, 125 there is no broker, 126 it could not be started or changed, 127
+there is no such program
 )";
 }
 

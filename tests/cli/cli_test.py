@@ -32,6 +32,7 @@ def need(program):
 
 def test_version():
     """--version says one line on stdout"""
+    tap.equal(agentbox("-V").stdout, agentbox("--version").stdout)
     done = agentbox("--version")
     tap.equal((done.returncode, done.stderr), (0, b""))
     assert done.stdout.startswith(b"agentbox ") and done.stdout.count(b"\n") == 1, done.stdout
@@ -173,6 +174,10 @@ def test_bash_completion():
     tap.equal(complete("agentbox run --wor"), ["--workspace"])
     tap.equal(complete("agentbox run pi --on-ask "), ["terminal", "queue", "deny"])
     tap.equal(complete("agentbox quarantine re"), ["restore"])
+    tap.equal(complete("agentbox quarantine --json show "), [])
+    tap.equal(complete("agentbox rules "), ["list", "revoke"])
+    tap.equal(complete("agentbox help qu"), ["quarantine"])
+    tap.equal(complete("agentbox hel"), ["help"])
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(os.path.join(folder, "a folder"))
         os.mkdir(os.path.join(folder, "b-folder"))
@@ -194,6 +199,11 @@ def test_completion_of_names():
         os.environ.update(environment)
         tap.equal(complete("agentbox run m", home), ["mine"])
         tap.equal(complete("agentbox check ", home), ["mine"])
+        tap.equal(complete("agentbox check mine ", home), [])
+        tap.equal(complete("agentbox try --read /a ", home), ["mine"])
+        tap.equal(complete("agentbox try --read = /a mine c", home), ["connect", "command"])
+        tap.equal(complete("agentbox try mine --allow a : 1 c", home), ["connect", "command"])
+        tap.equal(complete("agentbox try mine read .con", home), [".config"])
         tap.equal(os.path.exists(os.path.join(home, "pwned")), False)
 
 

@@ -1,6 +1,7 @@
 // `agentbox` in the room and its shims, against a command server: each test starts the real program.
 
 #include <csignal>
+#include <sstream>
 
 #include <pty.h>
 #include <sys/ioctl.h>
@@ -325,5 +326,11 @@ TEST_CASE("what it does not understand it refuses") {
   CHECK(
       Program(world, "agentbox", {"send", "--via=email", "--to=x", "--subject", std::string(201, 'x')}).whole().code ==
       2);
-  CHECK(Program(world, "agentbox", {}).whole().out.starts_with("usage: agentbox host"));
+  const std::string help = Program(world, "agentbox", {}).whole().out;
+  CHECK(help.starts_with("usage: agentbox host"));
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    CHECK(line.size() <= 80);
+  }
 }

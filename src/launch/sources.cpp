@@ -78,6 +78,7 @@ struct Content {
   std::string bytes;   // one more than the limit where there is more: `profile` says so
   int error = 0;       // errno of what failed; 0 with an empty `reason`: read
   std::string reason;  // why it is not read though it exists
+  struct stat seen{};
 };
 
 // The file may be hostile (the workspace's own) or odd (a FIFO by mistake): never block, never follow where
@@ -89,12 +90,12 @@ Content read(const std::string& path, Links links) {
     bool link = errno == ELOOP && links == Links::refuse;
     return {.error = errno, .reason = link ? "it is a symbolic link" : base::errno_text(errno)};
   }
-  struct stat status{};
+  Content content;
+  struct stat& status = content.seen;
   if (fstat(file.get(), &status) != 0) return {.error = errno, .reason = base::errno_text(errno)};
   if (!S_ISREG(status.st_mode)) {
     return {.error = EINVAL, .reason = S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file"};
   }
-  Content content;
   content.bytes.resize(profile::size_limit + 1);
   std::size_t filled = 0;
   while (filled < content.bytes.size()) {
@@ -110,6 +111,30 @@ Content read(const std::string& path, Links links) {
 
 std::unexpected<base::Diagnostics> unreadable(const std::string& path, const std::string& reason) {
   return base::fail(fmt::format("cannot read the profile {}: {}", base::quote(path), reason));
+}
+
+// Whoever can write a profile says what rooms hold. Who owns the system's folders doesn't count: in a user
+// namespace root's files seem to be nobody's.
+base::Result<void> held_by_owner(const std::string& path, const struct stat& seen, Place place, const char* what) {
+  const std::string quoted = base::quote(path);
+  if (place == Place::user && seen.st_uid != 0 && seen.st_uid != getuid()) {
+    return base::fail(fmt::format("{} {} belongs to user {}, who could change your rooms", what, quoted, seen.st_uid),
+                      "a profile is used if it and its folder belong to you or to root: copy it to a folder of yours");
+  }
+  // In a sticky folder, such as /tmp, nobody can replace another's file. A group is often the user's own.
+  const bool is_sticky = S_ISDIR(seen.st_mode) && (seen.st_mode & S_ISVTX) != 0;
+  if ((seen.st_mode & S_IWOTH) == 0 || is_sticky) return {};
+  return base::fail(fmt::format("everybody can write {} {}, and so change your rooms", what, quoted),
+                    fmt::format("look at what it says, then: chmod o-w {}", quoted));
+}
+
+base::Result<void> held_by_owner(const std::string& path, const Content& content, Place place) {
+  if (auto held = held_by_owner(path, content.seen, place, "the profile"); !held) return held;
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  struct stat seen{};
+  if (stat(folder.c_str(), &seen) != 0) return unreadable(path, base::errno_text(errno));
+  return held_by_owner(folder, seen, place, "the profile's folder");
 }
 
 // ---- finding
@@ -136,6 +161,7 @@ base::Result<profile::Source> by_name(std::string_view name, std::size_t from) {
     // Only what is not there lets the next folder answer: an unreadable profile must not become another one.
     if (content.error == ENOENT || content.error == ENOTDIR) continue;
     if (!content.reason.empty()) return unreadable(path, content.reason);
+    if (auto held = held_by_owner(path, content, all[i].place); !held) return std::unexpected(held.error());
     return profile::Source{.name = std::string(name), .file = path, .bytes = std::move(content.bytes), .folder = i};
   }
   if (from > 0)
@@ -167,6 +193,7 @@ base::Result<profile::Source> by_path(const std::string& path) {
   Content content = read(path, Links::follow);
   if (content.error == ENOENT) return base::fail(fmt::format("there is no file {}", base::quote(path)));
   if (!content.reason.empty()) return unreadable(path, content.reason);
+  if (auto held = held_by_owner(path, content, Place::user); !held) return std::unexpected(held.error());
   const std::filesystem::path where = one_name(path);
   profile::Source source{
       .name = where.string(), .file = path, .bytes = std::move(content.bytes), .place = place_of(path, where)};

@@ -128,6 +128,43 @@ TEST_CASE("what is there but cannot be read is an error, and no other profile's 
   CHECK(launch::load("x").has_value());
 }
 
+TEST_CASE("a profile that somebody else can write is refused") {
+  Site site;
+  const fs::path file = site.user() / "open.toml";
+  const std::string by_path = file.string();
+  site.write(file, "description = 'mine'");
+  auto everybody = [](const fs::path& path) { fs::permissions(path, fs::perms::others_write, fs::perm_options::add); };
+  fs::permissions(file, fs::perms::group_write, fs::perm_options::add);
+  fs::permissions(site.user(), fs::perms::group_write, fs::perm_options::add);
+  REQUIRE(launch::load("open"));
+
+  everybody(file);
+  for (const std::string& name : {std::string("open"), by_path}) {
+    CHECK(message(launch::load(name)) == "everybody can write the profile " + by_path + ", and so change your rooms");
+    CHECK(launch::load(name).error().front().hint == "look at what it says, then: chmod o-w " + by_path);
+  }
+  site.write(site.user() / "over.toml", "extends = ['open']");
+  CHECK(message(launch::load("over")).starts_with("everybody can write the profile"));
+  fs::permissions(file, fs::perms::others_write, fs::perm_options::remove);
+
+  everybody(site.user());
+  CHECK(message(launch::load("open")) ==
+        "everybody can write the profile's folder " + site.user().string() + ", and so change your rooms");
+  fs::permissions(site.user(), fs::perms::sticky_bit, fs::perm_options::add);
+  CHECK(launch::load("open"));
+
+  if (geteuid() != 0) return;  // who can't give a file away has none of another user's
+  REQUIRE(chown(file.c_str(), 4321, 4321) == 0);
+  CHECK(message(launch::load("open")) ==
+        "the profile " + by_path + " belongs to user 4321, who could change your rooms");
+  REQUIRE(chown(file.c_str(), 0, 0) == 0);
+  REQUIRE(chown(site.user().c_str(), 4321, 4321) == 0);
+  CHECK(message(launch::load("open")).starts_with("the profile's folder"));
+  site.write(site.shipped() / "theirs.toml", "");
+  REQUIRE(chown((site.shipped() / "theirs.toml").c_str(), 4321, 4321) == 0);
+  CHECK(launch::load("theirs"));
+}
+
 TEST_CASE("ten megabytes are one clear error") {
   Site site;
   site.write(site.user() / "big.toml", std::string(10 << 20, '#'));

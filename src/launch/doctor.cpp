@@ -99,7 +99,7 @@ void examine_cgroup(const HostFacts& facts, Findings& findings) {
     finding.mend = problem ? problem->hint : "profiles that set `memory` or `cpu` are refused here; others work";
   } else if (problem) {
     finding.state = State::warning;
-    finding.text = facts.cgroup ? "a room can be frozen at once, but its memory and cpu share can't both be limited"
+    finding.text = facts.cgroup ? "a room's memory and cpu share can't both be limited"
                                 : "no cgroup is delegated to you: profiles that set `memory` or `cpu` are refused here";
     finding.mend = problem->hint;
   } else {
@@ -107,6 +107,8 @@ void examine_cgroup(const HostFacts& facts, Findings& findings) {
                                facts.cgroup->through_systemd ? ", by a scope of your systemd" : "");
   }
   findings.push_back(std::move(finding));
+  const bool has_any = facts.cgroup && !facts.cgroup->controllers.empty() && !trouble;
+  findings.push_back(explain_freezing(try_in_child(&try_tracing), has_any ? OwnGroup::possible : OwnGroup::none));
 }
 
 void examine_watches(Findings& findings) {
@@ -177,6 +179,25 @@ void examine_runtime_folder(const HostFacts& facts, Findings& findings) {
 }
 
 }  // namespace
+
+Finding explain_freezing(const std::optional<Trouble>& tracing, OwnGroup group) {
+  Finding finding{.id = "freezing", .group = Group::limits, .what = "freezing"};
+  const bool has_group = group == OwnGroup::possible;
+  if (!tracing) {
+    finding.text = fmt::format("a room is frozen by ptrace{}",
+                               has_group ? ", or by its cgroup where the profile sets `memory` or `cpu`" : "");
+    return finding;
+  }
+  finding.state = State::warning;
+  finding.text = fmt::format(
+      "a room {}can't be frozen ({}): it gets no git on the host and no change, and a run whose guard has to act ends "
+      "as "
+      "unverified",
+      has_group ? "without a cgroup " : "", base::escape(tracing->what));
+  finding.mend = has_group ? "set `memory` or `cpu` in [limits]; or, " : "";
+  finding.mend += "where kernel.yama.ptrace_scope is 3: set it to 1 or 2 in /etc/sysctl.d and start the machine anew";
+  return finding;
+}
 
 void examine_limits(const HostFacts& facts, Findings& findings) {
   examine_cgroup(facts, findings);

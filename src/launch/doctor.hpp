@@ -2,6 +2,8 @@
 
 // The doctor's chapters. Each adds what it found.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,10 @@ struct Explanation {
   std::string text, mend;
 };
 [[nodiscard]] Explanation explain_user_namespaces(const UserNamespaceSwitches& switches, const std::string& said);
+
+// How a room is frozen here: what hindered a tracer, and whether a room can have a group of its own. Pure.
+enum class OwnGroup : std::uint8_t { none, possible };
+[[nodiscard]] Finding explain_freezing(const std::optional<Trouble>& tracing, OwnGroup group);
 
 // A folder of mode 0700 that goes with everything in it.
 class ScratchFolder {

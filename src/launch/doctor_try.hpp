@@ -28,6 +28,7 @@ void try_seccomp();
 void try_keyring();
 void try_terminal();
 void try_inotify();
+void try_tracing();  // of a process in a user namespace of its own, as those of a room are
 void try_capture();  // of connections, in a network namespace of its own
 void try_fuse();
 void try_overlay(const std::string& folder);

@@ -40,6 +40,23 @@ TEST_CASE("each way of switching user namespaces off is known, with the words th
   CHECK(told({.max_user_namespaces = "1000"}).text == "bubblewrap can't make one: bwrap: no");
 }
 
+TEST_CASE("the doctor says how a room is frozen, and what is refused where it can't be") {
+  Finding finding = explain_freezing(std::nullopt, OwnGroup::none);
+  CHECK(finding.state == Finding::State::ok);
+  CHECK(finding.text == "a room is frozen by ptrace");
+  CHECK(explain_freezing(std::nullopt, OwnGroup::possible).text ==
+        "a room is frozen by ptrace, or by its cgroup where the profile sets `memory` or `cpu`");
+  const Trouble refused{EPERM, "ptrace: Operation not permitted", ""};
+  finding = explain_freezing(refused, OwnGroup::possible);
+  CHECK(finding.state == Finding::State::warning);
+  CHECK(finding.text.starts_with("a room without a cgroup can't be frozen (ptrace: Operation not permitted)"));
+  CHECK(finding.mend.starts_with("set `memory` or `cpu` in [limits]"));
+  finding = explain_freezing(refused, OwnGroup::none);
+  CHECK(finding.text.starts_with("a room can't be frozen (ptrace: Operation not permitted): it gets no git"));
+  CHECK(finding.mend.starts_with("where kernel.yama.ptrace_scope is 3"));
+  CHECK_FALSE(try_in_child(&try_tracing));
+}
+
 TEST_CASE("what fails in a child is told, and stays there") {
   CHECK_FALSE(try_in_child([] {}));
   std::optional<Trouble> refused = try_in_child([] { throw base::SystemError(EPERM, "cannot mount", "be root"); });

@@ -341,7 +341,8 @@ std::vector<Row> make_rows() {
 
   // ---- commands
   add(list<AT(commands.allow), command_pattern>("commands", "allow", "list of commands",
-      "Commands that run on the host, outside the room, without a question.",
+      "Commands that run on the host, outside the room, without a question. A rule goes by the words: \"git push origin "
+      "*\" holds for whatever address the remote is set to, where a remembered yes holds for those that were shown.",
       "[commands]\nallow = [\"notify-send **\"]"));
   add(list<AT(commands.ask), command_pattern, narrow_ask<AT(commands)>>("commands", "ask",
       "list of commands", "Commands that run on the host after a yes. No star stands for an option: what a first push "
@@ -509,7 +510,9 @@ std::vector<Row> make_rows() {
   add(scalar<AT(approval.reviewer_timeout), duration>("approval", "reviewer_timeout", "time", "\"20s\"",
       "How long the reviewer may take; then it is silent.", "[approval]\nreviewer_timeout = \"20s\""));
   add({{"approval", "reviewer_remote", "true or false", "false",
-      "Lets the reviewer be on another machine, with https: each question's content goes there.",
+      "Lets the reviewer be on another machine, with https: each question's content goes there. That connection is "
+      "agentbox's own, and no rule of [network] hinders it. With default = \"allow\" there, the room must be denied that "
+      "host, or allowed it with as = \"llm\"; it is known by this name alone.",
       "[approval]\nreviewer_remote = true", replaced, ""},
       read_flag<AT(approval.reviewer_remote)>, fold_value<AT(approval.reviewer_remote)>, nullptr});
   add(scalar<AT(approval.reviewer_key_file), path>("approval", "reviewer_key_file", "path", "",

@@ -131,8 +131,13 @@ void kill_session(pid_t session) {
     bool found = false;
     DIR* processes = ::opendir("/proc");
     if (processes == nullptr) return;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own
-    while (const dirent* entry = ::readdir(processes)) {
+    for (;;) {
+      errno = 0;                                   // only it tells an error from the end
+      const dirent* entry = ::readdir(processes);  // NOLINT(concurrency-mt-unsafe): a stream of our own
+      if (entry == nullptr) {
+        found = found || errno != 0;
+        break;
+      }
       pid_t pid = 0;
       const char* end = entry->d_name + std::strlen(entry->d_name);
       if (std::from_chars(entry->d_name, end, pid).ptr != end || pid <= 1) continue;

@@ -60,7 +60,8 @@ class Supervisor::Impl {
         helper_death_(loop, ::dup(helper.death_fd())),
         signals_(loop),
         timer_(loop),
-        grace_timer_(loop) {
+        grace_timer_(loop),
+        stop_timer_(loop) {
     if (signals >= 0) signals_.assign(::dup(signals));
   }
 
@@ -77,6 +78,7 @@ class Supervisor::Impl {
     }
     timer_.cancel();
     grace_timer_.cancel();
+    stop_timer_.cancel();
     return outcome_;
   }
 
@@ -97,6 +99,15 @@ class Supervisor::Impl {
   void interrupt(int number) {
     outcome_.interrupted = number;
     end_agent(number);
+  }
+
+  void thaw() {
+    freezer_.thaw();
+    if (!agent_stopped_ || freezer_.is_frozen()) return;
+    stop_timer_.expires_after({});  // whoever thaws has not finished yet
+    stop_timer_.async_wait([this](boost::system::error_code error) {
+      if (!error && !dead_ && std::exchange(agent_stopped_, false)) handle(wire::Stopped{});
+    });
   }
 
   Freezer& freezer() { return freezer_; }
@@ -127,13 +138,18 @@ class Supervisor::Impl {
     outcome_.step = failed.step == wire::Step::execute ? "" : name_of(failed.step);
   }
   void handle(const wire::Exited& exited) {
+    agent_stopped_ = false;
     outcome_.kind = WIFSIGNALED(exited.status) ? Outcome::Kind::killed : Outcome::Kind::exited;
     outcome_.value = WIFSIGNALED(exited.status) ? WTERMSIG(exited.status) : WEXITSTATUS(exited.status);
   }
   // The agent was stopped, by Ctrl-Z on its terminal as a rule: so are we, and our shell takes over. The agent may also
   // have stopped itself while others of the room go on, and we are their guard: nobody of the room runs while we don't.
   void handle(const wire::Stopped&) {
-    if (freezer_.is_frozen()) return;
+    // It had stopped before the freeze, and nobody will say so again: the terminal is given back after it.
+    if (freezer_.is_frozen()) {
+      agent_stopped_ = true;
+      return;
+    }
     // Without a terminal of the room's it is the owner's wish only after his SIGTSTP. Otherwise the agent stays as it
     // wants to be, and we go on: what ends it or its time is heard.
     if (!self_.on_stopped && !std::exchange(owner_stops_, false)) return;
@@ -202,6 +218,7 @@ class Supervisor::Impl {
   }
 
   void end_agent(int number) {
+    agent_stopped_ = false;
     send(wire::Signal{number});
     send(wire::Continue{});
     grace_timer_.expires_after(grace);
@@ -216,10 +233,11 @@ class Supervisor::Impl {
   Helper& helper_;
   Freezer freezer_;
   Descriptor control_, death_, helper_death_, signals_;
-  asio::steady_timer timer_, grace_timer_;
+  asio::steady_timer timer_, grace_timer_, stop_timer_;
   Outcome outcome_;
   bool dead_ = false;
-  bool owner_stops_ = false;  // his SIGTSTP was passed on
+  bool owner_stops_ = false;    // his SIGTSTP was passed on
+  bool agent_stopped_ = false;  // heard of while the room was frozen
 };
 
 Supervisor::Supervisor(asio::io_context& loop, Spawned& spawned, Helper& helper, int signals, RoomCgroup* group)
@@ -230,7 +248,7 @@ void Supervisor::freeze() {
   impl_->freezer().freeze();
 }
 void Supervisor::thaw() {
-  impl_->freezer().thaw();
+  impl_->thaw();
 }
 void Supervisor::furnish(const plan::Furnishing& furnishing) {
   impl_->helper().place(furnishing);

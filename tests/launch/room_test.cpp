@@ -216,6 +216,30 @@ TEST_CASE("a frozen room does nothing, a thawed one goes on") {
   ::waitpid(driver, nullptr, 0);
 }
 
+TEST_CASE("an agent that stops itself while the room is being frozen gives the terminal back afterwards") {
+  TemporaryFolder folder;
+  Room room(plan_for(folder, "kill -STOP $$; echo on >went"));
+  launch::Supervisor& supervisor = *room.supervisor;
+  int turn = 0, stops = 0;
+  supervisor.on_stopped = [&] { ++stops; };
+  supervisor.between = [&] {
+    ++turn;
+    if (turn == 1) {  // it has started; what comes next is its stop
+      pollfd stop{.fd = room.spawned.control.get(), .events = POLLIN, .revents = 0};
+      REQUIRE(::poll(&stop, 1, 10'000) == 1);
+      supervisor.freeze();
+    } else if (turn == 2) {
+      CHECK(stops == 0);
+      supervisor.thaw();
+    }
+  };
+  supervisor.limit_time(std::chrono::seconds(20));
+  launch::Outcome outcome = supervisor.run();
+  CHECK(stops == 1);
+  CHECK_FALSE(outcome.timed_out);
+  CHECK(folder.read("work/went") == "on\n");
+}
+
 TEST_CASE("the helper hides a file in a running room and opens sockets of the room's network") {
   TemporaryFolder folder;
   folder.write("work/late", "secret");

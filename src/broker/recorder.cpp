@@ -285,6 +285,7 @@ void Recorder::give_back(std::int64_t use, const policy::Action& action, std::ve
 }
 
 void Recorder::outcomes(std::vector<Decider::Done> done) {
+  const std::scoped_lock lock(starting_);
   if (!outcomes_) {
     outcomes_.emplace([this](const std::vector<Decider::Done>& batch) {
       std::vector<store::Event> events;

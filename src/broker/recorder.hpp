@@ -43,7 +43,7 @@ class Recorder {
   [[nodiscard]] std::vector<std::string> strangers(const policy::Action& action);
   void settle(std::int64_t payment, store::Ending ending, const std::string& note, std::vector<store::Event> events);
 
-  // They are written later, as far as they can be: what allowed them is on record.
+  // They are written later, as far as they can be: what allowed them is on record. Any thread, as for what limits count.
   void outcomes(std::vector<Decider::Done> done);
 
   // Of what `take` took, and what was not done.
@@ -81,6 +81,7 @@ class Recorder {
   std::mutex holding_;  // the record: the next two
   std::optional<store::Store> store_;
   std::chrono::milliseconds patience_ = ordinary_patience;
+  std::mutex starting_;                    // the next
   std::optional<OutcomeWriter> outcomes_;  // the last: it uses the others
 };
 

@@ -5,12 +5,11 @@
 #include <cerrno>
 #include <map>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <sys/random.h>
 #include <sys/resource.h>
-
-#include <boost/asio/io_context.hpp>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/broker/decider.hpp"
@@ -39,6 +38,9 @@ std::string random_secret() {
 constexpr rlim_t of_a_connection = 6;
 // Of everything else that the supervisor does.
 constexpr rlim_t of_the_rest = 512;
+
+// Threads that see to the room's connections.
+constexpr std::size_t most_lanes = 4;
 
 // How many connections each of `doors` may have open. The soft limit is mostly 1,024 descriptors, and the room must not be
 // able to use up what the other doors need.
@@ -72,11 +74,13 @@ class NetworkDoors::Impl {
       setup.rules = policy.rules;
       setup.secret = random_secret();
       setup.connections = limits_.connections;
+      setup.lanes = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, most_lanes);
       setup.look_up = network::look_up_by_system;
       setup.who = [this, init](const network::Ends& ends) { return find_requester(init, table_, ends); };
       gate_.emplace(loop, decider, splicer(), std::move(setup));
     }
     for (Listener& listener : listeners) serve(policy, std::move(listener));
+    if (gate_) gate_->start();
     for (const profile::Publication& publication : policy.publish) {
       auto room_socket = [&room](int family) { return room.room_socket(family); };
       if (publication.serves == profile::Serves::raw) {

@@ -55,7 +55,7 @@ class Room : public GateConnection::Gate {
     heard({.kind = verdict_, .by = broker::Verdict::By::rule, .reason = "no rule"});
   }
   policy::Ruling rule(const policy::Connect&) const override { return {.decision = policy::Decision::allow}; }
-  const broker::Verdict* known(const policy::Connect&) override { return nullptr; }
+  std::shared_ptr<const broker::Verdict> known(const policy::Connect&) override { return nullptr; }
   // The test's server is on this machine.
   bool grants(const policy::Connect&) const override { return true; }
   profile::Speech speech(const policy::Connect&) const override { return profile::Speech::any; }

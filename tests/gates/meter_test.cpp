@@ -4,6 +4,8 @@
 
 #include <map>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -76,19 +78,20 @@ TEST_CASE("each connection takes from its host's limit and from that of all, to 
   Meter meter(rules, record);
   const auto one = meter.bytes({"a.example", 443}, "a.example"), two = meter.bytes({"www.a.example", 80}, "a.example");
   const auto other = meter.bytes({"b.example", 443}, "b.example");
-  meter.passed(one, 1'000);
-  meter.passed(two, 2'999);
+  (void)meter.passed(one, 1'000);
+  (void)meter.passed(two, 2'999);
   CHECK(left(one) == 1);
   CHECK(left(other) == 4'000);
-  meter.passed(one, 1);
+  (void)meter.passed(one, 1);
   CHECK(left(two) == 0);
   const auto third = meter.bytes({"c.example", 443}, "c.example");
-  meter.passed(other, 3'000);
-  meter.passed(third, 2'500);
+  (void)meter.passed(other, 3'000);
+  (void)meter.passed(third, 2'500);
   CHECK(left(third) == 500);
   CHECK(left(meter.bytes({"d.example", 443}, "d.example")) == 500);
   // A yes is for the limit that it was about.
-  one.front()->allow(4'000);
+  one.front()->allow(4'000, "1");
+  one.front()->allow(4'000, "1");
   CHECK(one.front()->left() == 4'000);
   CHECK(left(one) == 500);
   CHECK(meter.bytes({"localhost", 80}, "localhost").empty());
@@ -101,11 +104,12 @@ TEST_CASE("what was used is written once, soon, and again when it could not be")
   const auto one = meter.bytes({"a.example", 443}, "a.example");
   meter.write(Meter::Due::now_and_then, start);
   CHECK(record.writes == 0);
-  meter.passed(one, 10);
+  // Once that there is something, and once that it presses.
+  CHECK(meter.passed(one, 5));
+  CHECK_FALSE(meter.passed(one, 5));
   CHECK(meter.has_unwritten());
-  CHECK_FALSE(meter.presses());
-  meter.passed(one, 1'000);
-  CHECK(meter.presses());
+  CHECK(meter.passed(one, 1'000));
+  CHECK_FALSE(meter.passed(one, 0));
   record.full = true;
   meter.write(Meter::Due::now_and_then, start + 10s);
   CHECK(meter.has_unwritten());
@@ -116,6 +120,28 @@ TEST_CASE("what was used is written once, soon, and again when it could not be")
   CHECK(left(one) == 2'990);
 }
 
+TEST_CASE("bytes that pass on several threads, while others are written, are each written once") {
+  Record record;
+  policy::Rules rules = rules_of();
+  rules.traffic.bytes_out = rules.traffic.bytes_out_per_host = budget(1'000'000'000, "B", profile::Period::session);
+  Meter meter(rules, record);
+  const auto one = meter.bytes({"a.example", 443}, "a.example"), two = meter.bytes({"b.example", 443}, "b.example");
+  constexpr int times = 20'000;
+  {
+    std::vector<std::jthread> lanes;
+    for (const auto* tallies : {&one, &two, &one}) {
+      lanes.emplace_back([&meter, tallies] {
+        for (int i = 0; i < times; ++i) (void)meter.passed(*tallies, 1);
+      });
+    }
+    for (int i = 0; i < 200; ++i) meter.write(Meter::Due::all, start + i * 1s);
+  }
+  meter.write(Meter::Due::all, start + 300s);
+  CHECK(record.used == std::map<std::string, std::int64_t>{{"a.example", 2 * times}, {"b.example", times}});
+  CHECK(one.front()->left() + one.back()->left() == 2'000'000'000 - 5 * times);
+  CHECK_FALSE(meter.has_unwritten());
+}
+
 TEST_CASE("what other sessions used counts, where the limit outlives a session") {
   Record record;
   record.used["a.example"] = 3'500;
@@ -123,12 +149,12 @@ TEST_CASE("what other sessions used counts, where the limit outlives a session")
   Meter meter(rules, record);
   const auto one = meter.bytes({"a.example", 443}, "a.example");
   CHECK(left(one) == 500);
-  meter.passed(one, 500);
+  (void)meter.passed(one, 500);
   record.used["a.example"] = 100;  // a new day
   meter.look_again(*one.front());
   CHECK(left(one) == 3'400);
   record.broken = true;
-  meter.passed(one, 3'400);
+  (void)meter.passed(one, 3'400);
   meter.look_again(*one.front());
   CHECK(left(one) == 0);
   CHECK_THROWS_AS(meter.bytes({"new.example", 443}, "new.example"), base::SystemError);
@@ -146,7 +172,7 @@ TEST_CASE("connections are counted in a window that moves, and a yes lets as man
   CHECK(meter.connection({"b.example", 443}, start + 25s) == nullptr);
   CHECK(meter.connection(host, start + 61s) == nullptr);
   REQUIRE(meter.connection(host, start + 62s) != nullptr);
-  full->allow(3);
+  full->allow(3, "2");
   for (int i = 0; i < 3; ++i) CHECK(meter.connection(host, start + 63s) == nullptr);
   CHECK(meter.connection(host, start + 64s) != nullptr);
   // The quiet takes the yes back.
@@ -166,9 +192,9 @@ TEST_CASE("70,000 names take a bounded memory, lose no byte, and those in use st
   }
   for (int i = 0; i < 70'000; ++i) {
     const std::string name = "n" + std::to_string(i) + ".example";
-    meter.passed(meter.bytes({name, 443}, name), 10);
+    (void)meter.passed(meter.bytes({name, 443}, name), 10);
     CHECK(meter.connection({name, 443}, start) == nullptr);
-    if (i % 1'000 == 0) meter.passed(in_use[static_cast<std::size_t>(i / 100)], 1);
+    if (i % 1'000 == 0) (void)meter.passed(in_use[static_cast<std::size_t>(i / 100)], 1);
   }
   CHECK(meter.size() <= Meter::most);
   // One that was forgotten is read again.

@@ -77,7 +77,7 @@ class Decider {
   virtual void cancel(Ticket ticket) = 0;
   // What came of an allowed deed, for the record: "exit code 0", "killed by signal 9", "cannot be executed: ...".
   virtual void outcome(const Verdict& verdict, const policy::Action& action, const std::string& what) = 0;
-  // Many at once, with one wait for the disk, which is not the caller's.
+  // Many at once, with one wait for the disk, which is not the caller's. Any thread.
   struct Done {
     Verdict verdict;
     policy::Action action;
@@ -87,7 +87,7 @@ class Decider {
   virtual void outcomes(std::vector<Done> done) = 0;
 
   // Of limits that a gate counts by itself, because nobody can be asked for each byte (policy/traffic.hpp): how they stand
-  // on record. Throws base::SystemError: nothing may go then.
+  // on record. Throws base::SystemError: nothing may go then. Any thread, and so for `counted`.
   virtual std::vector<policy::Balance> standing(std::span<const policy::Limit> limits) = 0;
   // What was used of them since the last time, for the record. False: it could not be written, and is told again later.
   [[nodiscard]] virtual bool counted(std::span<const policy::Use> uses, std::span<const policy::Limit> limits) = 0;

@@ -53,7 +53,7 @@ GateConnection::GateConnection(boost::asio::io_context& loop, Gate& gate, Watche
 
 void GateConnection::start() {
   if (wanted_.entrance.kind == Entrance::Kind::absolute) protocol_ = Protocol::http;
-  if (const broker::Verdict* known = gate_->known(wanted_.action)) return heard(*known);
+  if (const auto known = gate_->known(wanted_.action)) return heard(*known);
   const bool waits_for_us = wanted_.entrance.kind != Entrance::Kind::transparent;
   if (waits_for_us || gate_->rule(wanted_.action).decision == policy::Decision::allow) return decide();
   look_ahead(glance, [this] { decide(); });

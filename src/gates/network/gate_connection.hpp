@@ -52,8 +52,8 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
    public:
     virtual ~Gate() = default;
     using Heard = std::function<void(const broker::Verdict&)>;
-    // A yes that needs nobody to be asked; it is there for the moment.
-    [[nodiscard]] virtual const broker::Verdict* known(const policy::Connect& action) = 0;
+    // A yes that needs nobody to be asked.
+    [[nodiscard]] virtual std::shared_ptr<const broker::Verdict> known(const policy::Connect& action) = 0;
     virtual void decide(GateConnection& connection, Heard heard) = 0;
     [[nodiscard]] virtual policy::Ruling rule(const policy::Connect& action) const = 0;
     // May a name lead to this address, which isn't one of the internet's?

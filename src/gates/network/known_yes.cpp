@@ -17,22 +17,24 @@ Key key_of(const policy::Connect& action) {
   return {action.host, action.port};
 }
 
-const Verdict* KnownYes::find(const Key& key, Clock::time_point now) {
+std::shared_ptr<const Verdict> KnownYes::find(const Key& key, Clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
   const auto yes = yes_.find(key);
   if (yes == yes_.end()) return nullptr;
-  if (now < yes->second.until) return &yes->second.verdict;
+  if (now < yes->second.until) return yes->second.verdict;
   yes_.erase(yes);
   return nullptr;
 }
 
 // A person's yes is never the one that makes room: it would be asked for again.
 void KnownYes::keep(const Key& key, const Verdict& verdict, Clock::time_point now) {
+  const std::scoped_lock lock(mutex_);
   if (yes_.size() >= most_known) {
     std::erase_if(yes_, [now](const auto& yes) {
-      return yes.second.verdict.by != Verdict::By::human || yes.second.until <= now;
+      return yes.second.verdict->by != Verdict::By::human || yes.second.until <= now;
     });
   }
-  yes_.insert_or_assign(key, Yes{verdict, now + holds(verdict)});
+  yes_.insert_or_assign(key, Yes{std::make_shared<const Verdict>(verdict), now + holds(verdict)});
 }
 
 std::chrono::seconds KnownYes::holds(const Verdict& verdict) const {

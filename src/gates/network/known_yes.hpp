@@ -1,11 +1,13 @@
 #pragma once
 
-// A yes that the network gate remembers, for as long as it holds.
+// A yes that the network gate remembers, for as long as it holds. For any thread.
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -23,18 +25,19 @@ class KnownYes {
   // `once_holds`: the yes of a person, who was asked once.
   explicit KnownYes(std::chrono::seconds once_holds) : once_holds_(once_holds) {}
 
-  // Until the next call.
-  [[nodiscard]] const broker::Verdict* find(const Key& key, Clock::time_point now);
+  // Nothing: there is none.
+  [[nodiscard]] std::shared_ptr<const broker::Verdict> find(const Key& key, Clock::time_point now);
   void keep(const Key& key, const broker::Verdict& verdict, Clock::time_point now);
 
  private:
   struct Yes {
-    broker::Verdict verdict;
+    std::shared_ptr<const broker::Verdict> verdict;
     Clock::time_point until;
   };
   [[nodiscard]] std::chrono::seconds holds(const broker::Verdict& verdict) const;
 
   std::chrono::seconds once_holds_;
+  std::mutex mutex_;
   std::map<Key, Yes> yes_;
 };
 

@@ -36,31 +36,37 @@ std::chrono::milliseconds window_of(const profile::Budget& budget) {
 }  // namespace
 
 policy::Balance Meter::Tally::balance() const {
+  const std::scoped_lock lock(*mutex_);
   policy::Balance balance{.limit = limit_, .used = used_, .opens = {}};
-  if (left() == 0) balance.fits = policy::Balance::Fits::no;
+  if (left_of() == 0) balance.fits = policy::Balance::Fits::no;
   return balance;
 }
 
-void Meter::Tally::allow(std::int64_t portion) {
+void Meter::Tally::allow(std::int64_t portion, const std::string& question) {
+  const std::scoped_lock lock(*mutex_);
+  if (!question.empty() && question == answered_) return;
+  answered_ = question;
   why_.clear();
   until_ = {};
   allowed_ = plus(std::max(allowed_, used_), portion);
 }
 
 void Meter::Tally::refuse(std::string why, Clock::time_point until) {
+  const std::scoped_lock lock(*mutex_);
   why_ = std::move(why);
   until_ = until;
 }
 
-const std::string* Meter::Tally::refused(Clock::time_point now) const noexcept {
-  return now < until_ ? &why_ : nullptr;
+std::optional<std::string> Meter::Tally::refused(Clock::time_point now) const {
+  const std::scoped_lock lock(*mutex_);
+  return now < until_ ? std::optional(why_) : std::nullopt;
 }
 
 std::shared_ptr<Meter::Tally> Meter::tally(policy::Limit limit) {
   const Key key{limit.name, limit.subject};
   if (auto found = tallies_.find(key); found != tallies_.end()) return found->second;
   if (tallies_.size() >= most) make_room();
-  auto tally = std::make_shared<Tally>(std::move(limit));
+  auto tally = std::make_shared<Tally>(std::move(limit), mutex_);
   if (!is_pace(tally->limit())) read(*tally);
   tallies_.emplace(key, tally);
   return tally;
@@ -68,8 +74,9 @@ std::shared_ptr<Meter::Tally> Meter::tally(policy::Limit limit) {
 
 // Those that a connection is using stay, whatever their number: there are only so many connections.
 void Meter::make_room() {
-  write(Due::all, Clock::now());
+  write_down(Due::all, Clock::now());
   std::size_t goes = tallies_.size() / 4;
+  const std::scoped_lock lock(*mutex_);
   std::erase_if(tallies_, [&](const auto& one) {
     const Tally& tally = *one.second;
     if (goes == 0 || one.second.use_count() > 1 || tally.unwritten_ != 0 || tally.limit().subject.empty()) return false;
@@ -82,6 +89,7 @@ void Meter::read(Tally& tally) {
   tally.looked_ = Clock::now();
   const std::vector<policy::Balance> balances = decider_.standing(std::span(&tally.limit_, 1));
   const std::int64_t on_record = balances.empty() ? 0 : balances.front().used;
+  const std::scoped_lock lock(*mutex_);
   const std::int64_t now = plus(on_record, tally.unwritten_);
   // Its window has moved on: what was said yes to was about another one.
   if (now < tally.used_) tally.allowed_ = tally.limit_.budget.amount;
@@ -89,23 +97,43 @@ void Meter::read(Tally& tally) {
 }
 
 Meter::Tallies Meter::bytes(const policy::Connect& connect, const std::string& site) {
+  const std::scoped_lock work(at_work_);
   Tallies tallies;
   for (policy::Limit& limit : policy::byte_limits(rules_, connect, site)) tallies.push_back(tally(std::move(limit)));
   return tallies;
 }
 
-void Meter::passed(const Tallies& tallies, std::uint64_t bytes) {
+bool Meter::passed(const Tallies& tallies, std::uint64_t bytes) {
   const auto amount = static_cast<std::int64_t>(
       std::min<std::uint64_t>(bytes, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
+  auto now = Unwritten::some;
+  const std::scoped_lock lock(*mutex_);
   for (const std::shared_ptr<Tally>& one : tallies) {
     one->used_ = plus(one->used_, amount);
     one->unwritten_ = plus(one->unwritten_, amount);
-    unwritten_ = true;
-    if (one->unwritten_ > one->limit_.budget.amount / parts) pressing_ = true;
+    if (one->unwritten_ > one->limit_.budget.amount / parts) now = Unwritten::much;
   }
+  if (unwritten_ >= now) return false;
+  unwritten_ = now;
+  return true;
+}
+
+bool Meter::has_unwritten() const {
+  const std::scoped_lock lock(*mutex_);
+  return unwritten_ != Unwritten::nothing;
+}
+
+std::size_t Meter::size() const {
+  const std::scoped_lock work(at_work_);
+  return tallies_.size();
 }
 
 void Meter::look_again(Tally& tally) {
+  const std::scoped_lock work(at_work_);
+  look(tally);
+}
+
+void Meter::look(Tally& tally) {
   if (is_pace(tally.limit_) || tally.limit_.budget.period == profile::Period::session) return;
   try {
     read(tally);
@@ -114,9 +142,11 @@ void Meter::look_again(Tally& tally) {
 }
 
 std::shared_ptr<Meter::Tally> Meter::connection(const policy::Connect& connect, Clock::time_point now) {
+  const std::scoped_lock work(at_work_);
   for (policy::Limit& limit : policy::pace_limits(rules_, connect)) {
     const std::chrono::milliseconds window = window_of(limit.budget);
     const std::shared_ptr<Tally> one = tally(std::move(limit));
+    const std::scoped_lock lock(*mutex_);
     auto& lately = one->lately_;
     while (window.count() > 0 && !lately.empty() && lately.front().first + window <= now) {
       one->used_ -= lately.front().second;
@@ -124,7 +154,7 @@ std::shared_ptr<Meter::Tally> Meter::connection(const policy::Connect& connect, 
       // A yes is for what comes now: a quiet time takes it back.
       if (lately.empty()) one->allowed_ = one->limit_.budget.amount;
     }
-    if (one->left() == 0) return one;
+    if (one->left_of() == 0) return one;
     ++one->used_;
     const auto step = std::max(window / 64, std::chrono::milliseconds(1));
     if (lately.empty() || (window.count() > 0 && lately.back().first + step <= now)) lately.emplace_back(now, 0);
@@ -134,24 +164,44 @@ std::shared_ptr<Meter::Tally> Meter::connection(const policy::Connect& connect, 
 }
 
 void Meter::write(Due due, Clock::time_point now) {
-  const auto after = pressing_ ? press_after : std::chrono::milliseconds(write_after);
-  if (!unwritten_ || (due == Due::now_and_then && now < written_ + after)) return;
-  written_ = now;
+  const std::scoped_lock work(at_work_);
+  write_down(due, now);
+}
+
+void Meter::write_down(Due due, Clock::time_point now) {
   // Each byte is in the tally of its site and in that of all: it is written once, for its site.
   std::map<std::string, std::int64_t> by_site;
+  std::vector<std::pair<std::shared_ptr<Tally>, std::int64_t>> written;
   std::vector<policy::Limit> limits;
-  for (const auto& [key, one] : tallies_) {
-    if (is_pace(one->limit())) continue;
-    if (limits.empty() || limits.back().name != one->limit().name) limits.push_back(one->limit());
-    if (one->unwritten_ != 0 && !one->limit().subject.empty()) by_site[one->limit().subject] = one->unwritten_;
+  {
+    const std::scoped_lock lock(*mutex_);
+    const bool presses = unwritten_ == Unwritten::much;
+    if (unwritten_ == Unwritten::nothing) return;
+    unwritten_ = Unwritten::some;  // or `passed` says again that it presses
+    if (due == Due::now_and_then && now < written_ + (presses ? press_after : std::chrono::milliseconds(write_after))) {
+      return;
+    }
+    for (const auto& [key, one] : tallies_) {
+      if (is_pace(one->limit())) continue;
+      if (limits.empty() || limits.back().name != one->limit().name) limits.push_back(one->limit());
+      if (one->unwritten_ == 0) continue;
+      written.emplace_back(one, one->unwritten_);
+      if (!one->limit().subject.empty()) by_site[one->limit().subject] = one->unwritten_;
+    }
+    unwritten_ = Unwritten::nothing;
   }
+  written_ = now;
   std::vector<policy::Use> uses;
   for (const auto& [site, amount] : by_site) uses.push_back(policy::bytes_out(site, amount));
-  if (!decider_.counted(uses, limits)) return;
-  unwritten_ = pressing_ = false;
+  const bool counted = decider_.counted(uses, limits);
+  {
+    const std::scoped_lock lock(*mutex_);
+    if (!counted) unwritten_ = std::max(unwritten_, Unwritten::some);
+    if (!counted) return;
+    for (const auto& [one, amount] : written) one->unwritten_ -= amount;
+  }
   for (const auto& [key, one] : tallies_) {
-    one->unwritten_ = 0;
-    if (now >= one->looked_ + look_after) look_again(*one);
+    if (now >= one->looked_ + look_after) look(*one);
   }
 }
 

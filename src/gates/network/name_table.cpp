@@ -37,13 +37,16 @@ std::uint32_t number_in(std::span<const std::uint8_t> four_bytes) {
 
 }  // namespace
 
-NameTable::Pin::Pin(NameTable& table, std::uint32_t slot) : table_(&table), slot_(slot) {}
-NameTable::Pin::Pin(Pin&& other) noexcept : table_(std::exchange(other.table_, nullptr)), slot_(other.slot_) {}
+NameTable::Pin::Pin(NameTable& table, std::uint32_t slot, const std::string& name)
+    : table_(&table), slot_(slot), name_(&name) {}
+NameTable::Pin::Pin(Pin&& other) noexcept
+    : table_(std::exchange(other.table_, nullptr)), slot_(other.slot_), name_(other.name_) {}
 NameTable::Pin& NameTable::Pin::operator=(Pin&& other) noexcept {
   if (this != &other) {
     release();
     table_ = std::exchange(other.table_, nullptr);
     slot_ = other.slot_;
+    name_ = other.name_;
   }
   return *this;
 }
@@ -54,7 +57,7 @@ void NameTable::Pin::release() noexcept {
   if (table_ != nullptr) std::exchange(table_, nullptr)->unpin(slot_);
 }
 const std::string& NameTable::Pin::name() const {
-  return table_->entries_[slot_].name;
+  return *name_;
 }
 
 NameTable::NameTable(const Prefix& prefix, Limits limits)
@@ -87,26 +90,35 @@ std::uint32_t NameTable::slot_of(const Address& address) const {
   return address == pair.four || address == pair.six ? found->second : none;
 }
 
+std::size_t NameTable::size() const {
+  const std::scoped_lock lock(mutex_);
+  return by_name_.size();
+}
+
 std::optional<std::string> NameTable::name_of(const Address& address) const {
+  const std::scoped_lock lock(mutex_);
   const std::uint32_t slot = slot_of(address);
   if (slot == none) return std::nullopt;
   return entries_[slot].name;
 }
 
 std::optional<NameTable::Pin> NameTable::arrive(const Address& address, Time now) {
+  const std::scoped_lock lock(mutex_);
   const std::uint32_t slot = slot_of(address);
   if (slot == none) return std::nullopt;
   Entry& entry = entries_[slot];
   if (entry.pins++ == 0) unlink(slot);
   entry.used = std::max(entry.used, now);
-  return Pin(*this, slot);
+  return Pin(*this, slot, entry.name);
 }
 
 void NameTable::unpin(std::uint32_t slot) noexcept {
+  const std::scoped_lock lock(mutex_);
   if (--entries_[slot].pins == 0) link_newest(slot);
 }
 
 std::optional<NameTable::Pair> NameTable::give(std::string_view name, Time now) {
+  const std::scoped_lock lock(mutex_);
   if (const auto found = by_name_.find(name); found != by_name_.end()) {
     Entry& entry = entries_[found->second];
     entry.used = std::max(entry.used, now);

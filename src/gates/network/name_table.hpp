@@ -7,6 +7,8 @@
 // makes room, unless a connection holds it or its answer may still be believed. An IPv6 address is never given out
 // twice; an IPv4 one comes back as late as possible. Should a client have kept one far beyond its time to live, its
 // connection goes to the other name: that name is what is ruled on, and what TLS and Host are held against.
+//
+// For any thread.
 
 #include <array>
 #include <chrono>
@@ -14,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,10 +51,11 @@ class NameTable {
 
    private:
     friend class NameTable;
-    Pin(NameTable& table, std::uint32_t slot);
+    Pin(NameTable& table, std::uint32_t slot, const std::string& name);
     void release() noexcept;
     NameTable* table_;
     std::uint32_t slot_;
+    const std::string* name_;  // in the table, where it stays for as long
   };
 
   explicit NameTable(const Prefix& prefix) : NameTable(prefix, Limits{}) {}
@@ -76,7 +80,7 @@ class NameTable {
   // under the prefix. `number` is less than 16.
   [[nodiscard]] Pair own(std::uint8_t number) const;
 
-  [[nodiscard]] std::size_t size() const noexcept { return by_name_.size(); }
+  [[nodiscard]] std::size_t size() const;
 
  private:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
@@ -99,6 +103,7 @@ class NameTable {
 
   Prefix prefix_;
   Limits limits_;
+  mutable std::mutex mutex_;   // all that follows
   std::deque<Entry> entries_;  // grows only; a name's bytes stay where they are
   // Ordered: the names are the room's, and it could choose some that hash to the same.
   std::map<std::string_view, std::uint32_t> by_name_;

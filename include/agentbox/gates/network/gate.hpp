@@ -4,7 +4,8 @@
 // address that was checked, and relayed. The resolver in the room hands out an address for each name, so that the name is
 // known when the connection comes; no question of the room's leaves the machine.
 //
-// The room is hostile: it chooses names, ports, times and bytes. One thread; the lookups have their own.
+// The room is hostile: it chooses names, ports, times and bytes. What it sends is seen to on threads of its own (lanes), so that
+// the loop of the questions, the terminal and the guard has nothing to do with it.
 
 #include <chrono>
 #include <cstddef>
@@ -39,11 +40,12 @@ struct Ends {
 
 struct GateSetup {
   policy::Rules rules;
-  // Who holds the room's end of this connection; nothing if it can't be found.
+  // Who holds the room's end of this connection; nothing if it can't be found. From any lane, one at a time.
   std::function<std::optional<Requester>(const Ends& ends)> who;
   // Addresses of a name, in the order of preference; called on a thread of its own. Throws base::SystemError.
   std::function<std::vector<Target>(const std::string& name, std::uint16_t port)> look_up;
   std::string secret;              // of this session, for telling streams apart; never shown
+  std::size_t lanes = 0;           // threads; 0: the loop does it all
   std::size_t connections = 1024;  // open or held at once; the next ones wait in the listener's queue
   std::size_t names = 65536;       // that have an address at once
   std::chrono::milliseconds connect_patience{10'000};
@@ -74,6 +76,8 @@ class Gate {
   void serve_proxy(base::UniqueFd listener, Proxy what);  // for programs that are told of it
   void serve_dns_stream(base::UniqueFd listener);
   void serve_dns_datagrams(base::UniqueFd socket);
+  // The lanes begin: after all that is served. Throws base::SystemError: there can be no thread.
+  void start();
   // No new ones; the open ones are broken off.
   void stop();
 
@@ -81,7 +85,7 @@ class Gate {
 
  private:
   class Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 // getaddrinfo(3): the host's own files, resolver and order.

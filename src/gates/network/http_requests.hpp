@@ -16,6 +16,7 @@
 //     refused     send http_answer(refusal()) to the client if !in_body(), and close both
 //   }
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -81,8 +82,8 @@ class HttpRequests {
   void spliced(std::uint64_t bytes);  // at most plain()
 
  private:
-  // What all readers hold of bodies that are looked at as a whole, in memory and on the loop: the room decides how many
-  // there are at once. Kept until all of it has gone on.
+  // What all readers hold of bodies that are looked at as a whole, in memory and whatever their lane: the room decides how
+  // many there are at once. Kept until all of it has gone on.
   class Share {
    public:
     Share() = default;
@@ -93,15 +94,18 @@ class HttpRequests {
       return *this;
     }
     [[nodiscard]] bool add(std::size_t bytes) noexcept {
-      if (bytes > most - all) return false;
-      all += bytes, own_ += bytes;
+      std::size_t before = all;
+      do {
+        if (bytes > most - before) return false;
+      } while (!all.compare_exchange_weak(before, before + bytes));
+      own_ += bytes;
       return true;
     }
     void give_back() noexcept { all -= std::exchange(own_, 0); }
 
    private:
     static constexpr std::size_t most = 96U << 20U;
-    static inline std::size_t all = 0;
+    static inline std::atomic<std::size_t> all = 0;
     std::size_t own_ = 0;
   };
 

@@ -191,8 +191,7 @@ Finding explain_freezing(const std::optional<Trouble>& tracing, OwnGroup group) 
   finding.state = State::warning;
   finding.text = fmt::format(
       "a room {}can't be frozen ({}): it gets no git on the host and no change, and a run whose guard has to act ends "
-      "as "
-      "unverified",
+      "as unverified",
       has_group ? "without a cgroup " : "", base::escape(tracing->what));
   finding.mend = has_group ? "set `memory` or `cpu` in [limits]; or, " : "";
   finding.mend += "where kernel.yama.ptrace_scope is 3: set it to 1 or 2 in /etc/sysctl.d and start the machine anew";

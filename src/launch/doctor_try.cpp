@@ -198,7 +198,7 @@ void try_tracing() {
   int ends[2];
   need(::pipe2(ends, O_CLOEXEC), "cannot make a pipe");
   UniqueFd reading(ends[0]), writing(ends[1]);
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   need(child, "cannot start a process");
   if (child == 0) {
     try {
@@ -207,6 +207,7 @@ void try_tracing() {
     }
     // Here, for the namespace takes both away; after an execve, as in a room, one can be traced again.
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(0);  // it died before that
     ::prctl(PR_SET_DUMPABLE, 1);
     (void)!::write(writing.get(), "x", 1);
     while (true) ::pause();

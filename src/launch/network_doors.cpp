@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <map>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include <sys/random.h>
@@ -38,6 +39,9 @@ constexpr rlim_t of_a_connection = 6;
 // Of everything else that the supervisor does.
 constexpr rlim_t of_the_rest = 512;
 
+// Threads that see to the room's connections.
+constexpr std::size_t most_lanes = 4;
+
 // How many connections each of `doors` may have open. The soft limit is mostly 1,024 descriptors, and the room must not be
 // able to use up what the other doors need.
 std::size_t connections_for(std::size_t doors) {
@@ -70,7 +74,7 @@ class NetworkDoors::Impl {
       setup.rules = policy.rules;
       setup.secret = random_secret();
       setup.connections = limits_.connections;
-      setup.lanes = 1;
+      setup.lanes = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, most_lanes);
       setup.look_up = network::look_up_by_system;
       setup.who = [this, init](const network::Ends& ends) { return find_requester(init, table_, ends); };
       gate_.emplace(loop, decider, splicer(), std::move(setup));

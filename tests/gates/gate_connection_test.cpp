@@ -63,7 +63,8 @@ class Room : public GateConnection::Gate {
   SocksLogin login(const Host&) const override { return {}; }
   void moves_on(GateConnection&, Watched, std::string) override {}
   Meter::Tallies tallies(const policy::Connect&) override { return {}; }
-  void passed(const Meter::Tallies&, std::uint64_t) override {}
+  std::uint64_t reserve(const Meter::Tallies&, std::uint64_t most) override { return most; }
+  void took(const Meter::Tallies&, std::uint64_t, std::uint64_t) override {}
   std::shared_ptr<Meter::Tally> pace(const policy::Connect&) override { return nullptr; }
   void hold(GateConnection&, const std::shared_ptr<Meter::Tally>&) override {}
   void identify(GateConnection&) override {}

@@ -73,6 +73,14 @@ broker::Asked connect(const std::string& host) {
   return {.action = policy::Connect{.host = host, .port = 443}};
 }
 
+struct TwoLanes {
+  boost::asio::io_context loop, one, two;
+  Questions questions;
+  KnownYes yes{10s};
+  std::shared_ptr<Desk> desk = std::make_shared<Desk>(questions, yes);
+  LaneDecider first{one, loop, questions, desk}, second{two, loop, questions, desk};
+};
+
 // All that is there to do.
 void run(boost::asio::io_context& loop) {
   loop.restart();
@@ -81,12 +89,7 @@ void run(boost::asio::io_context& loop) {
 
 }  // namespace
 
-TEST_CASE("what several lanes ask at once is asked once, and each hears of it in its own loop") {
-  boost::asio::io_context loop, one, two;
-  Questions questions;
-  KnownYes yes(10s);
-  auto desk = std::make_shared<Desk>(questions, yes);
-  LaneDecider first(one, loop, questions, desk), second(two, loop, questions, desk);
+TEST_CASE_METHOD(TwoLanes, "what several lanes ask at once is asked once, and each hears of it in its own loop") {
   std::vector<std::string> heard;
   const auto note = [&heard](const std::string& who) {
     return [&heard, who](const broker::Verdict& verdict) {
@@ -118,12 +121,8 @@ TEST_CASE("what several lanes ask at once is asked once, and each hears of it in
   CHECK(questions.asked.size() == 3);
 }
 
-TEST_CASE("what no lane waits for any more is given up, and its end is not taken for that of what is asked next") {
-  boost::asio::io_context loop, one, two;
-  Questions questions;
-  KnownYes yes(10s);
-  auto desk = std::make_shared<Desk>(questions, yes);
-  LaneDecider first(one, loop, questions, desk), second(two, loop, questions, desk);
+TEST_CASE_METHOD(
+    TwoLanes, "what no lane waits for any more is given up, and its end is not taken for that of what is asked next") {
   int heard = 0;
   const auto count = [&heard](const broker::Verdict&) { ++heard; };
   const auto ticket = first.ask(connect("a.example"), count);
@@ -186,14 +185,15 @@ constexpr std::string_view no_protocol = "BENCH x\r\n\r\n";
 // A gate with lanes, as its rooms meet it over CONNECT: good.example leads to an echo server, bad.example is not granted.
 class Lanes {
  public:
-  Lanes() {
+  enum class Pours : std::uint8_t { no, yes };
+  explicit Lanes(std::int64_t bytes_out = 1'000'000'000, Pours pours = Pours::no) : pours_(pours == Pours::yes) {
     policy::Rules rules;
     const std::string port = std::to_string(port_of(server_));
     for (const std::string& text : {"good.example:" + port, "127.0.0.1:" + port}) {
       rules.network.allow.push_back({.value = profile::parse_host_rule(text, {}).value(), .origin = {}});
     }
     rules.traffic.bytes_out =
-        rules.traffic.bytes_out_per_host = {.value = {.text = "t", .amount = 1'000'000'000, .unit = "B"}, .origin = {}};
+        rules.traffic.bytes_out_per_host = {.value = {.text = "t", .amount = bytes_out, .unit = "B"}, .origin = {}};
     GateSetup setup;
     setup.rules = std::move(rules);
     setup.lanes = 3;
@@ -217,6 +217,7 @@ class Lanes {
         std::array<char, 64> bytes{};
         const ssize_t count = client ? ::recv(client.get(), bytes.data(), bytes.size(), 0) : 0;
         if (count > 0) ::send(client.get(), bytes.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL);
+        if (pours_) poured_.push_back(std::move(client));
       }
     });
   }
@@ -247,6 +248,17 @@ class Lanes {
     if (answer.find(" 200 ") == std::string::npos) return answer.substr(0, answer.find("\r\n"));
     say(client, no_protocol);
     return hear(client);
+  }
+  // As much as goes, until the gate breaks it off.
+  void pour() const {
+    const UniqueFd client = hold();
+    (void)hear(client);
+    const std::string words = std::string(no_protocol) + std::string(4'000'000, 'x');
+    for (std::string_view rest = words; !rest.empty();) {
+      const ssize_t count = ::send(client.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (count <= 0) break;
+      rest.remove_prefix(static_cast<std::size_t>(count));
+    }
   }
   // Connections that are still held when the gate goes.
   [[nodiscard]] UniqueFd hold() const {
@@ -314,6 +326,8 @@ class Lanes {
  private:
   Splicer splicer_{loop_.context};
   std::optional<Gate> gate_;
+  bool pours_;
+  std::vector<UniqueFd> poured_;
   std::jthread echo_;
   Loop::Running running_;
 };
@@ -358,4 +372,17 @@ TEST_CASE("all lanes rule alike, ask once, and lose no row and no byte of the co
   CHECK(sent == clients * times * no_protocol.size());
   CHECK(used == sent);
   CHECK(asked == 1);
+}
+
+TEST_CASE("however many lanes they go through, no byte goes beyond a limit, and all up to it do") {
+  constexpr int clients = 8;
+  constexpr std::int64_t limit = 3'000'000;
+  Lanes lanes(limit, Lanes::Pours::yes);
+  {
+    std::vector<std::jthread> all;
+    for (int i = 0; i < clients; ++i) all.emplace_back([&] { lanes.pour(); });
+  }
+  lanes.end();
+  CHECK(lanes.questions.sent == limit);
+  CHECK(lanes.questions.bad_asked > 0);
 }

@@ -2,6 +2,7 @@
 
 #include "network/meter.hpp"
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <thread>
@@ -78,15 +79,15 @@ TEST_CASE("each connection takes from its host's limit and from that of all, to 
   Meter meter(rules, record);
   const auto one = meter.bytes({"a.example", 443}, "a.example"), two = meter.bytes({"www.a.example", 80}, "a.example");
   const auto other = meter.bytes({"b.example", 443}, "b.example");
-  (void)meter.passed(one, 1'000);
-  (void)meter.passed(two, 2'999);
+  (void)meter.took(one, 0, 1'000);
+  (void)meter.took(two, 0, 2'999);
   CHECK(left(one) == 1);
   CHECK(left(other) == 4'000);
-  (void)meter.passed(one, 1);
+  (void)meter.took(one, 0, 1);
   CHECK(left(two) == 0);
   const auto third = meter.bytes({"c.example", 443}, "c.example");
-  (void)meter.passed(other, 3'000);
-  (void)meter.passed(third, 2'500);
+  (void)meter.took(other, 0, 3'000);
+  (void)meter.took(third, 0, 2'500);
   CHECK(left(third) == 500);
   CHECK(left(meter.bytes({"d.example", 443}, "d.example")) == 500);
   // A yes is for the limit that it was about.
@@ -105,11 +106,11 @@ TEST_CASE("what was used is written once, soon, and again when it could not be")
   meter.write(Meter::Due::now_and_then, start);
   CHECK(record.writes == 0);
   // Once that there is something, and once that it presses.
-  CHECK(meter.passed(one, 5));
-  CHECK_FALSE(meter.passed(one, 5));
+  CHECK(meter.took(one, 0, 5));
+  CHECK_FALSE(meter.took(one, 0, 5));
   CHECK(meter.has_unwritten());
-  CHECK(meter.passed(one, 1'000));
-  CHECK_FALSE(meter.passed(one, 0));
+  CHECK(meter.took(one, 0, 1'000));
+  CHECK_FALSE(meter.took(one, 0, 0));
   record.full = true;
   meter.write(Meter::Due::now_and_then, start + 10s);
   CHECK(meter.has_unwritten());
@@ -131,7 +132,7 @@ TEST_CASE("bytes that pass on several threads, while others are written, are eac
     std::vector<std::jthread> lanes;
     for (const auto* tallies : {&one, &two, &one}) {
       lanes.emplace_back([&meter, tallies] {
-        for (int i = 0; i < times; ++i) (void)meter.passed(*tallies, 1);
+        for (int i = 0; i < times; ++i) (void)meter.took(*tallies, 0, 1);
       });
     }
     for (int i = 0; i < 200; ++i) meter.write(Meter::Due::all, start + i * 1s);
@@ -142,6 +143,52 @@ TEST_CASE("bytes that pass on several threads, while others are written, are eac
   CHECK_FALSE(meter.has_unwritten());
 }
 
+TEST_CASE("what is reserved is nobody else's, and what was not taken of it comes back") {
+  Record record;
+  const policy::Rules rules = rules_of();
+  Meter meter(rules, record);
+  const auto one = meter.bytes({"a.example", 443}, "a.example"), two = meter.bytes({"b.example", 443}, "b.example");
+  CHECK(meter.reserve(one, 3'000) == 3'000);
+  CHECK(meter.reserve(one, 3'000) == 1'000);
+  CHECK(meter.reserve(one, 1) == 0);
+  // It is used when it goes, not before; and the limit of all goes with that of each.
+  CHECK(left(one) == 4'000);
+  CHECK(meter.reserve(two, 9'000) == 4'000);
+  (void)meter.took(one, 1'000, 0);
+  (void)meter.took(one, 3'000, 2'500);
+  (void)meter.took(two, 4'000, 4'000);
+  CHECK(left(one) == 1'500);
+  CHECK(meter.reserve(one, 9'000) == 1'500);
+  // The record is looked at meanwhile.
+  meter.write(Meter::Due::all, start);
+  meter.look_again(*one.front());
+  CHECK(meter.reserve(one, 1) == 0);
+}
+
+TEST_CASE("many threads never get more than a limit lets go, and get all of it") {
+  Record record;
+  policy::Rules rules = rules_of();
+  rules.traffic.bytes_out = budget(1'000'000, "B", profile::Period::session);
+  rules.traffic.bytes_out_per_host.reset();
+  Meter meter(rules, record);
+  const auto all = meter.bytes({"a.example", 443}, "a.example");
+  std::atomic<std::uint64_t> gone = 0;
+  {
+    std::vector<std::jthread> lanes;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      lanes.emplace_back([&, i] {
+        while (left(all) > 0) {
+          const std::uint64_t reserved = meter.reserve(all, 700 + i);
+          const std::uint64_t went = reserved > 300 ? reserved / 2 : reserved;
+          gone += went;
+          (void)meter.took(all, reserved, went);
+        }
+      });
+    }
+  }
+  CHECK(gone == 1'000'000);
+}
+
 TEST_CASE("what other sessions used counts, where the limit outlives a session") {
   Record record;
   record.used["a.example"] = 3'500;
@@ -149,12 +196,12 @@ TEST_CASE("what other sessions used counts, where the limit outlives a session")
   Meter meter(rules, record);
   const auto one = meter.bytes({"a.example", 443}, "a.example");
   CHECK(left(one) == 500);
-  (void)meter.passed(one, 500);
+  (void)meter.took(one, 0, 500);
   record.used["a.example"] = 100;  // a new day
   meter.look_again(*one.front());
   CHECK(left(one) == 3'400);
   record.broken = true;
-  (void)meter.passed(one, 3'400);
+  (void)meter.took(one, 0, 3'400);
   meter.look_again(*one.front());
   CHECK(left(one) == 0);
   CHECK_THROWS_AS(meter.bytes({"new.example", 443}, "new.example"), base::SystemError);
@@ -192,9 +239,9 @@ TEST_CASE("70,000 names take a bounded memory, lose no byte, and those in use st
   }
   for (int i = 0; i < 70'000; ++i) {
     const std::string name = "n" + std::to_string(i) + ".example";
-    (void)meter.passed(meter.bytes({name, 443}, name), 10);
+    (void)meter.took(meter.bytes({name, 443}, name), 0, 10);
     CHECK(meter.connection({name, 443}, start) == nullptr);
-    if (i % 1'000 == 0) (void)meter.passed(in_use[static_cast<std::size_t>(i / 100)], 1);
+    if (i % 1'000 == 0) (void)meter.took(in_use[static_cast<std::size_t>(i / 100)], 0, 1);
   }
   CHECK(meter.size() <= Meter::most);
   // One that was forgotten is read again.

@@ -21,9 +21,9 @@ namespace {
 class Allowance final : public Tap {
  public:
   explicit Allowance(std::uint64_t left) : left_(left) {}
-  std::uint64_t left() override { return left_; }
-  void passed(std::uint64_t bytes) override {
-    if (bytes > left_) overdrawn = true;
+  std::uint64_t reserve(std::uint64_t most) override { return std::min(most, left_); }
+  void took(std::uint64_t reserved, std::uint64_t bytes) override {
+    if (bytes > left_ || bytes > reserved) overdrawn = true;
     left_ -= std::min<std::uint64_t>(left_, bytes);
     all += bytes;
   }

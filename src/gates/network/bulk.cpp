@@ -9,7 +9,7 @@ namespace agentbox::gates::network {
 
 namespace {
 
-constexpr std::uint64_t turn = 1024 * 1024;
+constexpr std::uint64_t turn = Bulk::at_once / 2;
 constexpr unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
 }  // namespace

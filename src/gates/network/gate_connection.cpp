@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include <netinet/in.h>
@@ -13,6 +12,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <fmt/format.h>
 
 #include "agentbox/base/error.hpp"
@@ -152,19 +152,20 @@ void GateConnection::stop(std::string why) {
   if (spliced_) gate_->splicer().stop(*spliced_);
 }
 
-std::uint64_t GateConnection::left() {
-  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
-  for (const auto& tally : tallies_) least = std::min(least, static_cast<std::uint64_t>(tally->left()));
-  return gate_ == nullptr ? 0 : least;
+std::uint64_t GateConnection::reserve(std::uint64_t most) {
+  return gate_ == nullptr ? 0 : gate_->reserve(tallies_, most);
 }
 
-void GateConnection::passed(std::uint64_t bytes) {
-  if (gate_ != nullptr && !tallies_.empty()) gate_->passed(tallies_, bytes);
+void GateConnection::took(std::uint64_t reserved, std::uint64_t bytes) {
+  if (gate_ != nullptr) gate_->took(tallies_, reserved, bytes);
 }
 
 void GateConnection::wants_more() {
+  if (gate_ == nullptr) return;
   const auto full = std::ranges::find(tallies_, 0, [](const auto& tally) { return tally->left(); });
-  if (gate_ != nullptr && full != tallies_.end()) gate_->hold(*this, *full);
+  if (full != tallies_.end()) return gate_->hold(*this, *full);
+  // Another lane had what was left, for a moment.
+  boost::asio::post(loop_, [self = shared_from_this()] { self->go_on(); });
 }
 
 std::shared_ptr<Tap> GateConnection::tap() {

@@ -64,7 +64,8 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
     [[nodiscard]] virtual SocksLogin login(const Host& host) const = 0;
     // What its bytes take from. Throws base::SystemError: they can't be counted.
     [[nodiscard]] virtual Meter::Tallies tallies(const policy::Connect& action) = 0;
-    virtual void passed(const Meter::Tallies& tallies, std::uint64_t bytes) = 0;
+    [[nodiscard]] virtual std::uint64_t reserve(const Meter::Tallies& tallies, std::uint64_t most) = 0;
+    virtual void took(const Meter::Tallies& tallies, std::uint64_t reserved, std::uint64_t bytes) = 0;
     // Nothing: it is counted, and may be made. Else what lets no more be made now.
     [[nodiscard]] virtual std::shared_ptr<Meter::Tally> pace(const policy::Connect& action) = 0;
     // The owner is asked for more of it; go_on() or stop() follows, never from within.
@@ -103,8 +104,8 @@ class GateConnection : public std::enable_shared_from_this<GateConnection>, publ
   void set_requester(std::optional<Requester> requester) { requester_ = std::move(requester); }
 
   // Tap
-  [[nodiscard]] std::uint64_t left() override;
-  void passed(std::uint64_t bytes) override;
+  [[nodiscard]] std::uint64_t reserve(std::uint64_t most) override;
+  void took(std::uint64_t reserved, std::uint64_t bytes) override;
   void wants_more() override;
 
  private:

@@ -130,8 +130,11 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
   [[nodiscard]] Meter::Tallies tallies(const policy::Connect& action) override {
     return common_->meter.bytes(action, registrable_domain(action.host).value_or(action.host));
   }
-  void passed(const Meter::Tallies& tallies, std::uint64_t bytes) override {
-    if (!common_->meter.passed(tallies, bytes)) return;
+  [[nodiscard]] std::uint64_t reserve(const Meter::Tallies& tallies, std::uint64_t most) override {
+    return common_->meter.reserve(tallies, most);
+  }
+  void took(const Meter::Tallies& tallies, std::uint64_t reserved, std::uint64_t bytes) override {
+    if (!common_->meter.took(tallies, reserved, bytes)) return;
     common_->meter.write(Meter::Due::now_and_then, Clock::now());
     watch();
   }
@@ -402,7 +405,7 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
   Splicer& splicer_;
   const std::shared_ptr<GateCommon> common_;
   const GateSetup& setup_ = common_->setup;
-  const std::size_t most_open_ = (setup_.connections + common_->lanes - 1) / common_->lanes;
+  const std::size_t most_open_ = std::max<std::size_t>(setup_.connections / common_->lanes, 1);
   Lookup lookup_;
   Acceptor acceptor_;
   std::map<std::uint16_t, std::unique_ptr<Acceptor>> loopback_;

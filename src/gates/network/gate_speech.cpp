@@ -3,7 +3,6 @@
 #include <memory>
 #include <utility>
 
-#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
 #include "agentbox/base/escape.hpp"

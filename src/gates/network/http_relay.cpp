@@ -54,7 +54,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // What the client has said already goes on at once.
   void start(const std::string& said) {
     starting_ = true;
-    if (tap_) tap_->passed(said.size());
+    if (tap_) tap_->took(0, said.size());
     requests_.feed(said);
     said.empty() ? on_client() : go_on();
     read_upstream();
@@ -101,24 +101,32 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     return count;
   }
 
-  // How much may be taken from the client; asks for more where that is nothing, and he has something to say.
-  std::uint64_t most_from_client() {
-    if (!tap_) return piece.size();
-    const std::uint64_t left = tap_->left();
-    if (left != 0) return left;
+  // As recv(2) and as far as the tap lets it. Where that is nothing, and the client has something to say, he is held.
+  ssize_t take_from_client() {
+    if (!tap_) return receive(client_, piece.size());
+    const std::uint64_t reserved = tap_->reserve(piece.size());
+    if (reserved == 0) return ask_for_more();
+    const ssize_t count = receive(client_, reserved);
+    const int error = errno;
+    tap_->took(reserved, static_cast<std::uint64_t>(std::max<ssize_t>(count, 0)));
+    errno = error;
+    return count;
+  }
+
+  // As recv(2), of what is not taken.
+  ssize_t ask_for_more() {
     char byte = 0;
-    if (::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) return 1;  // whatever it is, it is none
-    held_ = true;
-    tap_->wants_more();
-    return 0;
+    const ssize_t count = ::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    held_ = count > 0;
+    if (held_) tap_->wants_more();
+    return count;
   }
 
   void on_client() {
-    const std::uint64_t most = most_from_client();
-    if (most == 0) return;
+    held_ = false;
     if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
-    const ssize_t count = receive(client_, most);
-    if (count > 0 && tap_) tap_->passed(static_cast<std::uint64_t>(count));
+    const ssize_t count = take_from_client();
+    if (held_) return;
     const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0) return errno == EAGAIN || errno == EINTR ? read_client() : finish("broken off");
     if (count == 0) {
@@ -137,10 +145,17 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   // The body of a large upload.
   void upload() {
-    const std::uint64_t most = tap_ ? std::min(requests_.plain(), tap_->left()) : requests_.plain();
+    std::uint64_t most = requests_.plain();
+    if (tap_) most = tap_->reserve(std::min(most, Bulk::at_once));
+    if (most == 0 && !up_.holds()) {
+      const ssize_t count = ask_for_more();
+      if (held_) return;
+      return count < 0 && (errno == EAGAIN || errno == EINTR) ? read_client()
+                                                              : finish("broken off in the middle of a request");
+    }
     const Bulk::Result result = up_.move(client_.get(), upstream_.get(), most);
     requests_.spliced(result.taken);
-    if (tap_) tap_->passed(result.taken);
+    if (tap_) tap_->took(most, result.taken);
     end_.bytes.to_upstream += result.sent;
     switch (result.moved) {
       case Bulk::Moved::all: return go_on();

@@ -21,6 +21,11 @@ std::int64_t plus(std::int64_t a, std::int64_t b) noexcept {
   return a > std::numeric_limits<std::int64_t>::max() - b ? std::numeric_limits<std::int64_t>::max() : a + b;
 }
 
+std::int64_t number_of(std::uint64_t bytes) noexcept {
+  return static_cast<std::int64_t>(
+      std::min<std::uint64_t>(bytes, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
+}
+
 bool is_pace(const policy::Limit& limit) noexcept {
   return limit.counts == policy::Limit::Counts::times;
 }
@@ -103,18 +108,29 @@ Meter::Tallies Meter::bytes(const policy::Connect& connect, const std::string& s
   return tallies;
 }
 
-bool Meter::passed(const Tallies& tallies, std::uint64_t bytes) {
-  const auto amount = static_cast<std::int64_t>(
-      std::min<std::uint64_t>(bytes, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
-  auto now = Unwritten::some;
+std::uint64_t Meter::reserve(const Tallies& tallies, std::uint64_t wanted) {
   const std::scoped_lock lock(*mutex_);
+  auto least = number_of(wanted);
   for (const std::shared_ptr<Tally>& one : tallies) {
-    one->used_ = plus(one->used_, amount);
-    one->unwritten_ = plus(one->unwritten_, amount);
-    if (one->unwritten_ > one->limit_.budget.amount / parts) now = Unwritten::much;
+    least = std::min(least, std::max<std::int64_t>(one->left_of() - one->reserved_, 0));
   }
-  if (unwritten_ >= now) return false;
-  unwritten_ = now;
+  for (const std::shared_ptr<Tally>& one : tallies) one->reserved_ += least;
+  return static_cast<std::uint64_t>(least);
+}
+
+bool Meter::took(const Tallies& tallies, std::uint64_t reserved, std::uint64_t bytes) {
+  const std::scoped_lock lock(*mutex_);
+  auto now = Unwritten::nothing;
+  for (const std::shared_ptr<Tally>& one : tallies) {
+    one->reserved_ -= number_of(reserved);
+    one->used_ = plus(one->used_, number_of(bytes));
+    one->unwritten_ = plus(one->unwritten_, number_of(bytes));
+    if (bytes != 0)
+      now = std::max(now, one->unwritten_ > one->limit_.budget.amount / parts ? Unwritten::much : Unwritten::some);
+  }
+  unwritten_ = std::max(unwritten_, now);
+  if (said_ >= now) return false;
+  said_ = now;
   return true;
 }
 
@@ -173,11 +189,12 @@ void Meter::write_down(Due due, Clock::time_point now) {
   std::map<std::string, std::int64_t> by_site;
   std::vector<std::pair<std::shared_ptr<Tally>, std::int64_t>> written;
   std::vector<policy::Limit> limits;
+  bool presses = false;
   {
     const std::scoped_lock lock(*mutex_);
-    const bool presses = unwritten_ == Unwritten::much;
+    presses = unwritten_ == Unwritten::much;
     if (unwritten_ == Unwritten::nothing) return;
-    unwritten_ = Unwritten::some;  // or `passed` says again that it presses
+    said_ = Unwritten::some;  // it is said again that it presses
     if (due == Due::now_and_then && now < written_ + (presses ? press_after : std::chrono::milliseconds(write_after))) {
       return;
     }
@@ -188,7 +205,7 @@ void Meter::write_down(Due due, Clock::time_point now) {
       written.emplace_back(one, one->unwritten_);
       if (!one->limit().subject.empty()) by_site[one->limit().subject] = one->unwritten_;
     }
-    unwritten_ = Unwritten::nothing;
+    unwritten_ = said_ = Unwritten::nothing;
   }
   written_ = now;
   std::vector<policy::Use> uses;
@@ -196,8 +213,10 @@ void Meter::write_down(Due due, Clock::time_point now) {
   const bool counted = decider_.counted(uses, limits);
   {
     const std::scoped_lock lock(*mutex_);
-    if (!counted) unwritten_ = std::max(unwritten_, Unwritten::some);
-    if (!counted) return;
+    if (!counted) {
+      unwritten_ = std::max(unwritten_, presses ? Unwritten::much : Unwritten::some);
+      return;
+    }
     for (const auto& [one, amount] : written) one->unwritten_ -= amount;
   }
   for (const auto& [key, one] : tallies_) {

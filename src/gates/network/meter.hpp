@@ -38,6 +38,7 @@ class Meter {
     Tally(policy::Limit limit, std::shared_ptr<std::mutex> mutex)
         : limit_(std::move(limit)), mutex_(std::move(mutex)), allowed_(limit_.budget.amount) {}
     [[nodiscard]] const policy::Limit& limit() const noexcept { return limit_; }
+    // What is reserved at this moment counts as not used.
     [[nodiscard]] std::int64_t left() const noexcept {
       const std::scoped_lock lock(*mutex_);
       return left_of();
@@ -54,7 +55,7 @@ class Meter {
     [[nodiscard]] std::int64_t left_of() const noexcept { return allowed_ > used_ ? allowed_ - used_ : 0; }
     policy::Limit limit_;
     std::shared_ptr<std::mutex> mutex_;  // the meter's, for all that follows
-    std::int64_t used_ = 0, allowed_ = 0;
+    std::int64_t used_ = 0, allowed_ = 0, reserved_ = 0;
     std::int64_t unwritten_ = 0;                                     // of `used_`
     Clock::time_point looked_;                                       // at the record, or at what has left the window
     std::deque<std::pair<Clock::time_point, std::int64_t>> lately_;  // connections, in steps of the window
@@ -68,8 +69,10 @@ class Meter {
 
   // What the bytes of a connection to this host take from. Throws base::SystemError where the record can't be read.
   [[nodiscard]] Tallies bytes(const policy::Connect& connect, const std::string& site);
+  // So many of the wanted bytes may go, and nobody else gets them before `took` says how many did. 0: none.
+  [[nodiscard]] std::uint64_t reserve(const Tallies& tallies, std::uint64_t wanted);
   // True: `write` is to be called soon. That is said once until then, and once more where it presses.
-  [[nodiscard]] bool passed(const Tallies& tallies, std::uint64_t bytes);
+  [[nodiscard]] bool took(const Tallies& tallies, std::uint64_t reserved, std::uint64_t bytes);
   // Before anybody is asked: other sessions' use too, and what has left its window.
   void look_again(Tally& tally);
 
@@ -99,7 +102,8 @@ class Meter {
   Clock::time_point written_;
   // For the next, and what is in the tallies. Nobody waits with it: bytes are counted where they pass.
   std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();
-  enum class Unwritten : std::uint8_t { nothing, some, much } unwritten_ = Unwritten::nothing;
+  enum class Unwritten : std::uint8_t { nothing, some, much };
+  Unwritten unwritten_ = Unwritten::nothing, said_ = Unwritten::nothing;  // there is, and was told by `took`
 };
 
 }  // namespace agentbox::gates::network

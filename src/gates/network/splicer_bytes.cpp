@@ -25,6 +25,11 @@ constexpr std::size_t most_at_once = 1024 * 1024;  // of one splice(2); the pipe
 constexpr auto look_again = std::chrono::milliseconds(20);
 constexpr int most_looks = 500;
 
+// Of what recv(2) and splice(2) return.
+std::uint64_t taken(ssize_t count) noexcept {
+  return count > 0 ? static_cast<std::uint64_t>(count) : 0;
+}
+
 bool both_ended(const Connection& connection) {
   auto whole = [](const End& end) { return !end.broken; };
   return std::ranges::all_of(connection.directions, &Direction::closed) && std::ranges::all_of(connection.ends, whole);
@@ -84,9 +89,9 @@ bool Splicer::Impl::move(Direction& direction, End& source, End& sink, Tap* tap)
 }
 
 // Whoever has nothing to say asks for nothing, and who has said all is not held.
-std::uint64_t Splicer::Impl::most_from(Direction& direction, End& source, Tap* tap) {
-  if (tap == nullptr) return most_at_once;
-  if (const std::uint64_t left = tap->left(); left != 0) return std::min<std::uint64_t>(left, most_at_once);
+std::uint64_t Splicer::Impl::reserve_from(Direction& direction, End& source, Tap* tap, std::uint64_t most) {
+  if (tap == nullptr) return most;
+  if (const std::uint64_t reserved = tap->reserve(most); reserved != 0) return reserved;
   char byte = 0;
   const auto count = ::recv(source.socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (count > 0) {
@@ -102,11 +107,13 @@ std::uint64_t Splicer::Impl::most_from(Direction& direction, End& source, Tap* t
 
 bool Splicer::Impl::copy(Direction& direction, End& source, End& sink, Tap* tap) {
   if (!source.readable || direction.ended || !sink.writable) return false;
-  const std::size_t most = std::min<std::uint64_t>(most_from(direction, source, tap), buffer_.size());
+  const std::uint64_t most = reserve_from(direction, source, tap, buffer_.size());
   if (most == 0) return false;
   const auto count = ::recv(source.socket.get(), buffer_.data(), most, MSG_DONTWAIT);
-  if (count < 0 && errno == EINTR) return true;
-  if (count < 0 && errno == EAGAIN) {
+  const int error = errno;
+  if (tap != nullptr) tap->took(most, taken(count));
+  if (count < 0 && error == EINTR) return true;
+  if (count < 0 && error == EAGAIN) {
     source.readable = false;
     return false;
   }
@@ -117,7 +124,6 @@ bool Splicer::Impl::copy(Direction& direction, End& source, End& sink, Tap* tap)
   }
   const std::string_view said(buffer_.data(), static_cast<std::size_t>(count));
   direction.bytes += said.size();
-  if (tap != nullptr) tap->passed(said.size());
   direction.bulk = said.size() == buffer_.size();
   // Less than was asked for is all that there was: what comes then is an event again, unless the last one has been.
   if (said.size() < most && !source.hung_up) source.readable = false;
@@ -144,20 +150,21 @@ bool Splicer::Impl::keep(Direction& direction, std::string_view rest) {
 
 bool Splicer::Impl::fill(End& source, Direction& direction, Tap* tap) {
   if (!source.readable || direction.ended) return false;
-  const std::uint64_t most = most_from(direction, source, tap);
+  const std::uint64_t most = reserve_from(direction, source, tap, most_at_once);
   if (most == 0) return direction.ended;
   if (!direction.pipe) direction.pipe = pipes_.take();
   const auto count = direction.pipe ? ::splice(source.socket.get(), nullptr, direction.pipe->write_end.get(), nullptr,
                                                most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
                                     : -1;  // no descriptor left: better this connection lost than all stuck
+  const int error = errno;
+  if (tap != nullptr) tap->took(most, taken(count));
   if (count > 0) {
     direction.in_pipe += static_cast<std::size_t>(count);
     direction.bytes += static_cast<std::size_t>(count);
-    if (tap != nullptr) tap->passed(static_cast<std::uint64_t>(count));
     return true;
   }
-  if (count < 0 && errno == EINTR) return true;
-  if (count < 0 && errno == EAGAIN) {
+  if (count < 0 && error == EINTR) return true;
+  if (count < 0 && error == EAGAIN) {
     // With bytes in the pipe it may be the pipe that is full: then the socket has not said EAGAIN.
     if (direction.in_pipe == 0) source.readable = direction.bulk = false;
     return false;

@@ -92,7 +92,7 @@ class Splicer::Impl : public std::enable_shared_from_this<Impl> {
   // True if it could go on, but has had its turn. `tap`: nullptr if there is none.
   bool move(Direction& direction, End& source, End& sink, Tap* tap);
   // How much may be taken from it; asks for more where that is nothing.
-  std::uint64_t most_from(Direction& direction, End& source, Tap* tap);
+  std::uint64_t reserve_from(Direction& direction, End& source, Tap* tap, std::uint64_t most);
   // A small message at once. True if there may be more.
   bool copy(Direction& direction, End& source, End& sink, Tap* tap);
   bool keep(Direction& direction, std::string_view rest);

@@ -4,8 +4,8 @@
 // address that was checked, and relayed. The resolver in the room hands out an address for each name, so that the name is
 // known when the connection comes; no question of the room's leaves the machine.
 //
-// The room is hostile: it chooses names, ports, times and bytes. What it sends is seen to on threads of its own (lanes), so that
-// the loop of the questions, the terminal and the guard has nothing to do with it.
+// The room is hostile: it chooses names, ports, times and bytes. What it sends is seen to on threads of its own (lanes),
+// so that the loop of the questions, the terminal and the guard has nothing to do with it.
 
 #include <chrono>
 #include <cstddef>

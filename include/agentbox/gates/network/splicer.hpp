@@ -57,9 +57,11 @@ class Target {
 class Tap {
  public:
   virtual ~Tap() = default;
-  // So many may be taken now; 0: none, until Splicer::go_on or HttpRelay::go_on.
-  [[nodiscard]] virtual std::uint64_t left() = 0;
-  virtual void passed(std::uint64_t bytes) = 0;
+  // So many of `most` may be taken now, and are nobody else's until `took`; 0: none, until Splicer::go_on or
+  // HttpRelay::go_on.
+  [[nodiscard]] virtual std::uint64_t reserve(std::uint64_t most) = 0;
+  // At once after it: so many were.
+  virtual void took(std::uint64_t reserved, std::uint64_t bytes) = 0;
   // The client has something to say, and nothing is left. More than once, maybe.
   virtual void wants_more() = 0;
 };

@@ -2,109 +2,94 @@
 
 #include <cerrno>
 #include <chrono>
-#include <string>
 #include <utility>
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "agentbox/base/error.hpp"
+#include "shared_listener.hpp"
 
 namespace agentbox::gates::network {
 
 namespace {
 
-constexpr int most_at_once = 64;  // then others of the loop have their turn
 constexpr auto try_again = std::chrono::milliseconds(100);
 
 }  // namespace
 
-struct Acceptor::Listener {
-  boost::asio::posix::stream_descriptor socket;
-  boost::asio::steady_timer timer;
-  int family;
-  bool waiting = false;
+// One of its listeners.
+class Acceptor::Door final : public Watched::Listener {
+ public:
+  Door(Acceptor& acceptor, std::shared_ptr<SharedListener> listener)
+      : acceptor_(acceptor),
+        listener_(std::move(listener)),
+        seat_(acceptor.loop_, *this),
+        timer_(acceptor.loop_),
+        number_(listener_->join(seat_)) {
+    look();
+  }
+  Door(const Door&) = delete;
+  Door& operator=(const Door&) = delete;
+  ~Door() { listener_->leave(number_); }
 
-  Listener(boost::asio::io_context& loop, int family_of_socket) : socket(loop), timer(loop), family(family_of_socket) {}
+  // It takes the next one, if there may be one more.
+  void look() {
+    if (!rests_ && acceptor_.has_room()) listener_->ready(number_);
+  }
+
+  void on_events(std::uint32_t /*events*/) override {
+    if (!acceptor_.has_room()) return listener_->give_up(number_, false);
+    base::UniqueFd client = listener_->accept();
+    if (!client && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) return rest();
+    if (client) ++acceptor_.open_;
+    // Others accept while this one is seen to.
+    listener_->give_up(number_, acceptor_.has_room());
+    if (client) acceptor_.accepted_(std::move(client), listener_->family());
+  }
+
+ private:
+  void rest() {
+    rests_ = true;
+    listener_->give_up(number_, false);
+    timer_.expires_after(try_again);
+    timer_.async_wait([this, alive = std::weak_ptr(alive_)](boost::system::error_code error) {
+      if (error || alive.expired()) return;
+      rests_ = false;
+      look();
+    });
+  }
+
+  Acceptor& acceptor_;
+  const std::shared_ptr<SharedListener> listener_;
+  Seat seat_;
+  boost::asio::steady_timer timer_;
+  bool rests_ = false;
+  const SharedListener::Number number_;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 Acceptor::Acceptor(boost::asio::io_context& loop, std::size_t most_open, Accepted accepted)
     : loop_(loop), most_open_(most_open), accepted_(std::move(accepted)) {}
 
-Acceptor::~Acceptor() {
-  *alive_ = false;
-  close();
-}
+Acceptor::~Acceptor() = default;
 
 void Acceptor::serve(base::UniqueFd listener) {
-  int family = 0, listens = 0;
-  const int on = 1;
-  socklen_t size = sizeof family;
-  if (::getsockopt(listener.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 ||
-      ::getsockopt(listener.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
-      ::fcntl(listener.get(), F_SETFL, ::fcntl(listener.get(), F_GETFL) | O_NONBLOCK) != 0) {
-    throw base::SystemError(errno, "cannot accept connections");
-  }
-  if (listens == 0 || (family != AF_INET && family != AF_INET6)) {
-    throw base::SystemError(EINVAL, "cannot accept connections");
-  }
-  // Each connection has it from here. What is relayed was pushed by its sender already; to collect again would cost
-  // time.
-  ::setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  auto& added = *listeners_.emplace_back(std::make_unique<Listener>(loop_, family));
-  added.socket.assign(listener.release());
-  wait(added);
+  serve(std::make_shared<SharedListener>(std::move(listener)));
+}
+
+void Acceptor::serve(std::shared_ptr<SharedListener> listener) {
+  doors_.push_back(std::make_unique<Door>(*this, std::move(listener)));
 }
 
 void Acceptor::close() {
-  closed_ = true;
-  boost::system::error_code ignored;
-  for (auto& listener : listeners_) {
-    listener->timer.cancel();
-    listener->socket.close(ignored);
-  }
-}
-
-void Acceptor::wait(Listener& listener) {
-  if (closed_ || open_ >= most_open_ || std::exchange(listener.waiting, true)) return;
-  listener.socket.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                             [this, alive = alive_, &listener](boost::system::error_code error) {
-                               if (!*alive) return;
-                               listener.waiting = false;
-                               if (!error && !closed_) accept(listener);
-                             });
-}
-
-void Acceptor::accept(Listener& listener) {
-  for (int i = 0; i < most_at_once && open_ < most_open_ && !closed_; ++i) {
-    base::UniqueFd client(::accept4(listener.socket.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!client) {
-      if (errno == EAGAIN) break;
-      if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) continue;  // a client that left
-      listener.waiting = true;
-      listener.timer.expires_after(try_again);
-      listener.timer.async_wait([this, alive = alive_, &listener](boost::system::error_code error) {
-        if (!*alive) return;
-        listener.waiting = false;
-        if (!error) wait(listener);
-      });
-      return;
-    }
-    ++open_;
-    accepted_(std::move(client), listener.family);
-  }
-  wait(listener);
+  doors_.clear();
 }
 
 void Acceptor::release() {
+  const bool was_full = !has_room();
   --open_;
-  for (auto& listener : listeners_) wait(*listener);
+  if (!was_full) return;
+  for (auto& door : doors_) door->look();
 }
 
 }  // namespace agentbox::gates::network

@@ -15,6 +15,8 @@ class io_context;
 
 namespace agentbox::gates::network {
 
+class SharedListener;
+
 class Acceptor {
  public:
   // Called for each connection, which is non-blocking. It counts as open until `release`.
@@ -25,8 +27,9 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // A listening TCP socket, IPv4 or IPv6. Throws base::SystemError.
+  // As SharedListener has it. Throw base::SystemError.
   void serve(base::UniqueFd listener);
+  void serve(std::shared_ptr<SharedListener> listener);
   // One connection more is open, which came from another that is about to be released.
   void hold() noexcept { ++open_; }
   // One connection less is open.
@@ -34,18 +37,15 @@ class Acceptor {
   void close();
 
  private:
-  struct Listener;
+  class Door;
 
-  void wait(Listener& listener);
-  void accept(Listener& listener);
+  [[nodiscard]] bool has_room() const noexcept { return open_ < most_open_; }
 
   boost::asio::io_context& loop_;
   std::size_t most_open_;
   Accepted accepted_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Door>> doors_;
   std::size_t open_ = 0;
-  bool closed_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace agentbox::gates::network

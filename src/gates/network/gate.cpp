@@ -1,17 +1,13 @@
 #include "agentbox/gates/network/gate.hpp"
 
-#include <cerrno>
 #include <utility>
-
-#include <fcntl.h>
-
-#include "agentbox/base/error.hpp"
 
 #include "dns_server.hpp"
 #include "gate_common.hpp"
 #include "gate_lane.hpp"
 #include "lane.hpp"
 #include "lane_decider.hpp"
+#include "shared_listener.hpp"
 
 namespace agentbox::gates::network {
 
@@ -32,13 +28,10 @@ class Gate::Impl {
 
   // All of them accept from it.
   template <class Serve>
-  void serve(base::UniqueFd listener, Serve serve) {
-    if (own_) return serve(*own_, std::move(listener));
-    for (const Thread& thread : threads_) {
-      base::UniqueFd twin(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 3));
-      if (!twin) throw base::SystemError(errno, "cannot duplicate a listener");
-      serve(*thread.gate, std::move(twin));
-    }
+  void serve(base::UniqueFd socket, Serve serve) {
+    const auto listener = std::make_shared<SharedListener>(std::move(socket));
+    if (own_) serve(*own_, listener);
+    for (const Thread& thread : threads_) serve(*thread.gate, listener);
   }
 
   void start() {
@@ -85,15 +78,13 @@ Gate::~Gate() {
   impl_->stop();
 }
 void Gate::serve_connections(base::UniqueFd listener) {
-  impl_->serve(std::move(listener), [](GateLane& lane, base::UniqueFd one) { lane.serve_connections(std::move(one)); });
+  impl_->serve(std::move(listener), [](GateLane& lane, const auto& shared) { lane.serve_connections(shared); });
 }
 void Gate::serve_loopback(base::UniqueFd listener, std::uint16_t port) {
-  impl_->serve(std::move(listener),
-               [port](GateLane& lane, base::UniqueFd one) { lane.serve_loopback(std::move(one), port); });
+  impl_->serve(std::move(listener), [port](GateLane& lane, const auto& shared) { lane.serve_loopback(shared, port); });
 }
 void Gate::serve_proxy(base::UniqueFd listener, Proxy what) {
-  impl_->serve(std::move(listener),
-               [what](GateLane& lane, base::UniqueFd one) { lane.serve_proxy(std::move(one), what); });
+  impl_->serve(std::move(listener), [what](GateLane& lane, const auto& shared) { lane.serve_proxy(shared, what); });
 }
 void Gate::serve_dns_stream(base::UniqueFd listener) {
   impl_->dns().serve_stream(std::move(listener));

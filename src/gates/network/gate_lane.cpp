@@ -51,8 +51,8 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
         acceptor_(loop, most_open_, [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }),
         timer_(loop) {}
 
-  void serve_connections(base::UniqueFd listener) { acceptor_.serve(std::move(listener)); }
-  void serve_loopback(base::UniqueFd listener, std::uint16_t port) {
+  void serve_connections(std::shared_ptr<SharedListener> listener) { acceptor_.serve(std::move(listener)); }
+  void serve_loopback(std::shared_ptr<SharedListener> listener, std::uint16_t port) {
     auto& acceptor = loopback_[port];
     if (!acceptor) {
       acceptor = std::make_unique<Acceptor>(loop_, most_open_, [this, port](base::UniqueFd client, int) {
@@ -66,7 +66,7 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
     }
     acceptor->serve(std::move(listener));
   }
-  void serve_proxy(base::UniqueFd listener, network::Gate::Proxy what) {
+  void serve_proxy(std::shared_ptr<SharedListener> listener, network::Gate::Proxy what) {
     const auto speaks = what == network::Gate::Proxy::http ? ProxyGreeting::Speaks::http : ProxyGreeting::Speaks::socks;
     auto& acceptor = proxies_[what];
     if (!acceptor) {
@@ -424,13 +424,13 @@ GateLane::GateLane(boost::asio::io_context& loop, broker::Decider& decider, Spli
 GateLane::~GateLane() {
   impl_->stop();
 }
-void GateLane::serve_connections(base::UniqueFd listener) {
+void GateLane::serve_connections(std::shared_ptr<SharedListener> listener) {
   impl_->serve_connections(std::move(listener));
 }
-void GateLane::serve_loopback(base::UniqueFd listener, std::uint16_t port) {
+void GateLane::serve_loopback(std::shared_ptr<SharedListener> listener, std::uint16_t port) {
   impl_->serve_loopback(std::move(listener), port);
 }
-void GateLane::serve_proxy(base::UniqueFd listener, Gate::Proxy what) {
+void GateLane::serve_proxy(std::shared_ptr<SharedListener> listener, Gate::Proxy what) {
   impl_->serve_proxy(std::move(listener), what);
 }
 void GateLane::stop() {

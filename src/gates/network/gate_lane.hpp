@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <memory>
 
-#include "agentbox/base/unique_fd.hpp"
 #include "agentbox/gates/network/gate.hpp"
 
 #include "gate_common.hpp"
+#include "shared_listener.hpp"
 
 namespace agentbox::gates::network {
 
@@ -23,9 +23,9 @@ class GateLane {
   GateLane& operator=(const GateLane&) = delete;
 
   // As Gate has them. From the lane's own thread, or while it doesn't run: so for all of it.
-  void serve_connections(base::UniqueFd listener);
-  void serve_loopback(base::UniqueFd listener, std::uint16_t port);
-  void serve_proxy(base::UniqueFd listener, Gate::Proxy what);
+  void serve_connections(std::shared_ptr<SharedListener> listener);
+  void serve_loopback(std::shared_ptr<SharedListener> listener, std::uint16_t port);
+  void serve_proxy(std::shared_ptr<SharedListener> listener, Gate::Proxy what);
   void stop();
 
  private:

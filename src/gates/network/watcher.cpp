@@ -25,10 +25,14 @@ constexpr std::uint32_t over = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 
 constexpr unsigned generation_at = 32;
 
+std::uint64_t data_of(std::uint32_t place, std::uint32_t generation) {
+  return std::uint64_t{generation} << generation_at | place;
+}
+
 epoll_event wanted(std::uint32_t place, std::uint32_t generation, bool for_room) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (for_room ? EPOLLOUT : 0U);
-  event.data.u64 = std::uint64_t{generation} << generation_at | place;
+  event.data.u64 = data_of(place, generation);
   return event;
 }
 
@@ -47,6 +51,7 @@ class Watcher : public boost::asio::execution_context::service {
 
  private:
   friend class Watched;
+  friend class Seat;
 
   struct Place {
     Watched::Listener* listener = nullptr;
@@ -57,6 +62,7 @@ class Watcher : public boost::asio::execution_context::service {
     bool for_room = false;  // the kernel tells of room to write, too
   };
 
+  std::uint32_t take_place();
   bool add(int socket, std::uint32_t& place, bool for_room);
   // The kernel looks again, and tells what there is.
   bool look_again(int socket, std::uint32_t place);
@@ -126,15 +132,23 @@ void Watcher::tell(std::uint32_t number, std::uint32_t generation, std::uint32_t
   if ((events & writable) != 0 && place.on_writable) std::exchange(place.on_writable, nullptr)(0);
 }
 
-bool Watcher::add(int socket, std::uint32_t& place, bool for_room) {
+std::uint32_t Watcher::take_place() {
   if (free_.empty()) {
     places_.emplace_back();
-    free_.push_back(static_cast<std::uint32_t>(places_.size() - 1));
+    return static_cast<std::uint32_t>(places_.size() - 1);
   }
-  epoll_event event = wanted(free_.back(), places_.at(free_.back()).generation, for_room);
-  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, socket, &event) != 0) return false;
-  place = free_.back();
+  const std::uint32_t place = free_.back();
   free_.pop_back();
+  return place;
+}
+
+bool Watcher::add(int socket, std::uint32_t& place, bool for_room) {
+  place = take_place();
+  epoll_event event = wanted(place, places_.at(place).generation, for_room);
+  if (::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, socket, &event) != 0) {
+    free_.push_back(place);
+    return false;
+  }
   places_.at(place).for_room = for_room;
   return true;
 }
@@ -236,6 +250,21 @@ Watched Watched::hand_over() {
 void Watched::reset() {
   if (Watcher* watcher = std::exchange(watcher_, nullptr)) watcher->forget(place_);
   socket_.reset();
+}
+
+// ---- a place for events of others ----
+
+Seat::Seat(boost::asio::io_context& loop, Watched::Listener& listener)
+    : watcher_(Watcher::of(loop)),
+      place_(watcher_.take_place()),
+      data_(data_of(place_, watcher_.places_.at(place_).generation)) {
+  watcher_.places_.at(place_).listener = &listener;
+}
+Seat::~Seat() {
+  watcher_.forget(place_);
+}
+int Seat::epoll() const noexcept {
+  return watcher_.epoll_.native_handle();
 }
 
 }  // namespace agentbox::gates::network

@@ -81,4 +81,23 @@ class Watched {
   std::uint32_t place_ = 0;     // in there
 };
 
+// Where events of something that others own come to. Whoever owns it tells the kernel, from any thread, by epoll_ctl(2);
+// what comes of it after the seat's end is heard by nobody.
+class Seat {
+ public:
+  // The listener must outlive it. Throws base::SystemError.
+  Seat(boost::asio::io_context& loop, Watched::Listener& listener);
+  ~Seat();
+  Seat(const Seat&) = delete;
+  Seat& operator=(const Seat&) = delete;
+
+  [[nodiscard]] int epoll() const noexcept;
+  [[nodiscard]] std::uint64_t data() const noexcept { return data_; }
+
+ private:
+  Watcher& watcher_;
+  std::uint32_t place_;
+  std::uint64_t data_;
+};
+
 }  // namespace agentbox::gates::network

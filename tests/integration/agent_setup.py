@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import typing
 
 import harness
@@ -25,13 +26,15 @@ def npm_install(folder, package, path, after=()):
     done = prefix / "installed"
     if done.exists() and done.read_text() == package:
         return prefix
-    environment = {"HOME": str(harness.cache_folder()), "PATH": path, **harness.download_environment()}
     argv = [harness.need_program("npm"), "install", "--global", "--prefix", prefix, package,
             "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-    run(argv, environment, "/", f"npm could not fetch {package}")
     name = package[:package.rindex("@")]
-    for words in after:
-        run(words, environment, prefix / "lib/node_modules" / name, f"{package} could not be set up")
+    with tempfile.TemporaryDirectory() as own:
+        environment = {"HOME": str(harness.cache_folder()), "PATH": path, "TMPDIR": own,
+                       **harness.download_environment()}
+        run(argv, environment, "/", f"npm could not fetch {package}")
+        for words in after:
+            run(words, environment, prefix / "lib/node_modules" / name, f"{package} could not be set up")
     done.write_text(package)
     return prefix
 
@@ -171,10 +174,9 @@ class Agent:
     def outside(self, argv, **how):
         """The positive control. OpenClaw needs ten seconds for a task on an idle machine, and more on a busy one."""
         how.setdefault("timeout", 5 * harness.DEADLINE)
-        # Claude Code would leave a folder in /tmp; in a room that is the room's own.
-        own = self.world.base / "agents-tmp"
-        own.mkdir(mode=0o700, exist_ok=True)
-        return self.world.run(argv, env={**self.env(), "CLAUDE_CODE_TMPDIR": str(own)}, **how)
+        # Agents leave their caches in /tmp; in a room that is the room's own.
+        own = str(self.world.scratch())
+        return self.world.run(argv, env={**self.env(), "TMPDIR": own, "CLAUDE_CODE_TMPDIR": own}, **how)
 
     def inside(self, argv, **how):
         how.setdefault("timeout", 5 * harness.DEADLINE)

@@ -223,6 +223,12 @@ class World:
         path.write_text(text)
         return path
 
+    def scratch(self):
+        """A $TMPDIR for what runs outside of a room."""
+        folder = self.base / "tmp"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
     def env(self, **changes):
         """A small, fixed environment. A change to None takes a variable out."""
         user = ordinary_user()

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import subprocess
+import tempfile
 
 import harness
 
@@ -17,12 +18,13 @@ def install():
     # "@*": the newest version that says it runs on the Node at hand; the "latest" tag would not look.
     argv = [npm, "install", "--global", "--prefix", str(prefix), f"{PACKAGE}@*",
             "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-    environment = {"HOME": str(harness.cache_folder()), "PATH": "/usr/local/bin:/usr/bin:/bin",
-                   **harness.download_environment()}
-    try:
-        done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
-    except subprocess.TimeoutExpired:
-        raise harness.Skipped("npm could not fetch pi within ten minutes") from None
+    with tempfile.TemporaryDirectory() as own:
+        environment = {"HOME": str(harness.cache_folder()), "PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": own,
+                       **harness.download_environment()}
+        try:
+            done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
+        except subprocess.TimeoutExpired:
+            raise harness.Skipped("npm could not fetch pi within ten minutes") from None
     if done.returncode != 0:
         raise harness.Skipped(f"npm could not fetch pi: {done.stderr.decode(errors='replace')[-300:]!r}")
     (prefix / "installed").write_text("")
@@ -59,8 +61,9 @@ class Pi:
         return self.world.env(PATH=self.path, PI_OFFLINE="1", **changes)
 
     def outside(self, *words, **how):
-        """`pi WORDS`: the positive control."""
-        return self.world.run([pathlib.Path(self.prefix) / "bin" / "pi", *words], env=self.env(), **how)
+        """`pi WORDS`: the positive control. In a room the caches that it leaves in /tmp are the room's own."""
+        env = self.env(TMPDIR=self.world.scratch())
+        return self.world.run([pathlib.Path(self.prefix) / "bin" / "pi", *words], env=env, **how)
 
     def inside(self, *words, **how):
         """`agentbox run pi -- pi WORDS`."""

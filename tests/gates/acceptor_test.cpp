@@ -3,6 +3,7 @@
 
 #include "network/acceptor.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <memory>
@@ -67,31 +68,43 @@ class Deaf final : public Watched::Listener {
 
 }  // namespace
 
-TEST_CASE_METHOD(Listening, "loops that accept from one listener do so by turns, each connection in one of them") {
+TEST_CASE_METHOD(Listening,
+                 "a connection comes to one loop alone, which has the next ones until another has less to do") {
   Lane one, two;
   one.acceptor.serve(listener);
   two.acceptor.serve(listener);
-  for (int i = 0; i < 4; ++i) {
+  // As long as it lets go of each it stays awake, and the other asleep.
+  for (int i = 0; i < 3; ++i) {
     connect();
-    Lane& next = i % 2 == 0 ? one : two;
-    Lane& other = i % 2 == 0 ? two : one;
-    CHECK(other.poll() == 0);
-    CHECK(next.poll() == 1);
+    CHECK(two.poll() == 0);
+    CHECK(one.poll() == 1);
+    one.acceptor.release();
   }
-  // Of many at once each loop takes its own.
-  for (int i = 0; i < 10; ++i) connect();
+  connect();
+  connect();
+  CHECK(two.poll() == 0);
+  CHECK(one.poll() == 2);
+  // It has two more.
+  for (int i = 0; i < 3; ++i) connect();
+  CHECK(one.poll() == 0);
+  CHECK(two.poll() == 3);
+  // Of many at once each has its share.
+  for (int i = 0; i < 20; ++i) connect();
   std::size_t came = 0;
-  for (int i = 0; i < 10; ++i) came += one.poll() + two.poll();
-  CHECK(came == 10);
-  CHECK(one.clients.size() == 7);
-  CHECK(two.clients.size() == 7);
+  for (int i = 0; i < 20; ++i) came += one.poll() + two.poll();
+  CHECK(came == 20);
+  const auto open_in_one = one.clients.size() - 3, open_in_two = two.clients.size();
+  CHECK(open_in_one + open_in_two == 25);
+  CHECK(open_in_one >= 12);
+  CHECK(open_in_two >= 12);
 }
 
 TEST_CASE_METHOD(Listening, "a connection wakes nobody but the one whose turn it is") {
   boost::asio::io_context one, two;
   Deaf deaf;
   const Seat first(one, deaf), second(two, deaf);
-  const auto a = listener->join(first), b = listener->join(second);
+  std::atomic<std::size_t> few = 0, many = 2;
+  const auto a = listener->join(first, few), b = listener->join(second, many);
   connect();
   CHECK_FALSE(woken(first));
   CHECK_FALSE(woken(second));
@@ -108,9 +121,17 @@ TEST_CASE_METHOD(Listening, "a connection wakes nobody but the one whose turn it
   CHECK_FALSE(woken(first));
   listener->give_up(b, true);
   CHECK(woken(first));
+  CHECK_FALSE(woken(second));
+  // It is busier, but not clearly.
+  few = 3;
+  listener->give_up(a, true);
+  CHECK(woken(first));
+  few = 4;
+  listener->give_up(a, true);
+  CHECK_FALSE(woken(first));
+  CHECK(woken(second));
   // Alone it has all turns.
   listener->leave(b);
-  listener->give_up(a, true);
   CHECK(woken(first));
   UniqueFd client = listener->accept();
   CHECK(client);
@@ -136,12 +157,12 @@ TEST_CASE_METHOD(Listening,
   CHECK(two.poll() == 0);
   CHECK(one.poll() == 1);
   for (int i = 0; i < 5; ++i) connect();
-  for (int i = 0; i < 5; ++i) (void)two.poll(), (void)one.poll();
+  for (int i = 0; i < 5; ++i) (void)one.poll(), (void)two.poll();
   CHECK(two.clients.size() == 1);
   CHECK(one.clients.size() == 5);
   two.acceptor.release();
   for (int i = 0; i < 2; ++i) connect();
-  for (int i = 0; i < 2; ++i) (void)two.poll(), (void)one.poll();
+  for (int i = 0; i < 2; ++i) (void)one.poll(), (void)two.poll();
   CHECK(two.clients.size() == 2);
   CHECK(one.clients.size() == 6);
   one.acceptor.close();

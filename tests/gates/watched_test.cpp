@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 #include "agentbox/base/unique_fd.hpp"
 
 using namespace agentbox;
+using namespace std::chrono_literals;
 using gates::network::Watched;
 using For = Watched::For;
 
@@ -269,4 +272,48 @@ TEST_CASE("a loop that goes away lets go of what still waits") {
     CHECK_FALSE(seen.expired());
   }
   CHECK(seen.expired());
+}
+
+TEST_CASE("a socket that is no longer young is asked for a silent end of its other side, whoever has it by then") {
+  const auto asked = [](const Watched& socket) {
+    int on = 0, probes = 0;
+    socklen_t size = sizeof on;
+    REQUIRE(::getsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, &size) == 0);
+    REQUIRE(::getsockopt(socket.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, &size) == 0);
+    return on == 1 && probes == 4;
+  };
+  const auto tcp = [] { return Watched(base::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))); };
+  boost::asio::io_context loop;
+  Watched::prepare(loop, 10ms);
+  Heard heard;
+  Watched before = tcp(), after = tcp(), never = tcp(), unknown = tcp();
+  before.notice_silent_end();
+  Watched moved = std::move(before);
+  for (Watched* socket : {&moved, &after, &never}) socket->wait(loop, For::reading, heard.then());
+  after.notice_silent_end();
+  unknown.notice_silent_end();
+  Watched handed_over = after.hand_over();
+  CHECK_FALSE(asked(moved));
+  loop.run_for(200ms);
+  CHECK(asked(moved));
+  CHECK(asked(handed_over));
+  CHECK_FALSE(asked(never));
+  CHECK_FALSE(asked(unknown));
+}
+
+TEST_CASE("who has said all is seen to after those who go on, also those who come meanwhile") {
+  boost::asio::io_context loop;
+  Ends gone = ends(), here = ends(), late = ends();
+  std::string order;
+  const auto note = [&order](char who) { return [&order, who](int) { order += who; }; };
+  gone.watched.wait(loop, For::reading, note('g'));
+  late.watched.wait(loop, For::reading, note('l'));
+  here.watched.wait(loop, For::reading, [&](int) {
+    order += 'h';
+    say(late.other, "x");
+  });
+  gone.other.reset();
+  say(here.other, "x");
+  loop.poll();
+  CHECK(order == "hlg");
 }

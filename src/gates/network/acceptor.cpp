@@ -25,7 +25,7 @@ class Acceptor::Door final : public Watched::Listener {
         listener_(std::move(listener)),
         seat_(acceptor.loop_, *this),
         timer_(acceptor.loop_),
-        number_(listener_->join(seat_)) {
+        number_(listener_->join(seat_, acceptor.open_)) {
     look();
   }
   Door(const Door&) = delete;

@@ -2,6 +2,7 @@
 
 // Accepts from listeners, never more connections at once than the limit.
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -45,7 +46,7 @@ class Acceptor {
   std::size_t most_open_;
   Accepted accepted_;
   std::vector<std::unique_ptr<Door>> doors_;
-  std::size_t open_ = 0;
+  std::atomic<std::size_t> open_ = 0;  // for others to read
 };
 
 }  // namespace agentbox::gates::network

@@ -30,15 +30,6 @@ int error_of(int socket) {
   return ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &result, &size) == 0 ? result : errno;
 }
 
-// A server that went away without a word is noticed after two minutes, however idle the connection may be.
-void watch_over(int socket) {
-  const int on = 1, idle = 60, interval = 15, probes = 4;
-  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
 }  // namespace
 
 Target target_of(const Address& address, std::uint16_t port) {
@@ -117,11 +108,11 @@ void Dial::next() {
   }
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  watch_over(socket.get());
   const bool connected = ::connect(socket.get(), target.address(), target.size()) == 0;
   const int error = connected ? 0 : errno;
   const int number = socket.get();
   impl_->socket = std::move(socket);
+  impl_->socket.notice_silent_end();
   // A server on this machine has answered by now.
   if (pollfd state{number, POLLOUT, 0}; error == EINPROGRESS && ::poll(&state, 1, 0) == 1) {
     return established((state.revents & (POLLERR | POLLHUP)) != 0 ? error_of(number) : 0);

@@ -8,6 +8,8 @@
 
 #include "agentbox/policy/room_addresses.hpp"
 
+#include "arrival.hpp"
+
 namespace agentbox::gates::network {
 
 namespace {
@@ -45,7 +47,7 @@ GateCommon::GateCommon(GateSetup setup_of_it, broker::Decider& decider)
       yes(setup.once_holds),
       meter(setup.rules, decider) {}
 
-std::optional<Requester> GateCommon::who(const Ends& ends) {
+std::optional<Requester> GateCommon::who(int client) {
   const std::scoped_lock lock(looking_);
   const auto now = std::chrono::steady_clock::now();
   if (now >= looks_until_) {
@@ -54,7 +56,8 @@ std::optional<Requester> GateCommon::who(const Ends& ends) {
   }
   if (looks_ >= most_looks) return std::nullopt;
   ++looks_;
-  return setup.who(ends);
+  const std::optional<Ends> ends = ends_of(client);
+  return ends ? setup.who(*ends) : std::nullopt;
 }
 
 }  // namespace agentbox::gates::network

@@ -47,8 +47,9 @@ class GateCommon {
   GateCommon(const GateCommon&) = delete;
   GateCommon& operator=(const GateCommon&) = delete;
 
-  // Who made a connection, as GateSetup has it. It costs a look through the room's /proc: so many in a second.
-  [[nodiscard]] std::optional<Requester> who(const Ends& ends);
+  // Who made the connection whose socket this is, as GateSetup has it. It costs a look through the room's /proc: so many
+  // in a second.
+  [[nodiscard]] std::optional<Requester> who(int client);
 
   const GateSetup setup;
   const std::size_t lanes;               // at least one

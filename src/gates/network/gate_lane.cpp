@@ -168,7 +168,7 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
 
   void identify(GateConnection& connection) override {
     if (!setup_.who || connection.requester() || connection.client() < 0) return;
-    if (const auto ends = ends_of(connection.client())) connection.set_requester(common_->who(*ends));
+    connection.set_requester(common_->who(connection.client()));
   }
 
   Lookup& lookup() override { return lookup_; }

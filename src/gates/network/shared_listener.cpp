@@ -37,9 +37,9 @@ SharedListener::SharedListener(base::UniqueFd socket) : socket_(std::move(socket
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-SharedListener::Number SharedListener::join(const Seat& seat) {
+SharedListener::Number SharedListener::join(const Seat& seat, const std::atomic<std::size_t>& open) {
   const std::scoped_lock lock(mutex_);
-  const Member member{.epoll = seat.epoll(), .data = seat.data(), .ready = false};
+  const Member member{.epoll = seat.epoll(), .data = seat.data(), .open = &open, .ready = false};
   if (!tell(member, EPOLL_CTL_ADD, none)) throw base::SystemError(errno, "cannot wait for connections");
   members_.push_back(member);
   return members_.size() - 1;
@@ -76,11 +76,29 @@ bool SharedListener::tell(const Member& member, int operation, std::uint32_t eve
   return ::epoll_ctl(member.epoll, operation, socket_.get(), &event) == 0;
 }
 
+std::optional<SharedListener::Number> SharedListener::next() const noexcept {
+  std::optional<Number> best;
+  std::size_t least = 0;
+  for (Number i = 0; i < members_.size(); ++i) {
+    const Number at = (last_ + i) % members_.size();
+    if (!members_[at].ready) continue;
+    // One more for the others: with as many connections it stays.
+    const std::size_t load = members_[at].open->load(std::memory_order_relaxed) + (at == last_ ? 0 : 1);
+    if (best && load >= least) continue;
+    best = at;
+    least = load;
+  }
+  return best;
+}
+
 void SharedListener::pass_on() {
   turn_.reset();
-  for (Number i = 1; i <= members_.size() && !turn_; ++i) {
-    const Number next = (last_ + i) % members_.size();
-    if (members_[next].ready && tell(members_[next], EPOLL_CTL_MOD, one_event)) turn_ = last_ = next;
+  while (const std::optional<Number> best = next()) {
+    if (tell(members_[*best], EPOLL_CTL_MOD, one_event)) {
+      turn_ = last_ = *best;
+      return;
+    }
+    members_[*best].ready = false;
   }
 }
 

@@ -2,11 +2,14 @@
 
 // A listening socket that several loops accept from by turns: a connection wakes one of them alone. Where all of them
 // wait at once each connection wakes all, and all but one in vain; EPOLLEXCLUSIVE (epoll_ctl(2)) is no help, since a
-// loop's epoll within another passes every wake-up on.
+// loop's epoll within another passes every wake-up on. The turn stays where it is, in a loop that is awake, until another
+// one has clearly less to do.
 //
 // For any thread.
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -24,14 +27,15 @@ class SharedListener {
   SharedListener& operator=(const SharedListener&) = delete;
 
   using Number = std::size_t;
-  // Until `leave`, for which the seat must still be there. Throws base::SystemError.
-  [[nodiscard]] Number join(const Seat& seat);
+  // Until `leave`, for which the seat must still be there. `open`: how many connections it has, which must outlive that.
+  // Throws base::SystemError.
+  [[nodiscard]] Number join(const Seat& seat, const std::atomic<std::size_t>& open);
   void leave(Number who);
 
   // It would take the next connection, when its turn comes: then it hears of an event, and has the turn until it gives it
   // up. More than once does no harm.
   void ready(Number who);
-  // To the next that is ready, which may be itself; nobody's where none is. What it hasn't is not its to give up.
+  // To one that is ready, which may be itself; nobody's where none is. What it hasn't is not its to give up.
   void give_up(Number who, bool still_ready);
 
   // One whose turn it is, non-blocking; without a socket and with an errno where there is none.
@@ -42,10 +46,12 @@ class SharedListener {
   struct Member {
     int epoll = -1;  // none: it has left
     std::uint64_t data = 0;
+    const std::atomic<std::size_t>* open = nullptr;
     bool ready = false;
   };
 
   [[nodiscard]] bool tell(const Member& member, int operation, std::uint32_t events) const noexcept;
+  [[nodiscard]] std::optional<Number> next() const noexcept;
   void pass_on();
 
   base::UniqueFd socket_;
@@ -53,7 +59,7 @@ class SharedListener {
   std::mutex mutex_;
   std::vector<Member> members_;
   std::optional<Number> turn_;
-  Number last_ = 0;  // whose turn it was
+  Number last_ = 0;  // whose turn it was, or is
 };
 
 }  // namespace agentbox::gates::network

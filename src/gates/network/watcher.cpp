@@ -1,14 +1,21 @@
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <deque>
+#include <span>
+#include <utility>
 #include <vector>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/gates/network/watched.hpp"
@@ -18,7 +25,7 @@ namespace agentbox::gates::network {
 namespace {
 
 // Then others of the loop have their turn: the guard of names looks between its handlers.
-constexpr std::size_t most_at_once = 32;
+constexpr std::size_t most_at_once = 32, most_rounds = 4;
 constexpr std::uint32_t readable = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t writable = EPOLLOUT | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t over = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -27,6 +34,15 @@ constexpr unsigned generation_at = 32;
 
 std::uint64_t data_of(std::uint32_t place, std::uint32_t generation) {
   return std::uint64_t{generation} << generation_at | place;
+}
+
+// Twice 15 s may have gone before that: the silent end is noticed after 135 s at most.
+void keep_alive(int socket) {
+  const int on = 1, idle = 45, interval = 15, probes = 4;
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 epoll_event wanted(std::uint32_t place, std::uint32_t generation, bool for_room) {
@@ -59,9 +75,15 @@ class Watcher : public boost::asio::execution_context::service {
     std::uint32_t generation = 0;  // of what is here: an event may be of something before it
     bool readable = false;         // the kernel has said so, and nobody that all of it is read
     bool hung_up = false;
-    bool for_room = false;  // the kernel tells of room to write, too
+    bool for_room = false;                                                  // the kernel tells of room to write, too
+    enum class Asked : std::uint8_t { no, later, next } asked = Asked::no;  // whether its other side is still there
+    int socket = -1;                                                        // while that is not `no`
   };
 
+  // Its other side, now and then, once the socket is no longer young.
+  void ask_later(std::uint32_t place, int socket);
+  void wait_to_ask();
+  void ask();
   std::uint32_t take_place();
   bool add(int socket, std::uint32_t& place, bool for_room);
   // The kernel looks again, and tells what there is.
@@ -73,18 +95,22 @@ class Watcher : public boost::asio::execution_context::service {
   void shutdown() override;
   void arm();
   void on_events();
-  void tell(std::uint32_t place, std::uint32_t generation, std::uint32_t events);
+  void tell(const epoll_event& event);
 
   boost::asio::io_context& loop_;
   boost::asio::posix::stream_descriptor epoll_;
   std::deque<Place> places_;
   std::vector<std::uint32_t> free_;
+  std::vector<epoll_event> ending_;
+  boost::asio::steady_timer timer_;
+  bool asks_ = false;
+  std::chrono::milliseconds young_ = Watched::default_young;
 };
 
 boost::asio::execution_context::id Watcher::id;
 
 Watcher::Watcher(boost::asio::io_context& loop)
-    : boost::asio::execution_context::service(loop), loop_(loop), epoll_(loop) {
+    : boost::asio::execution_context::service(loop), loop_(loop), epoll_(loop), timer_(loop) {
   base::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) throw base::SystemError(errno, "cannot create an epoll instance");
   epoll_.assign(epoll.release());
@@ -95,6 +121,7 @@ Watcher::Watcher(boost::asio::io_context& loop)
 void Watcher::shutdown() {
   boost::system::error_code ignored;
   epoll_.close(ignored);
+  timer_.cancel();
   std::vector<Watched::Then> waiting;
   for (Place& place : places_) {
     waiting.push_back(std::exchange(place.on_readable, nullptr));
@@ -110,19 +137,26 @@ void Watcher::arm() {
   });
 }
 
+// Who goes on is waited for; who has said all can wait until those have been seen to. What comes meanwhile is seen to at
+// once: to go by way of asio costs three system calls.
 void Watcher::on_events() {
   std::array<epoll_event, most_at_once> events;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the kernel
-  const int count = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events.at(static_cast<std::size_t>(i));
-    tell(static_cast<std::uint32_t>(event.data.u64), static_cast<std::uint32_t>(event.data.u64 >> generation_at),
-         event.events);
+  ending_.clear();
+  for (std::size_t round = 0; round < most_rounds; ++round) {
+    const int count = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
+    if (count <= 0) break;
+    for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(count))) {
+      (event.events & over) != 0 ? ending_.push_back(event) : tell(event);
+    }
   }
+  for (const epoll_event& event : ending_) tell(event);
 }
 
 // Whoever hears of it may do anything, also give this place to another socket.
-void Watcher::tell(std::uint32_t number, std::uint32_t generation, std::uint32_t events) {
-  Place& place = places_.at(number);
+void Watcher::tell(const epoll_event& event) {
+  const std::uint32_t events = event.events;
+  const auto generation = static_cast<std::uint32_t>(event.data.u64 >> generation_at);
+  Place& place = places_.at(static_cast<std::uint32_t>(event.data.u64));
   if (place.generation != generation) return;
   if ((events & readable) != 0) place.readable = true;
   if ((events & over) != 0) place.hung_up = true;
@@ -180,10 +214,33 @@ void Watcher::forget(std::uint32_t number) {
   free_.push_back(number);
 }
 
+void Watcher::ask_later(std::uint32_t place, int socket) {
+  places_.at(place).asked = Place::Asked::later;
+  places_.at(place).socket = socket;
+  if (!std::exchange(asks_, true)) wait_to_ask();
+}
+
+void Watcher::wait_to_ask() {
+  timer_.expires_after(young_);
+  timer_.async_wait([this](boost::system::error_code error) {
+    if (!error) ask();
+  });
+}
+
+void Watcher::ask() {
+  asks_ = false;
+  for (Place& place : places_) {
+    if (place.asked == Place::Asked::next) keep_alive(place.socket);
+    place.asked = place.asked == Place::Asked::later ? Place::Asked::next : Place::Asked::no;
+    asks_ = asks_ || place.asked == Place::Asked::next;
+  }
+  if (asks_) wait_to_ask();
+}
+
 // ---- one of its sockets ----
 
-void Watched::prepare(boost::asio::io_context& loop) {
-  (void)Watcher::of(loop);
+void Watched::prepare(boost::asio::io_context& loop, std::chrono::milliseconds young) {
+  Watcher::of(loop).young_ = young;
 }
 
 void Watched::wait(boost::asio::io_context& loop, For what, Then then) {
@@ -191,7 +248,7 @@ void Watched::wait(boost::asio::io_context& loop, For what, Then then) {
   const bool writing = what == For::writing;
   if (watcher_ == nullptr) {
     if (!watcher.add(socket_.get(), place_, writing)) return watcher.later(std::move(then), errno);
-    watcher_ = &watcher;
+    known_to(watcher);
   } else {
     Watcher::Place& place = watcher.places_.at(place_);
     if (writing || place.readable) {
@@ -202,6 +259,16 @@ void Watched::wait(boost::asio::io_context& loop, For what, Then then) {
   Watcher::Place& place = watcher.places_.at(place_);
   Then& slot = writing ? place.on_writable : place.on_readable;
   watcher.later(std::exchange(slot, std::move(then)), ECANCELED);
+}
+
+void Watched::known_to(Watcher& watcher) {
+  watcher_ = &watcher;
+  if (std::exchange(asks_, false)) watcher.ask_later(place_, socket_.get());
+}
+
+void Watched::notice_silent_end() {
+  asks_ = watcher_ == nullptr;
+  if (watcher_ != nullptr) watcher_->ask_later(place_, socket_.get());
 }
 
 void Watched::dry() noexcept {
@@ -218,7 +285,7 @@ bool Watched::listen(boost::asio::io_context& loop, Listener& listener) {
   if (watcher_ == nullptr) {
     Watcher& watcher = Watcher::of(loop);
     if (!watcher.add(socket_.get(), place_, false)) return false;
-    watcher_ = &watcher;
+    known_to(watcher);
   }
   watcher_->cancel(place_);
   watcher_->places_[place_].listener = &listener;

@@ -6,6 +6,7 @@
 //
 // Not for other threads than the loop's.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -35,16 +36,22 @@ class Watched {
     ~Listener() = default;
   };
 
+  static constexpr std::chrono::seconds default_young{15};
+
   Watched() = default;
   Watched(base::UniqueFd socket) noexcept : socket_(std::move(socket)) {}  // NOLINT(google-explicit-constructor)
   Watched(Watched&& other) noexcept
-      : socket_(std::move(other.socket_)), watcher_(std::exchange(other.watcher_, nullptr)), place_(other.place_) {}
+      : socket_(std::move(other.socket_)),
+        watcher_(std::exchange(other.watcher_, nullptr)),
+        place_(other.place_),
+        asks_(std::exchange(other.asks_, false)) {}
   Watched& operator=(Watched&& other) noexcept {
     if (this == &other) return *this;
     reset();
     socket_ = std::move(other.socket_);
     watcher_ = std::exchange(other.watcher_, nullptr);
     place_ = other.place_;
+    asks_ = std::exchange(other.asks_, false);
     return *this;
   }
   ~Watched() { reset(); }
@@ -52,8 +59,9 @@ class Watched {
   [[nodiscard]] int get() const noexcept { return socket_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
 
-  // Whatever it takes to wait is made with the first of a loop, or now. Throws base::SystemError.
-  static void prepare(boost::asio::io_context& loop);
+  // Whatever it takes to wait is made with the first of a loop, or now. `young`: see notice_silent_end. Throws
+  // base::SystemError.
+  static void prepare(boost::asio::io_context& loop, std::chrono::milliseconds young = default_young);
   // `then` is called once, from the loop, never from within: at once where there is something to read (or its end), or
   // room to write; with an error where there is no socket, and with ECANCELED where it is given up meanwhile. One wait
   // for each at a time.
@@ -66,6 +74,9 @@ class Watched {
   [[nodiscard]] bool listen(boost::asio::io_context& loop, Listener& listener);
   // From now on the listener hears of room to write, too; at once if there is any. False: the kernel refuses it.
   [[nodiscard]] bool listen_for_room();
+  // That its other side has gone without a word is an event, too, within two minutes and a half. The kernel is asked for
+  // that when the socket is no longer young: most are never that old.
+  void notice_silent_end();
   // False: certainly not.
   [[nodiscard]] bool may_be_readable() const noexcept;
   // The other side has said all, or is gone: no event will follow.
@@ -76,9 +87,12 @@ class Watched {
   void reset();
 
  private:
+  void known_to(Watcher& watcher);
+
   base::UniqueFd socket_;
   Watcher* watcher_ = nullptr;  // once the kernel knows it
   std::uint32_t place_ = 0;     // in there
+  bool asks_ = false;           // notice_silent_end, until there is a watcher
 };
 
 // Where events of something that others own come to. Whoever owns it tells the kernel, from any thread, by epoll_ctl(2);

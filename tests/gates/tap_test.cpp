@@ -166,6 +166,38 @@ TEST_CASE("a request is held in its middle, goes on, and is counted to the byte"
   relay.reset();
 }
 
+TEST_CASE("what the client had said before there was a relay is held and counted like all else") {
+  const std::size_t allowed = GENERATE(std::size_t{0}, std::size_t{30}, std::size_t{5000});
+  const std::size_t body = GENERATE(std::size_t{20'000}, std::size_t{600'000});
+  Pair room = pair(), outside = pair();
+  const auto tap = std::make_shared<Allowance>(allowed);
+  Loop loop;
+  const std::string all = "POST / HTTP/1.1\r\nHost: web.example\r\nContent-Length: " + std::to_string(body) +
+                          "\r\n\r\n" + std::string(body, 'x');
+  // More than is read at once.
+  const std::size_t before = std::min<std::size_t>(all.size(), 100'000);
+  HttpRequests::Passing passing;
+  passing.authority = "web.example";
+  std::optional<HttpRelay> relay;
+  relay.emplace(
+      loop.context, std::move(room.theirs), std::move(outside.theirs), all.substr(0, before), passing,
+      HttpRelay::Judge{}, [](const HttpRelay::End&) {}, tap);
+  const auto running = loop.start();
+  std::thread client([&] { say(room.ours, all.substr(before)); });
+  wait_for(tap->asked);
+  CHECK(tap->all == allowed);
+  boost::asio::post(loop.context, [&] {
+    tap->add(10'000'000);
+    relay->go_on();
+  });
+  CHECK(hear(outside.ours, all.size()).text == all);
+  client.join();
+  CHECK(tap->all == all.size());
+  CHECK_FALSE(tap->overdrawn);
+  loop.stop();
+  relay.reset();
+}
+
 TEST_CASE("a request that may not be sent is refused in words, one that is half sent is broken off") {
   const bool half = GENERATE(false, true);
   Pair room = pair(), outside = pair();

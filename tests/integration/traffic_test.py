@@ -169,6 +169,61 @@ print(reply.status, reply.read().decode().strip())
         expect(lines[1] != "200 100002", "the one that crossed it", lines)
 
 
+# Says the proxy the texts, each in one piece, and waits for so many answers of two bytes; what came of each.
+PROXY = """
+import socket, sys
+for host, size in (("second", 39), ("first", 30)):
+    s = socket.create_connection(("198.18.0.1", 3128), 10)
+    url = "http://%s.example:%s"
+    body = b"x" * (size * 1024)
+    post = "POST " + url % ("second", sys.argv[2]) + "/ HTTP/1.1\\r\\nHost: second.example:%s\\r\\nContent-Length: %d\\r\\n\\r\\n"
+    get = "GET " + url % ("first", sys.argv[1]) + "/ HTTP/1.1\\r\\nHost: first.example:%s\\r\\n\\r\\n" % sys.argv[1]
+    s.sendall((get if host == "first" else "").encode() + (post % (sys.argv[2], len(body))).encode() + body)
+    got = b""
+    try:
+        while got.count(b"ok") < (2 if host == "first" else 1):
+            part = s.recv(4096)
+            if not part: break
+            got += part
+    except OSError: pass
+    print(got.count(b"ok"), flush=True)
+"""
+
+
+class Uploads(Sink):
+    """Says ok whenever the body that a head speaks of is there."""
+
+    def count(self, link):
+        mine, wanted = b"", None
+        while part := link.recv(65536):
+            self.bytes += len(part)
+            mine += part
+            if wanted is None and b"\r\n\r\n" in mine:
+                head, body = mine.split(b"\r\n\r\n", 1)
+                length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                wanted = len(head) + 4 + (int(length[0].split(b":")[1]) if length else 0)
+            if wanted is not None and len(mine) >= wanted:
+                link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                mine, wanted = mine[wanted:], None
+
+
+@test("what a client has sent ahead for the next host of its proxy connection is within that host's limit too")
+def sent_ahead(world):
+    for limit, answers in (("1 MB", ["1", "2"]), ("40 KB", ["1", "1"])):
+        with Uploads() as first, Uploads() as second:
+            net = Net(world, {"first.example": "127.0.0.1", "second.example": "127.0.0.1"},
+                      f'allow = ["first.example:{first.port}", "second.example:{second.port}", "127.0.0.1:*"]\n'
+                      f'proxy = true\nbytes_out_per_host = "{limit}/session"\n')
+            process = start(net, PROXY, first.port, second.port, ask="deny")
+            lines, errors = ended(process)
+            expect_equal(lines, answers, errors)
+            if limit == "40 KB":
+                # The heads that go on are shorter than the client's, which are counted.
+                expect(39 * KB < second.bytes <= 40 * KB, "bytes that came to the second host", second.bytes)
+            else:
+                expect(second.bytes > 69 * KB, "control: without that limit all of it came", second.bytes)
+
+
 @test("more connections a minute than the limit wait for the owner, all of them for one question")
 def pace(world):
     script = """

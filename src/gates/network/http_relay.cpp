@@ -51,12 +51,11 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
         requests_(judge_.own),
         responses_(judge_.answers) {}
 
-  // What the client has said already goes on at once.
-  void start(const std::string& said) {
+  // What the client has said already goes on at once, as far as the tap lets it.
+  void start(std::string said) {
     starting_ = true;
-    if (tap_) tap_->took(0, said.size());
-    requests_.feed(said);
-    said.empty() ? on_client() : go_on();
+    said_ = std::move(said);
+    on_client();
     read_upstream();
     starting_ = false;
   }
@@ -86,10 +85,12 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   void read_client() {
     if (reading_client_ || ended_ || client_said_all_) return;
     reading_client_ = true;
-    client_.wait(loop_, Watched::For::reading, [self = shared_from_this()](int error) {
+    auto then = [self = shared_from_this()](int error) {
       self->reading_client_ = false;
       if (!error && !self->ended_) self->on_client();
-    });
+    };
+    if (!said_.empty()) return boost::asio::post(loop_, [then] { then(0); });
+    client_.wait(loop_, Watched::For::reading, std::move(then));
   }
 
   // Into the piece, as recv(2).
@@ -101,12 +102,20 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     return count;
   }
 
+  // The same of the client, of whom something may have been read before.
+  ssize_t receive_from_client(std::uint64_t most) {
+    if (said_.empty()) return receive(client_, most);
+    const std::size_t count = said_.copy(piece.data(), std::min<std::uint64_t>(most, piece.size()));
+    said_.erase(0, count);
+    return static_cast<ssize_t>(count);
+  }
+
   // As recv(2) and as far as the tap lets it. Where that is nothing, and the client has something to say, he is held.
   ssize_t take_from_client() {
-    if (!tap_) return receive(client_, piece.size());
+    if (!tap_) return receive_from_client(piece.size());
     const std::uint64_t reserved = tap_->reserve(piece.size());
     if (reserved == 0) return ask_for_more();
-    const ssize_t count = receive(client_, reserved);
+    const ssize_t count = receive_from_client(reserved);
     const int error = errno;
     tap_->took(reserved, static_cast<std::uint64_t>(std::max<ssize_t>(count, 0)));
     errno = error;
@@ -116,7 +125,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   // As recv(2), of what is not taken.
   ssize_t ask_for_more() {
     char byte = 0;
-    const ssize_t count = ::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t count = said_.empty() ? ::recv(client_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
     held_ = count > 0;
     if (held_) tap_->wants_more();
     return count;
@@ -124,7 +133,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
 
   void on_client() {
     held_ = false;
-    if (!raw_ && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
+    if (!raw_ && said_.empty() && to_upstream_.empty() && requests_.plain() >= Bulk::worth) return upload();
     const ssize_t count = take_from_client();
     if (held_) return;
     const std::string_view said(piece.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
@@ -228,11 +237,12 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  // The answers to what was asked before come first.
+  // The answers to what was asked before come first. What was read with the request is counted for the next host as well:
+  // nobody knew whom it was for.
   void move_on() {
     moves_on_ = true;
     if (!responses_.idle() || !to_client_.empty() || writing_client_) return;
-    end_.said = requests_.take_back();
+    end_.said = requests_.take_back() + said_;
     end_.client = client_.hand_over();
     finish("");
   }
@@ -476,6 +486,7 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<HttpRefusal> stopped_;  // meanwhile
   HttpRequests requests_;
   HttpResponses responses_;
+  std::string said_;  // of the client's, before there was this relay
   std::string to_upstream_, to_client_, why_, instead_;
   Bulk up_, down_;
   End end_;
@@ -486,11 +497,11 @@ class HttpRelay::Impl : public std::enable_shared_from_this<Impl> {
        starting_ = false;
 };
 
-HttpRelay::HttpRelay(boost::asio::io_context& loop, Watched client, Watched upstream, const std::string& said,
+HttpRelay::HttpRelay(boost::asio::io_context& loop, Watched client, Watched upstream, std::string said,
                      HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap)
     : impl_(std::make_shared<Impl>(loop, std::move(client), std::move(upstream), std::move(passing), std::move(judge),
                                    std::move(done), std::move(tap))) {
-  impl_->start(said);
+  impl_->start(std::move(said));
 }
 HttpRelay::~HttpRelay() {
   impl_->close();

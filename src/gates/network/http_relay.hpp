@@ -42,7 +42,7 @@ class HttpRelay {
 
   // Both sockets are connected and non-blocking; `said` was read from the client before. `done` is called once, from the
   // loop, never from within. `tap`: for what the client says; none: no limit.
-  HttpRelay(boost::asio::io_context& loop, Watched client, Watched upstream, const std::string& said,
+  HttpRelay(boost::asio::io_context& loop, Watched client, Watched upstream, std::string said,
             HttpRequests::Passing passing, Judge judge, Done done, std::shared_ptr<Tap> tap = {});
   // Breaks off; `done` is not called.
   ~HttpRelay();

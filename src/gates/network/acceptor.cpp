@@ -25,7 +25,7 @@ class Acceptor::Door final : public Watched::Listener {
         listener_(std::move(listener)),
         seat_(acceptor.loop_, *this),
         timer_(acceptor.loop_),
-        number_(listener_->join(seat_, acceptor.open_)) {
+        number_(listener_->join(seat_, *acceptor.load_)) {
     look();
   }
   Door(const Door&) = delete;
@@ -41,8 +41,8 @@ class Acceptor::Door final : public Watched::Listener {
     if (!acceptor_.has_room()) return listener_->give_up(number_, false);
     base::UniqueFd client = listener_->accept();
     if (!client && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) return rest();
-    if (client) ++acceptor_.open_;
-    // Others accept while this one is seen to.
+    if (client) acceptor_.add(1);
+    // Before it is seen to: another may be the next to accept.
     listener_->give_up(number_, acceptor_.has_room());
     if (client) acceptor_.accepted_(std::move(client), listener_->family());
   }
@@ -64,12 +64,12 @@ class Acceptor::Door final : public Watched::Listener {
   Seat seat_;
   boost::asio::steady_timer timer_;
   bool rests_ = false;
-  const SharedListener::Number number_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const SharedListener::Number number_;
 };
 
-Acceptor::Acceptor(boost::asio::io_context& loop, std::size_t most_open, Accepted accepted)
-    : loop_(loop), most_open_(most_open), accepted_(std::move(accepted)) {}
+Acceptor::Acceptor(boost::asio::io_context& loop, std::size_t most_open, Accepted accepted, Load load)
+    : loop_(loop), most_open_(most_open), accepted_(std::move(accepted)), load_(std::move(load)) {}
 
 Acceptor::~Acceptor() = default;
 
@@ -87,7 +87,7 @@ void Acceptor::close() {
 
 void Acceptor::release() {
   const bool was_full = !has_room();
-  --open_;
+  add(-1);
   if (!was_full) return;
   for (auto& door : doors_) door->look();
 }

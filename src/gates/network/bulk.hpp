@@ -13,7 +13,7 @@ namespace agentbox::gates::network {
 
 class Bulk {
  public:
-  static constexpr std::uint64_t worth = 256 * 1024;      // bytes
+  static constexpr std::uint64_t worth = 256 * 1024;         // bytes
   static constexpr std::uint64_t at_once = 2 * 1024 * 1024;  // that one call moves; less
 
   enum class Moved : std::uint8_t {

@@ -48,21 +48,26 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
         splicer_(splicer),
         common_(std::move(common)),
         lookup_(loop, setup_.look_up),
-        acceptor_(loop, most_open_, [this](base::UniqueFd client, int family) { accepted(std::move(client), family); }),
+        acceptor_(
+            loop, most_open_, [this](base::UniqueFd client, int family) { accepted(std::move(client), family); },
+            load_),
         timer_(loop) {}
 
   void serve_connections(std::shared_ptr<SharedListener> listener) { acceptor_.serve(std::move(listener)); }
   void serve_loopback(std::shared_ptr<SharedListener> listener, std::uint16_t port) {
     auto& acceptor = loopback_[port];
     if (!acceptor) {
-      acceptor = std::make_unique<Acceptor>(loop_, most_open_, [this, port](base::UniqueFd client, int) {
-        add(std::move(client),
-            {.action = {.host = "localhost", .port = port},
-             .name = {},
-             .kind = Wanted::Kind::localhost,
-             .entrance = {}},
-            *loopback_[port]);
-      });
+      acceptor = std::make_unique<Acceptor>(
+          loop_, most_open_,
+          [this, port](base::UniqueFd client, int) {
+            add(std::move(client),
+                {.action = {.host = "localhost", .port = port},
+                 .name = {},
+                 .kind = Wanted::Kind::localhost,
+                 .entrance = {}},
+                *loopback_[port]);
+          },
+          load_);
     }
     acceptor->serve(std::move(listener));
   }
@@ -70,9 +75,10 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
     const auto speaks = what == network::Gate::Proxy::http ? ProxyGreeting::Speaks::http : ProxyGreeting::Speaks::socks;
     auto& acceptor = proxies_[what];
     if (!acceptor) {
-      acceptor = std::make_unique<Acceptor>(loop_, most_open_, [this, what, speaks](base::UniqueFd client, int) {
-        greet(std::move(client), speaks, {}, *proxies_[what]);
-      });
+      acceptor = std::make_unique<Acceptor>(
+          loop_, most_open_,
+          [this, what, speaks](base::UniqueFd client, int) { greet(std::move(client), speaks, {}, *proxies_[what]); },
+          load_);
     }
     acceptor->serve(std::move(listener));
   }
@@ -407,6 +413,7 @@ class GateLane::Impl : public std::enable_shared_from_this<Impl>, public GateCon
   const GateSetup& setup_ = common_->setup;
   const std::size_t most_open_ = std::max<std::size_t>(setup_.connections / common_->lanes, 1);
   Lookup lookup_;
+  const Acceptor::Load load_ = std::make_shared<Acceptor::Load::element_type>();
   Acceptor acceptor_;
   std::map<std::uint16_t, std::unique_ptr<Acceptor>> loopback_;
   boost::asio::steady_timer timer_;

@@ -11,12 +11,16 @@
 
 #include "agentbox/base/error.hpp"
 #include "agentbox/broker/thread.hpp"
+#include "agentbox/gates/network/watched.hpp"
 
 namespace agentbox::gates::network {
 
 class Lane::Impl {
  public:
-  explicit Impl(boost::asio::io_context& owner) : owner_(owner) {}
+  // Nobody else has a turn here for whom that would be long.
+  explicit Impl(boost::asio::io_context& owner) : owner_(owner) {
+    Watched::prepare(loop, {.rounds = 4});
+  }
 
   void start() {
     thread_ = broker::start_without_signals([this] { work(); });

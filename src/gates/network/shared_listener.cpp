@@ -37,9 +37,9 @@ SharedListener::SharedListener(base::UniqueFd socket) : socket_(std::move(socket
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-SharedListener::Number SharedListener::join(const Seat& seat, const std::atomic<std::size_t>& open) {
+SharedListener::Number SharedListener::join(const Seat& seat, const std::atomic<std::size_t>& load) {
   const std::scoped_lock lock(mutex_);
-  const Member member{.epoll = seat.epoll(), .data = seat.data(), .open = &open, .ready = false};
+  const Member member{.epoll = seat.epoll(), .data = seat.data(), .load = &load, .ready = false};
   if (!tell(member, EPOLL_CTL_ADD, none)) throw base::SystemError(errno, "cannot wait for connections");
   members_.push_back(member);
   return members_.size() - 1;
@@ -83,7 +83,7 @@ std::optional<SharedListener::Number> SharedListener::next() const noexcept {
     const Number at = (last_ + i) % members_.size();
     if (!members_[at].ready) continue;
     // One more for the others: with as many connections it stays.
-    const std::size_t load = members_[at].open->load(std::memory_order_relaxed) + (at == last_ ? 0 : 1);
+    const std::size_t load = members_[at].load->load(std::memory_order_relaxed) + (at == last_ ? 0 : 1);
     if (best && load >= least) continue;
     best = at;
     least = load;
@@ -91,15 +91,12 @@ std::optional<SharedListener::Number> SharedListener::next() const noexcept {
   return best;
 }
 
+// A kernel that refuses it is tried again with the next that is ready.
 void SharedListener::pass_on() {
   turn_.reset();
-  while (const std::optional<Number> best = next()) {
-    if (tell(members_[*best], EPOLL_CTL_MOD, one_event)) {
-      turn_ = last_ = *best;
-      return;
-    }
-    members_[*best].ready = false;
-  }
+  const std::optional<Number> best = next();
+  if (!best || !tell(members_[*best], EPOLL_CTL_MOD, one_event)) return;
+  turn_ = last_ = *best;
 }
 
 }  // namespace agentbox::gates::network

@@ -27,9 +27,9 @@ class SharedListener {
   SharedListener& operator=(const SharedListener&) = delete;
 
   using Number = std::size_t;
-  // Until `leave`, for which the seat must still be there. `open`: how many connections it has, which must outlive that.
-  // Throws base::SystemError.
-  [[nodiscard]] Number join(const Seat& seat, const std::atomic<std::size_t>& open);
+  // Until `leave`, for which the seat must still be there. `load`: how many connections that loop has, from whatever
+  // listener; it must outlive that. Throws base::SystemError.
+  [[nodiscard]] Number join(const Seat& seat, const std::atomic<std::size_t>& load);
   void leave(Number who);
 
   // It would take the next connection, when its turn comes: then it hears of an event, and has the turn until it gives it
@@ -46,7 +46,7 @@ class SharedListener {
   struct Member {
     int epoll = -1;  // none: it has left
     std::uint64_t data = 0;
-    const std::atomic<std::size_t>* open = nullptr;
+    const std::atomic<std::size_t>* load = nullptr;
     bool ready = false;
   };
 

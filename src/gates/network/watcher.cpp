@@ -25,7 +25,7 @@ namespace agentbox::gates::network {
 namespace {
 
 // Then others of the loop have their turn: the guard of names looks between its handlers.
-constexpr std::size_t most_at_once = 32, most_rounds = 4;
+constexpr std::size_t most_at_once = 32;
 constexpr std::uint32_t readable = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t writable = EPOLLOUT | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t over = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -36,7 +36,7 @@ std::uint64_t data_of(std::uint32_t place, std::uint32_t generation) {
   return std::uint64_t{generation} << generation_at | place;
 }
 
-// Twice 15 s may have gone before that: the silent end is noticed after 135 s at most.
+// Twice 15 s may have gone before that: a silent end is noticed after 135 s at most.
 void keep_alive(int socket) {
   const int on = 1, idle = 45, interval = 15, probes = 4;
   ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -104,7 +104,7 @@ class Watcher : public boost::asio::execution_context::service {
   std::vector<epoll_event> ending_;
   boost::asio::steady_timer timer_;
   bool asks_ = false;
-  std::chrono::milliseconds young_ = Watched::default_young;
+  Watched::Manner manner_;
 };
 
 boost::asio::execution_context::id Watcher::id;
@@ -137,12 +137,12 @@ void Watcher::arm() {
   });
 }
 
-// Who goes on is waited for; who has said all can wait until those have been seen to. What comes meanwhile is seen to at
-// once: to go by way of asio costs three system calls.
+// Who goes on is waited for; who has said all can wait until those have been seen to. In each further round it is what has
+// come meanwhile: to go by way of asio costs three system calls.
 void Watcher::on_events() {
   std::array<epoll_event, most_at_once> events;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the kernel
   ending_.clear();
-  for (std::size_t round = 0; round < most_rounds; ++round) {
+  for (std::size_t round = 0; round < manner_.rounds; ++round) {
     const int count = ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()), 0);
     if (count <= 0) break;
     for (const epoll_event& event : std::span(events).first(static_cast<std::size_t>(count))) {
@@ -221,7 +221,7 @@ void Watcher::ask_later(std::uint32_t place, int socket) {
 }
 
 void Watcher::wait_to_ask() {
-  timer_.expires_after(young_);
+  timer_.expires_after(manner_.young);
   timer_.async_wait([this](boost::system::error_code error) {
     if (!error) ask();
   });
@@ -239,8 +239,12 @@ void Watcher::ask() {
 
 // ---- one of its sockets ----
 
-void Watched::prepare(boost::asio::io_context& loop, std::chrono::milliseconds young) {
-  Watcher::of(loop).young_ = young;
+void Watched::prepare(boost::asio::io_context& loop) {
+  (void)Watcher::of(loop);
+}
+
+void Watched::prepare(boost::asio::io_context& loop, const Manner& manner) {
+  Watcher::of(loop).manner_ = manner;
 }
 
 void Watched::wait(boost::asio::io_context& loop, For what, Then then) {

@@ -7,6 +7,7 @@
 // Not for other threads than the loop's.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -36,8 +37,6 @@ class Watched {
     ~Listener() = default;
   };
 
-  static constexpr std::chrono::seconds default_young{15};
-
   Watched() = default;
   Watched(base::UniqueFd socket) noexcept : socket_(std::move(socket)) {}  // NOLINT(google-explicit-constructor)
   Watched(Watched&& other) noexcept
@@ -59,9 +58,14 @@ class Watched {
   [[nodiscard]] int get() const noexcept { return socket_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(socket_); }
 
-  // Whatever it takes to wait is made with the first of a loop, or now. `young`: see notice_silent_end. Throws
-  // base::SystemError.
-  static void prepare(boost::asio::io_context& loop, std::chrono::milliseconds young = default_young);
+  struct Manner {
+    // How often the kernel is asked for what there is, before others of the loop have their turn.
+    std::size_t rounds = 1;
+    std::chrono::milliseconds young = std::chrono::seconds(15);  // see notice_silent_end
+  };
+  // Whatever it takes to wait is made with the first of a loop, or now. Throws base::SystemError.
+  static void prepare(boost::asio::io_context& loop);
+  static void prepare(boost::asio::io_context& loop, const Manner& manner);
   // `then` is called once, from the loop, never from within: at once where there is something to read (or its end), or
   // room to write; with an error where there is no socket, and with ECANCELED where it is given up meanwhile. One wait
   // for each at a time.
@@ -74,8 +78,8 @@ class Watched {
   [[nodiscard]] bool listen(boost::asio::io_context& loop, Listener& listener);
   // From now on the listener hears of room to write, too; at once if there is any. False: the kernel refuses it.
   [[nodiscard]] bool listen_for_room();
-  // That its other side has gone without a word is an event, too, within two minutes and a half. The kernel is asked for
-  // that when the socket is no longer young: most are never that old.
+  // That its other side has gone without a word is an event, too: within two minutes and a half, where nothing is on its way
+  // to that side. The kernel is asked for that when the socket is no longer young: most are never that old.
   void notice_silent_end();
   // False: certainly not.
   [[nodiscard]] bool may_be_readable() const noexcept;

@@ -70,6 +70,21 @@ def dns_bytes(world):
             expect(line[0] != "0" and line[1] == "-", f"{label!r} has an address", done)
 
 
+@test("an empty list allows nothing: no name, no address, no port, and no question leaves")
+def empty_list(world):
+    with Server() as server:
+        words = ("web.example", server.port, "127.0.0.1", server.port, "192.0.2.1", 443, "localhost", server.port)
+        net = Net(world, {"web.example": "127.0.0.1"}, granted(server, "web.example"))
+        done = net.python(CONNECT, *words)
+        expect(done.text.startswith("said "), "control: what is granted answers", done)
+        came, asked = server.connections, net.names_asked()
+        net = Net(world, {"web.example": "127.0.0.1"}, "allow = []\n")
+        done = net.python(CONNECT, *words)
+        expect_equal(done.text.splitlines(), ["gaierror quick", "ConnectionRefusedError quick", "OSError quick",
+                                              "ConnectionRefusedError quick"], f"unreachable, at once\n{done}")
+        expect_equal((server.connections, net.names_asked()), (came, asked), "connections, and names that were looked up")
+
+
 @test("trailing dots, upper case, punycode, odd spellings of an address: each is the canonical host, or refused")
 def spellings(world):
     with Server() as server:
